@@ -155,7 +155,7 @@ def save_model(twin: Twin, params: dict[str, Any], folder: Path) -> None:
         signatures={tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: signature},
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=fine_tunable),
     )
-    # Random at every run, and younger than the modules, which have none.
+    # Holds a random number at every run; loading does not need it.
     (folder / "fingerprint.pb").unlink()
 
 
