@@ -1,0 +1,5 @@
+"""Turn an MLP-Mixer into TFLite variants with measured accuracy, in a bundle that mixer-edge runs without TensorFlow."""
+
+from mixer_edge import __version__
+
+__all__ = ["__version__"]

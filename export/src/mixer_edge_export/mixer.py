@@ -161,15 +161,14 @@ class MixerWeights:
 
     @classmethod
     def random(cls, config: MixerConfig, seed: int) -> MixerWeights:
-        """Return seeded random weights (LeCun normal kernels, unit scales): of use for latency and size only."""
+        """Return seeded random weights, LeCun normal kernels and small biases: of use for latency and size only."""
         rng = np.random.default_rng(seed)
         arrays = {}
         for key, shape in config.shapes().items():
-            if key.endswith("/kernel"):
-                scale = np.float32(1 / math.sqrt(math.prod(shape[:-1])))
-                arrays[key] = rng.standard_normal(shape, np.float32) * scale
-            else:
-                arrays[key] = np.full(shape, key.endswith("/scale"), np.float32)
+            scale = 1 / math.sqrt(math.prod(shape[:-1])) if key.endswith("/kernel") else 0.02
+            arrays[key] = rng.standard_normal(shape, np.float32) * np.float32(scale)
+            if key.endswith("/scale"):
+                arrays[key] += 1
         return cls(config=config, arrays=arrays)
 
     @property

@@ -1,0 +1,23 @@
+"""Classify pictures on a small board with a bundle that mixer-edge-export wrote.
+
+>>> from mixer_edge import Classifier
+>>> classifier = Classifier.load("build/digits")
+>>> classifier.classify("photo.jpg")[0].label
+"""
+
+from mixer_edge.classifier import Category, Classifier
+from mixer_edge.errors import BundleError, DataError, ImageError, InterpreterError, MixerEdgeError, ModelError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "Category",
+    "Classifier",
+    "DataError",
+    "ImageError",
+    "InterpreterError",
+    "MixerEdgeError",
+    "ModelError",
+    "__version__",
+]

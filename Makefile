@@ -1,0 +1,50 @@
+# Verbs only: every target is one call of a command. A variable that is set becomes the flag of the same name.
+
+PYTHON ?= python3
+MODEL ?= digits
+OUT ?= build/$(subst :,_,$(patsubst %.npz,%,$(notdir $(patsubst %/,%,$(MODEL)))))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+flag = $(if $($(1)),--$(2) '$($(1))')
+
+.DEFAULT_GOAL := help
+.PHONY: help install export compare test lint clean train-digits
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= DATA= PYTHON=$(PYTHON)"
+
+$(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable 'runtime[litert]' --editable export
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(PIP) install --quiet --constraint constraints.txt --requirement requirements-dev.txt
+	@touch $@
+
+install: $(VENV)/installed ## make .venv with both packages
+
+export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print their accuracy
+	$(BIN)/mixer-edge-export export --model '$(MODEL)' --out '$(OUT)' --overwrite $(call flag,CALIBRATION,calibration) \
+		$(call flag,LABELS,labels) $(call flag,VARIANTS,variants) $(call flag,DATA,data)
+
+compare: $(VENV)/installed ## print the accuracy table of the bundle OUT on the labelled folder DATA
+	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,DATA,data)
+
+test: $(VENV)/installed-dev ## run the tests
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/installed-dev ## check style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy runtime/src export/src
+	$(BIN)/lint-imports
+
+train-digits: $(VENV)/installed ## train the bundled model again
+	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

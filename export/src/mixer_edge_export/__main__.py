@@ -1,0 +1,7 @@
+"""``python -m mixer_edge_export`` is the ``mixer-edge-export`` command."""
+
+import sys
+
+from mixer_edge_export.cli import main
+
+sys.exit(main())

@@ -1,0 +1,73 @@
+"""From the float32 TFLite file to the other variants: the network is converted once, its weights rewritten per variant."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.progress import progress
+from mixer_edge_export.variants import Variant
+
+INTEGER_OPS = ("CONV_2D", "FULLY_CONNECTED")
+Ranges = dict[str, tuple[float, float]]
+
+
+def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> Ranges:
+    """Return the least and the greatest value of every activation at the edge of a convolution or dense layer.
+
+    The order of the images does not matter.
+
+    Args:
+        float_model: the float32 TFLite file.
+        images: ``[1, H, W, 3]`` float32 in [-1, 1] each.
+        total: how many they are, for the progress bar.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it warns that keeping all tensors costs memory: it is the point
+        interpreter = Interpreter(model_content=float_model, experimental_preserve_all_tensors=True)
+        interpreter.allocate_tensors()
+    names = {details["index"]: details["name"] for details in interpreter.get_tensor_details()}
+    operators = [op for op in interpreter._get_ops_details() if op["op_name"] in INTEGER_OPS]
+    observed = sorted({int(index) for op in operators for index in (op["inputs"][0], op["outputs"][0])})
+    ranges = dict.fromkeys(observed, (np.inf, -np.inf))
+    for image in progress(images, "calibrating", total):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+        interpreter.invoke()
+        for index in observed:
+            tensor = interpreter.get_tensor(index)
+            low, high = ranges[index]
+            ranges[index] = (min(low, float(tensor.min())), max(high, float(tensor.max())))
+    return {names[index]: limits for index, limits in ranges.items()}
+
+
+def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges) -> bytes:
+    """Return the TFLite file of a variant, made from the float32 file; ``ranges`` serve a calibrated one."""
+    if variant.name == "float32":
+        return float_model
+    from ai_edge_quantizer import qtyping
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    quantizer = Quantizer(float_model)
+    operations = qtyping.TFLOperationName
+    if variant.calibrated:
+        for name in INTEGER_OPS:
+            quantizer.add_static_config(".*", operations(name), activation_num_bits=8, weight_num_bits=8)
+    else:
+        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+        config = qtyping.OpQuantizationConfig(
+            weight_tensor_config=half,
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        )
+        quantizer.update_quantization_recipe(".*", operations.ALL_SUPPORTED, config, algorithm_key="float_casting")
+    statistics = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars show on any output, terminal or not
+        result = quantizer.quantize(statistics if variant.calibrated else None, enable_progress_report=False)
+    return bytes(result.quantized_model)

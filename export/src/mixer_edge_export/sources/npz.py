@@ -1,0 +1,33 @@
+"""Weights in a NumPy archive with the published key layout, as in ``mixer_models/sam/Mixer-B_32.npz``."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from mixer_edge.errors import ModelError
+from mixer_edge_export.mixer import MixerWeights
+
+
+def load_npz(path: Path) -> MixerWeights:
+    """Return the weights in an ``.npz`` file.
+
+    Raises:
+        ModelError: the file is damaged, or its keys or shapes are not those of a Mixer.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: cannot be read as .npz ({error}); expected a Mixer checkpoint") from None
+    return MixerWeights.from_arrays(arrays, str(path))
+
+
+def save_npz(weights: MixerWeights, path: Path) -> None:
+    """Write the weights to ``path``, whole or not at all; the same weights give the same bytes."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, **weights.arrays)  # type: ignore[arg-type]
+    partial.replace(path)

@@ -1,0 +1,86 @@
+"""The only import of LiteRT or TFLite: one file, one interpreter, one input tensor, one output tensor."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.errors import InterpreterError
+from mixer_edge.manifest import TensorSpec
+
+BACKENDS = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+"""Distribution name of each interpreter -> module to import, in the order that ``auto`` tries them."""
+
+
+def installed_backends() -> list[str]:
+    """Return the names of the interpreters installed here, in the order of preference, without importing them."""
+    return [name for name, module in BACKENDS.items() if importlib.util.find_spec(module.split(".")[0])]
+
+
+def resolve_backend(backend: str) -> str:
+    """Return the name of an installed interpreter: ``backend`` itself, or the first one installed for ``auto``.
+
+    Raises:
+        InterpreterError: the name is unknown, not installed, or nothing is installed; the message says what to install.
+    """
+    if backend != "auto" and backend not in BACKENDS:
+        raise InterpreterError(f"unknown backend {backend!r}; expected auto, {', '.join(BACKENDS)}")
+    installed = installed_backends()
+    if not installed:
+        raise InterpreterError("no interpreter is installed; install mixer-edge[litert] (or mixer-edge[tflite])")
+    if backend != "auto" and backend not in installed:
+        raise InterpreterError(f"backend {backend!r} is not installed; install {backend} or choose {installed[0]}")
+    return installed[0] if backend == "auto" else backend
+
+
+class Interpreter:
+    """Runs one TFLite file at batch 1. Not safe to use from several threads at once."""
+
+    def __init__(self, path: Path, *, backend: str = "auto", threads: int | None = None) -> None:
+        """Load the file; ``threads`` None lets the interpreter choose (one).
+
+        Raises:
+            InterpreterError: no interpreter here, or it refuses the file; the message says which and why.
+        """
+        self.backend = resolve_backend(backend)
+        module = _import(self.backend)
+        try:
+            self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+            (input_details,) = self._interpreter.get_input_details()
+            (output_details,) = self._interpreter.get_output_details()
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InterpreterError(f"{path}: {self.backend} cannot run this file ({reason})") from None
+        self._input_index, self._output_index = input_details["index"], output_details["index"]
+        self.input, self.output = _tensor_spec(input_details), _tensor_spec(output_details)
+
+    def invoke(self, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return a copy of the output for an input of exactly the shape and dtype of ``self.input``."""
+        self._interpreter.set_tensor(self._input_index, tensor)
+        self._interpreter.invoke()
+        output: NDArray[np.generic] = self._interpreter.get_tensor(self._output_index)
+        return output
+
+
+def _import(backend: str) -> Any:
+    if backend == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
+        # it imports all the same and dies in Interpreter() with "_ARRAY_API not found"
+        raise InterpreterError(f"tflite-runtime needs numpy below 2, found {np.__version__}; pip install 'numpy<2'")
+    return importlib.import_module(BACKENDS[backend])
+
+
+def _tensor_spec(details: dict[str, Any]) -> TensorSpec:
+    scale, zero_point = details["quantization"]
+    return TensorSpec(
+        name=details["name"],
+        dtype=np.dtype(details["dtype"]).name,
+        shape=tuple(int(size) for size in details["shape"]),
+        scale=float(scale) if scale else None,
+        zero_point=int(zero_point) if scale else None,
+    )

@@ -1,0 +1,179 @@
+"""The manifest: everything that travels with a model, so that the device cannot disagree with the workstation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mixer_edge import strict_json
+from mixer_edge.errors import BundleError
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessSpec:
+    """How a picture becomes the network's input; ``tensor = pixel / scale + offset`` with RGB pixels 0 to 255."""
+
+    geometry: str
+    """``squash``: the whole picture is resized to (width, height), whatever its aspect ratio."""
+    height: int
+    width: int
+    resample: str
+    """``bilinear``, as Pillow does it."""
+    antialias: bool
+    """Whether the filter widens when the picture shrinks (Pillow does; ``tf.image.resize`` by default does not)."""
+    background: tuple[int, ...]
+    """RGB colour under transparent pixels."""
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One tensor of a TFLite file; scale and zero_point are None for a float tensor."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSpec:
+    """A file of the bundle, by name, with what proves that it is the one that was written."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileSpec:
+        """Return the facts of the file at ``path``."""
+        return cls(name=path.name, size_bytes=path.stat().st_size, sha256=file_sha256(path))
+
+    def check(self, folder: Path) -> Path:
+        """Return the file's path in ``folder`` once its size and sha256 are those of the manifest.
+
+        Raises:
+            BundleError: the file is missing or is not the one that was written.
+        """
+        path = folder / self.name
+        if not path.is_file():
+            raise BundleError(f"{path}: missing, the manifest lists it; copy the bundle again")
+        if path.stat().st_size != self.size_bytes or file_sha256(path) != self.sha256:
+            raise BundleError(f"{path}: damaged, its sha256 is not the manifest's; copy the bundle again")
+        return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSpec:
+    """Where the weights came from; ``weights`` is ``trained`` or ``random`` (of use for latency and size only)."""
+
+    kind: str
+    location: str
+    weights: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSpec:
+    """The pictures that the activations' ranges were measured on; fingerprint is independent of their order."""
+
+    kind: str
+    """``folder`` (the user's pictures), ``digits`` (the bundled model's own) or ``generated``."""
+    count: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantSpec:
+    """One TFLite file: a row of the table of variants, as it was written."""
+
+    name: str
+    recipe: str
+    file: FileSpec
+    input: TensorSpec
+    output: TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """All facts of a bundle; ``to_bytes`` seals them with a fingerprint, ``read`` refuses anything else."""
+
+    schema_version: int
+    name: str
+    task: str
+    source: SourceSpec
+    architecture: Mapping[str, int | None]
+    preprocess: PreprocessSpec
+    calibration: CalibrationSpec
+    labels: FileSpec | None
+    golden: FileSpec
+    variants: tuple[VariantSpec, ...]
+    tools: Mapping[str, str]
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content: canonical JSON that ends with the sha256 of all that stands before it."""
+        facts = asdict(self)
+        return strict_json.dumps(facts | {"fingerprint": _fingerprint(facts)})
+
+    def fingerprint(self) -> str:
+        """Return the sha256 that names this bundle: it covers every fact, and through them every file."""
+        return _fingerprint(asdict(self))
+
+    def variant(self, name: str) -> VariantSpec:
+        """Return the variant called ``name``.
+
+        Raises:
+            BundleError: this bundle has none of that name; the message lists those it has.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise BundleError(f"no variant {name!r} in this bundle; it has {', '.join(v.name for v in self.variants)}")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Return the manifest of the bundle in ``folder``.
+
+        Raises:
+            BundleError: no manifest there, a newer schema, an unknown field, or a byte that was not written so.
+        """
+        path = folder / MANIFEST_NAME
+        if not path.is_file():
+            raise BundleError(f"{path}: no such file; expected a bundle folder written by mixer-edge-export")
+        content = path.read_bytes()
+        try:
+            facts = json.loads(content)
+            version = facts.get("schema_version")
+            if isinstance(version, int) and version > SCHEMA_VERSION:
+                raise BundleError(
+                    f"{path}: schema version {version}, this program reads up to {SCHEMA_VERSION}; upgrade mixer-edge"
+                )
+            sealed = facts.pop("fingerprint", None)
+            manifest = strict_json.parse(cls, facts)
+        except (ValueError, AttributeError) as error:
+            raise BundleError(f"{path}: not a manifest this program reads ({error}); export or copy it again") from None
+        if sealed != _fingerprint(facts) or content != strict_json.dumps(facts | {"fingerprint": sealed}):
+            raise BundleError(f"{path}: damaged or edited, its fingerprint does not match; export or copy it again")
+        return manifest
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _fingerprint(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(strict_json.dumps(facts)).hexdigest()
