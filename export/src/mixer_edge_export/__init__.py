@@ -1,4 +1,4 @@
-"""Turn an MLP-Mixer into TFLite variants with measured accuracy, in a bundle that mixer-edge runs without TensorFlow."""
+"""Turn an MLP-Mixer into TFLite variants with measured accuracy, in a bundle that mixer-edge runs."""
 
 from mixer_edge import __version__
 

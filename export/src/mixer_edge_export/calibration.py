@@ -60,7 +60,7 @@ def calibration_from_folder(folder: Path, spec: PreprocessSpec, kind: str = "fol
 
 
 def generated_calibration(spec: PreprocessSpec, count: int = GENERATED_COUNT) -> CalibrationSet:
-    """Return seeded pictures with a photograph's falling spectrum (amplitude 1/f), from dark to bright and some grey."""
+    """Return seeded pictures with a photograph's falling spectrum (amplitude 1/f), dark to bright, some grey."""
     height, width = spec.height, spec.width
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = 1.0

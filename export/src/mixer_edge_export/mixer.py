@@ -1,4 +1,4 @@
-"""MLP-Mixer (Tolstikhin et al., arXiv 2105.01601): its configuration, its weights and the network in plain TensorFlow ops.
+"""MLP-Mixer (Tolstikhin et al., arXiv 2105.01601): configuration, weights and network in plain TensorFlow ops.
 
 The network is the published one: tanh GELU, LayerNorm epsilon 1e-6, no position embedding, no dropout at inference.
 Weights are held in the key layout of the published ``.npz`` checkpoints::

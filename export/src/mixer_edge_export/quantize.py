@@ -1,4 +1,4 @@
-"""From the float32 TFLite file to the other variants: the network is converted once, its weights rewritten per variant."""
+"""From the float32 TFLite file to the other variants: converted once, its weights rewritten per variant."""
 
 from __future__ import annotations
 

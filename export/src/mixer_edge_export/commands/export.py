@@ -1,0 +1,48 @@
+"""``mixer-edge-export export``: a model to a bundle of TFLite variants, and their accuracy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mixer_edge_export.commands import names
+from mixer_edge_export.commands.compare import print_comparison
+from mixer_edge_export.variants import VARIANTS
+
+HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser("export", help="write a bundle of TFLite variants and print their accuracy")
+    parser.set_defaults(run=run)
+    parser.add_argument("--model", default="digits", help="name, .npz file or SavedModel folder (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="bundle folder to write, e.g. build/digits")
+    parser.add_argument("--calibration", type=Path, help="folder of pictures (default: the model's own or generated)")
+    parser.add_argument("--labels", type=Path, help="file with one label per line (default: the model's own)")
+    parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
+    parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the bundle that is there")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the bundle and print its table; 1 if some pictures could not be read."""
+    from mixer_edge_export.compare import compare
+    from mixer_edge_export.pipeline import digits_folder, export
+
+    manifest = export(
+        arguments.model,
+        arguments.out,
+        calibration=arguments.calibration,
+        labels=arguments.labels,
+        variants=arguments.variants,
+        overwrite=arguments.overwrite,
+    )
+    data = arguments.data
+    if data is None and manifest.source.kind == "bundled":
+        data = digits_folder(arguments.out) / "held_out"
+    hint = f"; {HUB_HINT}" if manifest.source.kind == "bundled" else ""
+    print(f"exported {manifest.source.location} to {arguments.out}{hint}", file=sys.stderr)
+    return print_comparison(compare(arguments.out, data), as_json=arguments.json)
