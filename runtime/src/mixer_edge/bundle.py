@@ -35,7 +35,9 @@ class Bundle:
         manifest = Manifest.read(path)
         check_spec(manifest.preprocess)
         if manifest.task not in TASKS:
-            raise BundleError(f"{path}: made for {manifest.task!r}, this program knows {' and '.join(TASKS)}; upgrade mixer-edge")
+            raise BundleError(
+                f"{path}: made for {manifest.task!r}, this program knows {' and '.join(TASKS)}; upgrade mixer-edge"
+            )
         classes = manifest.architecture.get("num_classes")
         labels: tuple[str, ...] = ()
         if manifest.labels is not None:

@@ -134,7 +134,9 @@ def _bilinear(
     the result is rounded to the nearest integer, ties to even. ``tf.image.resize`` by default is this, not rounded.
     """
 
-    def axis(start: float, end: float, count: int, limit: int) -> tuple[NDArray[np.intp], ...]:
+    def axis(
+        start: float, end: float, count: int, limit: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
         position = start + (np.arange(count) + 0.5) * (end - start) / count - 0.5
         low = np.floor(position).astype(np.intp)
         return low.clip(0, limit - 1), (low + 1).clip(0, limit - 1), position - low
