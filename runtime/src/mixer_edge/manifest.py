@@ -23,8 +23,8 @@ class PreprocessSpec:
     geometry: str
     """``squash``: the whole picture is resized to (width, height), whatever its aspect ratio.
 
-    ``resize-crop``: its middle is, the part that (width, height) cuts out of it once its shorter side has
-    ``shorter_side`` pixels; the part is resized in one step, so nothing beyond its edge is mixed in.
+    ``resize-crop``: it is resized until its shorter side has ``shorter_side`` pixels, its aspect ratio kept exactly,
+    and (width, height) is cut out of the middle.
     """
     height: int
     width: int
