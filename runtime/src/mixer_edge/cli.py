@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.commands import classify
+from mixer_edge.commands import classify, evaluate
 from mixer_edge.errors import MixerEdgeError
 
-COMMANDS = (classify,)
+COMMANDS = (classify, evaluate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
