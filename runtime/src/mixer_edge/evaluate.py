@@ -84,7 +84,7 @@ class Evaluation:
         """Return a sha256 over the pictures' pixels and classes; paths and order do not matter."""
         truth = self.truth()
         lines = sorted(
-            f"{record['pixels'].hex()} {'' if truth is None else truth[row]}\n"
+            f"{record['pixels'].tobytes().hex()} {'' if truth is None else truth[row]}\n"
             for row, record in enumerate(self.records)
         )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
