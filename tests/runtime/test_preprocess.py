@@ -41,7 +41,7 @@ def test_bicubic_is_pillows() -> None:
 
 
 def test_resize_crop_is_resize_then_crop() -> None:
-    """40 x 80 with a shorter side of 10 and a crop of 8: Pillow's resize to 10 x 20, of it rows 1 to 9, columns 6 to 14."""
+    """40 x 80 with a shorter side of 10 and a crop of 8: resized to 10 x 20, of it rows 1 to 9, columns 6 to 14."""
     pixels = noise(40, 80)
     resized = np.asarray(Image.fromarray(pixels).resize((20, 10), Image.Resampling.BILINEAR))
     spec = small(8, 8, geometry="resize-crop", shorter_side=10)
