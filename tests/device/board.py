@@ -1,5 +1,6 @@
 """Emulated Raspberry Pis: Debian for ARM under qemu-user, with a Pi's hardware files and a real sshd on loopback.
 
+Example:
     with fresh_board("pi5-bookworm") as board:
         board.run(["python3", "--version"])
         with board.sshd() as server:
@@ -24,11 +25,13 @@ from tests.device.hardware import MODELS, Model
 from tests.device.root import copy_root, setup
 
 ENTER = Path(__file__).with_name("enter.py")
+# Mounts and processes of its own; gone with the process that started it, however that ends.
+UNSHARE = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
 UIDS = {"root": 0, "pi": 1000}
 SSHD_START_S = 60
 
 # The pip requirements of each interpreter.
-BACKENDS = {
+BACKENDS: dict[str, tuple[str, ...]] = {
     "ai-edge-litert": ("ai-edge-litert==2.3.0", "numpy>=2"),
     "tflite-runtime": ("tflite-runtime==2.14.0", "numpy<2"),
 }
@@ -106,7 +109,8 @@ class Board:
         command = self._command(argv, user=user, env=env or {}, binds=binds or {})
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if check and done.returncode:
-            raise BoardError(f"`{' '.join(argv)}` ended with {done.returncode} on the board: {done.stdout}{done.stderr}")
+            output = done.stdout + done.stderr
+            raise BoardError(f"`{' '.join(argv)}` ended with {done.returncode} on the board: {output}")
         return done
 
     def _command(
@@ -130,8 +134,7 @@ class Board:
             "env": session | dict(env),
             "argv": list(argv),
         }
-        unshare = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --propagation private".split()
-        return [*unshare, sys.executable, "-I", str(ENTER), json.dumps(job)]
+        return [*UNSHARE, sys.executable, "-I", str(ENTER), json.dumps(job)]
 
     @contextmanager
     def sshd(self, *, port: int | None = None) -> Iterator[Server]:
@@ -172,7 +175,8 @@ class Board:
         public_key = (etc / "ssh_host_ed25519_key.pub").read_text()
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public_key}")
         (self.folder / "ssh_config").write_text(
-            f"Host board\n  HostName 127.0.0.1\n  Port {port}\n  User pi\n  IdentityFile {client_key}\n  IdentitiesOnly yes\n"
+            f"Host board\n  HostName 127.0.0.1\n  Port {port}\n  User pi\n"
+            f"  IdentityFile {client_key}\n  IdentitiesOnly yes\n"
             f"  UserKnownHostsFile {self.folder / 'known_hosts'}\n  GlobalKnownHostsFile /dev/null\n"
             "  StrictHostKeyChecking yes\n"
         )
@@ -185,7 +189,8 @@ class Board:
     def limited_home(self, size: str) -> Iterator[Callable[[str], None]]:
         """Put the home on a disk of that size ("64M"), with what it holds; yields a function that changes the size.
 
-        What is written meanwhile is gone when the block ends. Enter it before `sshd`, which sees the mounts of its start.
+        What is written meanwhile is gone when the block ends. Enter it before `sshd`, which keeps the mounts it
+        started with.
         """
 
         def resize(size: str) -> None:

@@ -71,7 +71,7 @@ class Model:
             f"CPU part\t: {processor.part}\nCPU revision\t: {processor.revision}\n\n"
         )
         cores = "".join(f"processor\t: {index}\n{core}" for index in range(4))
-        return f"{cores}Revision\t: {self.hardware_revision}\nSerial\t\t: 0000000000000000\nModel\t\t: {self.hardware}\n"
+        return f"{cores}Revision\t: {self.hardware_revision}\nSerial\t\t: {'0' * 16}\nModel\t\t: {self.hardware}\n"
 
     def sysfs(self) -> dict[str, str]:
         """Return the files under /sys that the project and its interpreters read, with their contents."""

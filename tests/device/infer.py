@@ -1,12 +1,26 @@
-"""Run on the board: one .tflite file on one input; python infer.py BACKEND MODEL INPUT.npy OUTPUT.npy RUNS."""
+"""Run on the board: one .tflite file on one input; python infer.py BACKEND MODEL INPUT.npy OUTPUT.npy RUNS.
+
+INPUT.npy may be missing: then the input is seeded noise, float in [-1, 1] or the integer type's whole range.
+"""
 
 import importlib
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 MODULES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+
+
+def noise(shape: NDArray[np.int32], dtype: type) -> NDArray[Any]:
+    """Return the same noise for a shape and type every time."""
+    random = np.random.default_rng(0)
+    if np.issubdtype(dtype, np.integer):
+        return random.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    return random.uniform(-1, 1, shape).astype(dtype)
 
 
 def main(backend: str, model: str, source: str, target: str, runs: str) -> None:
@@ -16,7 +30,9 @@ def main(backend: str, model: str, source: str, target: str, runs: str) -> None:
     """
     interpreter = importlib.import_module(MODULES[backend]).Interpreter(model_path=model, num_threads=1)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.load(source))
+    entry = interpreter.get_input_details()[0]
+    image = np.load(source) if Path(source).exists() else noise(entry["shape"], entry["dtype"])
+    interpreter.set_tensor(entry["index"], image)
     interpreter.invoke()
     interpreter.invoke()
     for _ in range(int(runs)):

@@ -4,18 +4,22 @@ python -m tests.device.instructions pi5-bookworm MODEL.tflite... prints one JSON
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
+from numpy.typing import NDArray
 from tests.device.board import BACKENDS, UIDS, Board, BoardError, fresh_board
 from tests.device.hardware import MODELS
 from tests.device.root import HostError
+
+Array = NDArray[Any]
 
 HERE = Path(__file__).parent
 WORK = "/opt/infer"
@@ -26,23 +30,24 @@ HOST_LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 QEMU = (f"{HOST}/ld-linux-x86-64.so.2", "--library-path", HOST, f"{WORK}/qemu-aarch64")
 
 
-def infer(board: Board, model: Path, image: np.ndarray, backend: str) -> np.ndarray:
-    """Return the model's first output for `image`, of the model's own input shape and dtype, computed on the board.
+def infer(board: Board, model: Path, image: Array | None, backend: str) -> Array:
+    """Return the model's first output for `image`, or for seeded noise, computed on the board.
 
     Raises:
         BoardError: the interpreter failed; the message is what it printed.
     """
     board.run(_prepare(board, model, image, backend, runs=0))
-    return np.load(_work_folder(board) / "output.npy")
+    output: Array = np.load(_work_folder(board) / "output.npy")
+    return output
 
 
-def instructions(board: Board, model: Path, image: np.ndarray, backend: str) -> dict[str, int]:
+def instructions(board: Board, model: Path, image: Array | None, backend: str) -> dict[str, int]:
     """Return what one inference on one thread executes.
 
     Args:
         board: A board with a 64-bit system.
         model: A .tflite file.
-        image: One input, of the model's own input shape and dtype.
+        image: One input, of the model's own input shape and dtype; None for seeded noise.
         backend: "ai-edge-litert" or "tflite-runtime".
 
     Returns:
@@ -65,11 +70,11 @@ def instructions(board: Board, model: Path, image: np.ndarray, backend: str) -> 
         binds={HOST_LIBRARIES: HOST},
     )
     marks = [json.loads(line) for line in (work / "counts").read_text().splitlines()]
-    runs = list(zip(marks[:-1], marks[1:], strict=True))
+    runs = list(itertools.pairwise(marks))
     return {kind: sorted(after[kind] - before[kind] for before, after in runs)[RUNS // 2] for kind in marks[0]}
 
 
-def _prepare(board: Board, model: Path, image: np.ndarray, backend: str, *, runs: int) -> list[str]:
+def _prepare(board: Board, model: Path, image: Array | None, backend: str, *, runs: int) -> list[str]:
     """Put what infer.py needs on the board and return the command that runs it."""
     python = board.interpreter(backend)
     work = _work_folder(board)
@@ -77,7 +82,9 @@ def _prepare(board: Board, model: Path, image: np.ndarray, backend: str, *, runs
     os.chown(work, UIDS["pi"], UIDS["pi"])
     shutil.copy(HERE / "infer.py", work)
     shutil.copy(model, work / "model.tflite")
-    np.save(work / "input.npy", image)
+    (work / "input.npy").unlink(missing_ok=True)
+    if image is not None:
+        np.save(work / "input.npy", image)
     files = [f"{WORK}/{name}" for name in ("model.tflite", "input.npy", "output.npy")]
     return [python, f"{WORK}/infer.py", backend, *files, str(runs)]
 
@@ -92,14 +99,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("board", choices=[name for name, model in MODELS.items() if model.architecture == "arm64"])
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
     parser.add_argument("--backend", choices=list(BACKENDS), default="ai-edge-litert")
-    parser.add_argument("--input", type=Path, required=True, metavar="INPUT.npy", help="one input of the models' shape")
+    parser.add_argument("--input", type=Path, metavar="INPUT.npy", help="one input of the models' shape (noise)")
     arguments = parser.parse_args(argv)
-    image = np.load(arguments.input)
+    image = np.load(arguments.input) if arguments.input else None
     try:
         with fresh_board(arguments.board) as board:
             for model in arguments.models:
-                counts = instructions(board, model, image, arguments.backend)
-                print(json.dumps({"board": arguments.board, "backend": arguments.backend, "model": str(model)} | counts))
+                row = {"board": arguments.board, "backend": arguments.backend, "model": str(model)}
+                print(json.dumps(row | instructions(board, model, image, arguments.backend)))
     except (HostError, BoardError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -20,6 +20,7 @@ BINFMT_RULES = Path("/usr/lib/binfmt.d")
 
 # Program that must be there -> Debian package it comes from.
 HOST_PROGRAMS = {
+    "setpriv": "util-linux",
     "unshare": "util-linux",
     "qemu-aarch64-static": "qemu-user-static",
     "qemu-aarch64": "qemu-user",
@@ -32,12 +33,12 @@ HOST_PROGRAMS = {
 
 # What a Raspberry Pi OS Lite has of what the project touches; the rest follows as dependencies.
 PACKAGES = (
-    "base-files,base-passwd,bash,coreutils,dash,debianutils,diffutils,dpkg,findutils,grep,gzip,hostname,libc-bin,libstdc++6,"
-    "login,mawk,media-types,ncurses-base,netbase,openssh-server,openssh-sftp-server,passwd,procps,python3,python3-venv,"
-    "rsync,sed,tar,util-linux"
-).split(",")
+    "base-files,base-passwd,bash,coreutils,dash,debianutils,diffutils,dpkg,findutils,grep,gzip,hostname,libc-bin,"
+    "libstdc++6,login,mawk,media-types,ncurses-base,netbase,openssh-server,openssh-sftp-server,passwd,procps,"
+    "python3,python3-venv,rsync,sed,tar,util-linux"
+)
 # The package index has no armv7l wheels of these two, so a 32-bit board takes them from Debian.
-PACKAGES_OF = {"arm64": [], "armhf": ["python3-numpy", "python3-pil"]}
+PACKAGES_OF = {"arm64": "", "armhf": ",python3-numpy,python3-pil"}
 
 BULK = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt")
 
@@ -69,7 +70,7 @@ def _install_programs() -> None:
         return
     packages = sorted(set(missing.values()))
     if not shutil.which("apt-get"):
-        raise HostError(f"not found: {', '.join(missing)}: install the Debian packages {' '.join(packages)}, or their like")
+        raise HostError(f"not found: {', '.join(missing)}: install what Debian packages as {', '.join(packages)}")
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     for command in (["apt-get", "update", "-qq"], install):
         _execute(command)
@@ -77,8 +78,8 @@ def _install_programs() -> None:
 
 def _register_qemu() -> None:
     if not (BINFMT / "register").exists():
-        mounted = subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], capture_output=True, check=False)
-        if mounted.returncode:
+        mount = ["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
             raise HostError(f"binfmt_misc does not mount on {BINFMT}: the kernel needs CONFIG_BINFMT_MISC")
     for machine in QEMU.values():
         entry = BINFMT / f"qemu-{machine}"
@@ -118,7 +119,7 @@ def pristine_root(suite: str, architecture: str) -> Path:
 def _build(suite: str, architecture: str, root: Path) -> None:
     """Extract the packages without running their scripts (no emulation), then do by hand what those would have done."""
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", f"--architectures={architecture}"]
-    command += [f"--include={','.join([*PACKAGES, *PACKAGES_OF[architecture]])}"]
+    command += [f"--include={PACKAGES}{PACKAGES_OF[architecture]}"]
     command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", suite, str(root), *_mirror()]
     _execute(command)
     for folder in BULK:
