@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.device.hardware import MODELS, Model
-from tests.device.root import copy_root, setup
+from tests.device.host import setup
+from tests.device.root import copy_root
 
 ENTER = Path(__file__).with_name("enter.py")
 # Mounts and processes of its own; gone with the process that started it, however that ends.

@@ -1,5 +1,6 @@
-"""Fixtures of the device tests: the boards, each made once, and two tiny models with what the host computes for them."""
+"""Fixtures of the device tests: the boards, each made once, and two tiny models with the host's outputs."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.device.board import Board, fresh_board
-from tests.device.root import HostError, setup
+from tests.device.host import HostError, setup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,9 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyModel
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.int8
         path = folder / f"{dtype}.tflite"
-        path.write_bytes(converter.convert())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+            path.write_bytes(converter.convert())
         interpreter = Interpreter(model_path=str(path), num_threads=1)
         interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)

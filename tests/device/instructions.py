@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.device.board import BACKENDS, UIDS, Board, BoardError, fresh_board
 from tests.device.hardware import MODELS
-from tests.device.root import HostError
+from tests.device.host import HostError
 
 Array = NDArray[Any]
 

@@ -5,31 +5,15 @@
 
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.device.host import HostError, execute, setup
+
 ROOTS = (("bookworm", "arm64"), ("trixie", "arm64"), ("bookworm", "armhf"))
-QEMU = {"arm64": "aarch64", "armhf": "arm"}
-
-BINFMT = Path("/proc/sys/fs/binfmt_misc")
-BINFMT_RULES = Path("/usr/lib/binfmt.d")
-
-# Program that must be there -> Debian package it comes from.
-HOST_PROGRAMS = {
-    "setpriv": "util-linux",
-    "unshare": "util-linux",
-    "qemu-aarch64-static": "qemu-user-static",
-    "qemu-aarch64": "qemu-user",
-    "mmdebstrap": "mmdebstrap",
-    "arch-test": "arch-test",
-    "rsync": "rsync",
-    "ssh": "openssh-client",
-    "gcc": "gcc",
-}
 
 # What a Raspberry Pi OS Lite has of what the project touches; the rest follows as dependencies.
 PACKAGES = (
@@ -41,54 +25,6 @@ PACKAGES = (
 PACKAGES_OF = {"arm64": "", "armhf": ",python3-numpy,python3-pil"}
 
 BULK = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt")
-
-
-class HostError(Exception):
-    """This host cannot run the emulated boards; the message is one line that says what is missing and what to do."""
-
-
-def setup() -> None:
-    """Install what is missing from the host and have the kernel run ARM programs through qemu; does nothing twice.
-
-    Raises:
-        HostError: the host is not x86-64 Linux, the caller is not root, the kernel refuses namespaces or binfmt_misc,
-            or a program is missing and there is no apt-get to install it with.
-    """
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise HostError(f"emulated boards need an x86-64 Linux host, this one is {platform.machine()} {sys.platform}")
-    if os.geteuid() != 0:
-        raise HostError("emulated boards need root for mounts and chroot: run again as root (sudo make test-device)")
-    _install_programs()
-    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
-        raise HostError("unshare is refused here: emulated boards need CAP_SYS_ADMIN (in a container: --privileged)")
-    _register_qemu()
-
-
-def _install_programs() -> None:
-    missing = {program: package for program, package in HOST_PROGRAMS.items() if not shutil.which(program)}
-    if not missing:
-        return
-    packages = sorted(set(missing.values()))
-    if not shutil.which("apt-get"):
-        raise HostError(f"not found: {', '.join(missing)}: install what Debian packages as {', '.join(packages)}")
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    for command in (["apt-get", "update", "-qq"], install):
-        _execute(command)
-
-
-def _register_qemu() -> None:
-    if not (BINFMT / "register").exists():
-        mount = ["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
-            raise HostError(f"binfmt_misc does not mount on {BINFMT}: the kernel needs CONFIG_BINFMT_MISC")
-    for machine in QEMU.values():
-        entry = BINFMT / f"qemu-{machine}"
-        if not entry.exists():
-            (BINFMT / "register").write_text((BINFMT_RULES / f"qemu-{machine}.conf").read_text())
-        flags = next(line.split()[1] for line in entry.read_text().splitlines() if line.startswith("flags:"))
-        # Without F the kernel looks for qemu inside the board's root, where it is not.
-        if "F" not in flags:
-            raise HostError(f"{entry} has flags {flags!r}, F is needed: echo -1 > {entry}, then run again")
 
 
 def cache_folder() -> Path:
@@ -121,7 +57,7 @@ def _build(suite: str, architecture: str, root: Path) -> None:
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", f"--architectures={architecture}"]
     command += [f"--include={PACKAGES}{PACKAGES_OF[architecture]}"]
     command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", suite, str(root), *_mirror()]
-    _execute(command)
+    execute(command)
     for folder in BULK:
         shutil.rmtree(root / folder, ignore_errors=True)
     _write_accounts(root)
@@ -129,17 +65,10 @@ def _build(suite: str, architecture: str, root: Path) -> None:
     for library in ("blas/libblas.so.3", "lapack/liblapack.so.3"):
         for found in root.glob(f"usr/lib/*/{library}"):
             (found.parent.parent / found.name).symlink_to(library)
-    # Only root could write these caches later, so every start of python3 by `pi` would compile its imports again.
+    # Only root can write Python's caches there: without them every start by pi would compile its imports again.
     libraries = [f"/{folder.relative_to(root)}" for folder in root.glob("usr/lib/python3*")]
-    _execute(["chroot", str(root), "/usr/bin/python3", "-m", "compileall", "-q", "-j", "0", *libraries])
-
-
-def _execute(command: Sequence[str]) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "QEMU_CPU": "max"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HostError(f"`{' '.join(command)}` ended with {done.returncode}: {last}")
+    compileall = ["python3", "-m", "compileall", "-q", "-x", "/tests/", *libraries]
+    execute(["env", "-i", "PATH=/usr/sbin:/usr/bin", "QEMU_CPU=max", "chroot", str(root), *compileall])
 
 
 def _mirror() -> Sequence[str]:

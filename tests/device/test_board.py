@@ -13,8 +13,8 @@ import pytest
 from tests.device.board import Board, BoardError, Server, fresh_board
 from tests.device.conftest import TinyModel
 from tests.device.hardware import MODELS
+from tests.device.host import BINFMT, setup
 from tests.device.instructions import infer, instructions
-from tests.device.root import BINFMT, setup
 
 Boards = Callable[[str], Board]
 TinyModels = dict[str, TinyModel]
@@ -25,7 +25,7 @@ FIRST = "pi5-bookworm"
 def ssh(server: Server, *command: str) -> "subprocess.CompletedProcess[str]":
     """Run the user's own ssh against the board."""
     return subprocess.run(
-        ["ssh", "-F", server.ssh_config, "board", *command], capture_output=True, text=True, check=False
+        ["ssh", "-F", str(server.ssh_config), "board", *command], capture_output=True, text=True, check=False
     )
 
 
@@ -141,7 +141,7 @@ def test_instructions_need_64_bits(board: Boards, tiny_models: TinyModels) -> No
 
 def test_instructions_from_the_command_line(tiny_models: TinyModels) -> None:
     """The command prints one JSON object per file, with noise for an input where none is given."""
-    command = [sys.executable, "-m", "tests.device.instructions", FIRST, tiny_models["int8"].path]
+    command = [sys.executable, "-m", "tests.device.instructions", FIRST, str(tiny_models["int8"].path)]
     row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert list(row) == ["board", "backend", "model", "insn", "simd", "fmla", "dot"]
     assert (row["board"], row["backend"], row["dot"]) == (FIRST, "ai-edge-litert", 128)
@@ -171,7 +171,7 @@ def test_rsync_reaches_the_board(board: Boards, tmp_path: Path) -> None:
     """Rsync over that ssh brings a file, and brings nothing the second time."""
     (tmp_path / "file").write_text("content\n")
     with board(FIRST).sshd() as server:
-        command = ["rsync", "-ai", "-e", f"ssh -F {server.ssh_config}", tmp_path / "file", "board:file"]
+        command = ["rsync", "-ai", "-e", f"ssh -F {server.ssh_config}", str(tmp_path / "file"), "board:file"]
         sent = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
     assert sent == ["<f+++++++++ file\n", ""]
     assert (board(FIRST).home / "file").read_text() == "content\n"
@@ -261,7 +261,7 @@ def test_board_goes_with_a_killed_test_run() -> None:
 
 
 def test_full_disk_and_room_again() -> None:
-    """A home of limited size holds what was there, refuses more as a full disk does, and takes it once there is room."""
+    """A home of limited size holds what was there, refuses more as a full disk does, and takes it when it grows."""
     with fresh_board(FIRST) as board:
         board.run(["sh", "-c", "head -c 1000000 /dev/zero > before"])
         with board.limited_home("4M") as resize, board.sshd() as server:
@@ -317,7 +317,7 @@ def test_host_that_cannot_is_told_in_one_line(prefix: list[str], path: str, mess
 
 def _open_session(server: Server) -> "subprocess.Popen[str]":
     """Return an ssh client whose remote command has begun and does not end."""
-    command = ["ssh", "-F", server.ssh_config, "board", "echo begun; exec sleep 1000"]
+    command = ["ssh", "-F", str(server.ssh_config), "board", "echo begun; exec sleep 1000"]
     session = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert session.stdout is not None
     assert session.stdout.readline() == "begun\n"
