@@ -52,8 +52,10 @@ def main() -> int:
         measure([*this, str(arguments.saved_model), "--rebuild", str(work / "convertible")])
         stock = measure([*this, str(work / "convertible"), "--stock", str(work / "stock")])
         ours = measure(
-            [sys.executable, "-m", "mixer_edge_export", "export", "--model", str(arguments.saved_model)]
-            + ["--out", str(work / "ours"), "--variants", ",".join(VARIANTS)]
+            [
+                *[sys.executable, "-m", "mixer_edge_export", "export", "--model", str(arguments.saved_model)],
+                *["--out", str(work / "ours"), "--variants", ",".join(VARIANTS)],
+            ]
         )
         sizes = {
             variant: [(work / route / f"{variant}.tflite").stat().st_size for route in ("stock", "ours")]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
+from mixer_edge_export.folding import fold, folded_mixer
 from mixer_edge_export.mixer import MixerWeights, mixer
 
 INPUT, OUTPUT = "images", "output"
@@ -39,22 +40,57 @@ def quiet_tensorflow() -> Iterator[None]:
 def convert_float(weights: MixerWeights) -> bytes:
     """Return the float32 TFLite file of a Mixer: ``images`` ``[1, H, W, 3]`` in [-1, 1] to ``output`` (logits).
 
+    The converter sees a stand-in for every kernel, one number repeated, and so never handles the weights; they are
+    written over the stand-ins in the finished file. That takes a third of the time and of the memory.
+
     Raises:
         ModelError: the converter refused the graph or left weights out.
     """
+    arrays = fold(weights)
+    kernels = [key for key in arrays if key.endswith("/kernel")]
+    # exact in float32 and all different: the converter merges constants that are equal
+    stand_ins = {key: 1 + index / 256 for index, key in enumerate(kernels)}
     with quiet_tensorflow():
         import tensorflow as tf
 
-        spec = tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)
-        function = tf.function(lambda images: {OUTPUT: mixer(weights.config, weights.arrays, images)}, [spec])
+        def network(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            constants = {key: tf.constant(stand_ins[key], tf.float32, arrays[key].shape) for key in kernels}
+            return {OUTPUT: folded_mixer(weights.config, {**arrays, **constants}, images)}
+
+        function = tf.function(network, [tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)])
         # the empty module only makes the converter write a signature
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
+        converter.exclude_conversion_metadata = True  # writing it copies the whole file twice
         try:
-            content = bytes(converter.convert())
+            content = bytearray(converter.convert())
         except Exception as error:
             raise ModelError(f"TensorFlow's converter refused the network: {error}") from error
-    check_size(len(content), 4 * weights.parameter_count, "float32")
-    return content
+    filled = _fill(content, {stand_ins[key]: arrays[key] for key in kernels})
+    if filled != len(kernels):
+        raise ModelError(f"TensorFlow's converter kept {filled} of {len(kernels)} kernels; expected each of them once")
+    return bytes(content)
+
+
+def _fill(content: bytearray, arrays: dict[float, NDArray[np.float32]]) -> int:
+    """Write each array over the tensor that repeats its number; return how many such tensors there were."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content)
+    graph, filled = model.Subgraphs(0), 0
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        buffer = model.Buffers(tensor.Buffer())
+        if tensor.Type() != schema.TensorType.FLOAT32 or not buffer.DataLength():
+            continue
+        values = buffer.DataAsNumpy().view(np.float32)
+        array = arrays.get(float(values[0]))
+        if array is None or array.size != values.size or not (values == values[0]).all():
+            continue
+        # TFLite keeps a dense kernel as [out, in] and a convolution's as [out, height, width, in]
+        turned = array.T if array.ndim == 2 else array.transpose(3, 0, 1, 2)
+        values.reshape(turned.shape)[...] = turned
+        filled += 1
+    return filled
 
 
 def check_size(size_bytes: int, expected_bytes: int, name: str) -> None:

@@ -46,7 +46,9 @@ def network_errors(url: str) -> Iterator[None]:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        raise ModelError(f"{url}: the server answered {error.code} {error.reason}; check the address, {by_hand}") from None
+        raise ModelError(
+            f"{url}: the server answered {error.code} {error.reason}; check the address, {by_hand}"
+        ) from None
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
