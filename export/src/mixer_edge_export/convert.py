@@ -46,16 +46,17 @@ def convert_float(weights: MixerWeights) -> bytes:
     Raises:
         ModelError: the converter refused the graph or left weights out.
     """
-    arrays = fold(weights)
-    kernels = [key for key in arrays if key.endswith("/kernel")]
+    shapes = {key: array.shape for key, array in weights.arrays.items() if key.endswith("/kernel")}
     # exact in float32 and all different: the converter merges constants that are equal
-    stand_ins = {key: 1 + index / 256 for index, key in enumerate(kernels)}
+    stand_ins = {key: 1 + index / 256 for index, key in enumerate(shapes)}
+    # folded again below: that is quick, and kernels held during the conversion would be a tenth of the peak memory
+    vectors = {key: array for key, array in fold(weights).items() if key not in shapes}
     with quiet_tensorflow():
         import tensorflow as tf
 
         def network(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            constants = {key: tf.constant(stand_ins[key], tf.float32, arrays[key].shape) for key in kernels}
-            return {OUTPUT: folded_mixer(weights.config, {**arrays, **constants}, images)}
+            kernels = {key: tf.constant(stand_ins[key], tf.float32, shape) for key, shape in shapes.items()}
+            return {OUTPUT: folded_mixer(weights.config, vectors | kernels, images)}
 
         function = tf.function(network, [tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)])
         # the empty module only makes the converter write a signature
@@ -65,9 +66,10 @@ def convert_float(weights: MixerWeights) -> bytes:
             content = bytearray(converter.convert())
         except Exception as error:
             raise ModelError(f"TensorFlow's converter refused the network: {error}") from error
-    filled = _fill(content, {stand_ins[key]: arrays[key] for key in kernels})
-    if filled != len(kernels):
-        raise ModelError(f"TensorFlow's converter kept {filled} of {len(kernels)} kernels; expected each of them once")
+    arrays = fold(weights)
+    filled = _fill(content, {stand_in: arrays[key] for key, stand_in in stand_ins.items()})
+    if filled != len(shapes):
+        raise ModelError(f"TensorFlow's converter kept {filled} of {len(shapes)} kernels; expected each of them once")
     return bytes(content)
 
 

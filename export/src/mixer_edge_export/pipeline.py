@@ -75,10 +75,10 @@ def export(
     spec = source.preprocess(pixel_range)
     pictures = _calibration(calibration, source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
+
+    float_model = source.float_model()  # first: what the judge loads would stand in memory beside the conversion
     reference = source.network()(normalize(golden, spec))
     rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
-
-    float_model = source.float_model()
     ranges = {}
     if any(variant.calibrated for variant in selected):
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
