@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge.errors import ModelError
+from mixer_edge.errors import MixerEdgeError, ModelError
 from mixer_edge_export.folding import fold, folded_mixer
 from mixer_edge_export.mixer import MixerWeights, mixer
 
@@ -20,7 +20,7 @@ INPUT, OUTPUT = "images", "output"
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ code writes to standard error; it is shown if the body raises."""
+    """Hold back what TensorFlow's C++ code writes to standard error; an error that nobody expected shows it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     keep = os.dup(2)
@@ -28,6 +28,8 @@ def quiet_tensorflow() -> Iterator[None]:
         os.dup2(log.fileno(), 2)
         try:
             yield
+        except MixerEdgeError:
+            raise
         except BaseException:
             log.seek(0)
             os.write(keep, log.read())

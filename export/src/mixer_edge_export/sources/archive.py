@@ -49,8 +49,11 @@ def unpack(archive: Path) -> Path:
             with tarfile.open(archive) as tar:
                 for member in tar:
                     _extract(tar, member, partial, archive)
+                while tar.fileobj and tar.fileobj.read(1 << 20):
+                    pass  # the sum of a compressed file is only checked at its end
         except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            raise ModelError(f"{archive}: damaged archive ({error}); fetch it again") from None
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{archive}: damaged archive ({reason}); fetch it again") from None
         partial.rename(folder)
     return folder
 

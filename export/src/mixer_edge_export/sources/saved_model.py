@@ -89,11 +89,12 @@ def check_complete(folder: Path) -> None:
     """
     with quiet_tensorflow():
         import tensorflow as tf
+        from google.protobuf.message import DecodeError
         from tensorflow.core.protobuf import saved_model_pb2
 
         try:
             graphs = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, DecodeError) as error:
             raise ModelError(f"{folder}: saved_model.pb cannot be read ({error})") from None
         if not graphs:
             raise ModelError(f"{folder}: saved_model.pb holds no graph")
