@@ -5,7 +5,8 @@
 Ours: ``mixer-edge-export export`` of the SavedModel as the Hub serves it, all the checks against the source included.
 Stock: the same network in convertible form, saved as a SavedModel (not counted), then one ``TFLiteConverter`` run per
 variant in one process, calibrated on the same pictures. Only variants that the stock converter has are counted, on
-both sides. Peak memory is the largest sum of resident memory over a route's processes, sampled every 50 ms.
+both sides. Processor time says the same as wall time where other work disturbs the latter. Peak memory is the largest
+sum of resident memory over a route's processes, sampled every 50 ms.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,7 @@ class Cost:
     """What a route took."""
 
     wall_s: float
+    cpu_s: float
     peak_mib: float
 
 
@@ -65,6 +68,7 @@ def main() -> int:
         "stock": asdict(stock),
         "ours": asdict(ours),
         "wall_ratio": ours.wall_s / stock.wall_s,
+        "cpu_ratio": ours.cpu_s / stock.cpu_s,
         "peak_ratio": ours.peak_mib / stock.peak_mib,
         "size_bytes": sizes,
     }
@@ -73,6 +77,7 @@ def main() -> int:
         return 0
     print(f"{'':8}{'stock':>12}{'ours':>12}{'ratio':>8}")
     print(f"{'wall':8}{stock.wall_s:10.1f} s{ours.wall_s:10.1f} s{figures['wall_ratio']:8.2f}")
+    print(f"{'cpu':8}{stock.cpu_s:10.1f} s{ours.cpu_s:10.1f} s{figures['cpu_ratio']:8.2f}")
     print(f"{'peak':8}{stock.peak_mib:8.0f} MiB{ours.peak_mib:8.0f} MiB{figures['peak_ratio']:8.2f}")
     for variant, (theirs, own) in sizes.items():
         print(f"{variant:8}{theirs / 1e6:9.1f} MB{own / 1e6:9.1f} MB{own / theirs:8.2f}")
@@ -82,6 +87,7 @@ def main() -> int:
 def measure(command: list[str]) -> Cost:
     """Run the command and return what it took; its output is shown if it fails."""
     start, peak = time.perf_counter(), 0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryFile() as log:
         with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
             while process.poll() is None:
@@ -90,7 +96,9 @@ def measure(command: list[str]) -> Cost:
         if process.returncode:
             log.seek(0)
             raise SystemExit(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')}")
-    return Cost(wall_s=time.perf_counter() - start, peak_mib=peak / 2**20)
+    wall_s, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Cost(wall_s=wall_s, cpu_s=cpu_s, peak_mib=peak / 2**20)
 
 
 def resident_bytes(pid: int) -> int:

@@ -82,9 +82,7 @@ def test_a_graph_that_the_converter_refuses_is_told(twin: Path) -> None:
         convert_saved_model(twin)
 
 
-def test_a_crash_of_the_converter_is_an_error(
-    convnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_of_the_converter_is_an_error(convnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child process that dies is told with its signal or exit code and its last words."""
     python = tmp_path / "python"
     monkeypatch.setattr(sys, "executable", str(python))
