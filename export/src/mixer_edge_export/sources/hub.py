@@ -28,12 +28,12 @@ def resolve_hub(handle: str) -> Path:
     Raises:
         ModelError: the server refused, fell silent or broke off, or sent something that is no whole SavedModel.
     """
-    with network_errors(handle), _hub_settings(), quiet_tensorflow():
+    with quiet_tensorflow(), warnings.catch_warnings():
         import tensorflow as tf
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tensorflow_hub 0.16 imports pkg_resources, which warns of its own end
-            import tensorflow_hub as hub
+        warnings.simplefilter("ignore")  # tensorflow_hub 0.16 imports pkg_resources, which warns of its own end
+        import tensorflow_hub as hub
+    with network_errors(handle), _hub_settings():
         try:
             folder = Path(hub.resolve(handle))
         except (ValueError, EOFError, tarfile.TarError, zlib.error, tf.errors.OpError) as error:
