@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.dataset import Dataset, open_dataset
 from mixer_edge.errors import BundleError, ImageError
 from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, Task, evaluate
-from mixer_edge.machine import machine_name
 from mixer_edge.manifest import Manifest
 from mixer_edge.metrics import top_k
 from mixer_edge.scores import score
@@ -177,7 +177,7 @@ def _measured(manifest: Manifest, evaluation: Evaluation | None) -> Measured:
         tools={tool: version(tool) for tool in ("mixer-edge", BACKEND, "numpy", "pillow")},
         made_with=manifest.tools,
         backend=BACKEND,
-        machine=machine_name(),
+        machine=str(Board.read()),
     )
 
 

@@ -8,13 +8,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.commands import positive
 from mixer_edge.dataset import open_dataset
 from mixer_edge.errors import BundleError
 from mixer_edge.evaluate import REFERENCE, Task, evaluate
 from mixer_edge.interpreter import BACKENDS
-from mixer_edge.machine import machine_name
 from mixer_edge.scores import Score, score
 
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             "bundle_fingerprint": bundle.manifest.fingerprint(),
             "data_fingerprint": result.data_fingerprint(),
             "layout": dataset.layout,
-            "machine": machine_name(),
+            "machine": str(Board.read()),
             "scores": [asdict(row) for row in scores],
             "unreadable": result.unreadable,
         }
