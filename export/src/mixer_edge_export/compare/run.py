@@ -89,16 +89,25 @@ def compare(
         task = Task(bundle=folder, names=names, backend=BACKEND, source_outputs=outputs)
         evaluation = evaluate(task, dataset, workers=workers, resume=resume)
     latencies = dict(candidates)
-    return _comparison(bundle, evaluation, latencies, photo_ms, max_drop)
+    return summarize(bundle, evaluation, latencies, photo_ms, max_drop)
 
 
-def _comparison(
+def summarize(
     bundle: Bundle,
     evaluation: Evaluation | None,
     latencies: dict[str, float],
     photo_ms: dict[str, float | None],
     max_drop: float | None,
 ) -> Comparison:
+    """Return the comparison of what was measured.
+
+    Args:
+        bundle: whose variants.
+        evaluation: their answers; None without pictures.
+        latencies: milliseconds of one inference by variant.
+        photo_ms: milliseconds from a picture's file to its label by variant.
+        max_drop: points that a variant may lose to the reference; None for no bound.
+    """
     manifest = bundle.manifest
     names = evaluation.names if evaluation else tuple(latencies)
     candidates = [

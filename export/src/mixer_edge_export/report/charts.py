@@ -22,6 +22,7 @@ class Point:
     """A variant at (x, y) with the interval of y; ``chosen`` is the recommended one."""
 
     name: str
+    shape: int
     x: float
     y: float
     low: float
@@ -34,6 +35,7 @@ class Interval:
     """One row of an interval plot, in the plot's unit, and what stands at its right."""
 
     name: str
+    shape: int
     value: float
     low: float
     high: float
@@ -72,14 +74,14 @@ def scatter(points: Sequence[Point], *, title: str, x_title: str, y_format: Call
     for point in points:
         x = across(point.x)
         parts.append(_line("whisker", x, down(point.low), x, down(point.high)))
-    parts += [_marker(across(point.x), down(point.y), number, point.chosen) for number, point in enumerate(points)]
+    parts += [_marker(across(point.x), down(point.y), point.shape, point.chosen) for point in points]
     parts += _names([(across(point.x), down(point.y), point) for point in points], floor)
     return _svg(height, title, parts)
 
 
 def intervals(rows: Sequence[Interval], *, title: str, x_title: str, line: float, bound: float | None) -> Markup:
     """Return one line for each row with its interval; ``line`` is drawn through all, ``bound`` dashed."""
-    step, top = 46, 8
+    step, top = 48, 4
     height = top + step * len(rows) + 44
     marks = [line, *([] if bound is None else [bound])]
     low = min(min(row.low for row in rows), *marks, line)
@@ -91,22 +93,18 @@ def intervals(rows: Sequence[Interval], *, title: str, x_title: str, line: float
         return 12 + (x - low) / (high - low) * (WIDTH - 24)
 
     floor, parts = top + step * len(rows), []
-    for tick in ticks(low, high):
-        x = across(tick)
-        parts.append(_line("grid", x, top, x, floor))
-        parts.append(_text(x, floor + 16, f"{tick:+g}" if tick else "0", "tick middle"))
-    parts.append(_line("axis", across(line), top, across(line), floor + 4))
-    if bound is not None:
-        parts.append(_line("bound", across(bound), top, across(bound), floor + 4))
+    for tick in (marked := ticks(low, high)):
+        parts.append(_text(across(tick), floor + 16, f"{tick:+g}" if tick else "0", "tick middle"))
     for number, row in enumerate(rows):
         y = top + step * number
-        parts.append(_text(12, y + 14, row.name, "name halo chosen" if row.chosen else "name halo"))
-        parts.append(_text(WIDTH - 12, y + 14, row.text, "tick halo end"))
-        y += 28
-        for x in (row.low, row.high):
-            parts.append(_line("whisker", across(x), y - 5, across(x), y + 5))
+        parts.append(_text(12, y + 14, row.name, "name chosen" if row.chosen else "name"))
+        parts.append(_text(WIDTH - 12, y + 14, row.text, "tick end"))
+        lines = [("grid", tick) for tick in marked] + [("axis", line)] + [("bound", mark) for mark in marks[1:]]
+        parts += [_line(kind, across(x), y + 20, across(x), y + step - 2) for kind, x in lines]
+        y += 32
+        parts += [_line("whisker", across(x), y - 5, across(x), y + 5) for x in (row.low, row.high)]
         parts.append(_line("whisker", across(row.low), y, across(row.high), y))
-        parts.append(_marker(across(row.value), y, number, row.chosen))
+        parts.append(_marker(across(row.value), y, row.shape, row.chosen))
     parts.append(_text(WIDTH / 2, height - 6, x_title, "title middle"))
     return _svg(height, title, parts)
 

@@ -78,24 +78,25 @@ def thumbnail(path: Path) -> str:
 def _plots(comparison: Comparison) -> list[Markup]:
     """Return accuracy, or agreement without labels, against latency and against size."""
     places = []
-    for row in comparison.rows:
+    for shape, row in enumerate(comparison.rows):
         if row.score is not None and row.size_bytes is not None and row.latency_ms is not None:
             share = row.score.top1 or row.score.agreement
             chosen = comparison.recommendation is not None and row.name == comparison.recommendation.variant
-            places.append((row, share, chosen))
+            places.append((shape, row, share, chosen))
     what = "Top-1" if comparison.labelled else f"Agreement with {comparison.reference}"
     return [
         scatter(
             [
                 Point(
                     name=row.name,
+                    shape=shape,
                     x=x(row),
                     y=100 * share.share,
                     low=100 * share.interval[0],
                     high=100 * share.interval[1],
                     chosen=chosen,
                 )
-                for row, share, chosen in places
+                for shape, row, share, chosen in places
             ],
             title=f"{what} against {x_title}",
             x_title=x_title,
@@ -116,12 +117,13 @@ def _megabytes(row: VariantResult) -> float:
 
 def _differences(comparison: Comparison) -> Markup | None:
     rows = []
-    for row in comparison.rows[1:]:
+    for shape, row in enumerate(comparison.rows[1:], start=1):
         if row.score is not None and row.score.difference is not None:
             difference = row.score.difference
             rows.append(
                 Interval(
                     name=row.name,
+                    shape=shape,
                     value=100 * difference.share,
                     low=100 * difference.interval[0],
                     high=100 * difference.interval[1],

@@ -20,7 +20,9 @@
     }
     count.textContent = `${shown} of ${cards.length} shown`;
   };
-  for (const input of [variant, change, text]) input.addEventListener("input", apply);
+  for (const input of [variant, change, text]) {
+    for (const event of ["input", "change"]) input.addEventListener(event, apply);
+  }
   document.getElementById("filters").addEventListener("reset", () => setTimeout(apply));
   document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("filters").hidden = false;

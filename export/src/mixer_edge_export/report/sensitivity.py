@@ -21,11 +21,11 @@ def read_sensitivity(path: Path) -> tuple[Layer, ...]:
     """Return the layers in a file, the most sensitive first.
 
     Raises:
-        DataError: the file is missing or is not one that the ``sensitivity`` command wrote.
+        DataError: the file is missing or is not what ``sensitivity --json`` prints.
     """
     try:
         layers = json.loads(path.read_bytes())["layers"]
-        rows = [Layer(name=str(layer["name"]), value=float(layer["kl_divergence"])) for layer in layers]
+        rows = [Layer(name=str(layer["name"]), value=float(layer["alone"]["kl_divergence"])) for layer in layers]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error!r}); expected a file of the sensitivity command") from None
+        raise DataError(f"{path}: cannot be read ({error!r}); expected what sensitivity --json prints") from None
     return tuple(sorted(rows, key=lambda row: (-row.value, row.name)))
