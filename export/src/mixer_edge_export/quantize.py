@@ -68,6 +68,7 @@ def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges) -> byte
         )
         quantizer.update_quantization_recipe(".*", operations.ALL_SUPPORTED, config, algorithm_key="float_casting")
     statistics = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars show on any output, terminal or not
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore", UserWarning)  # as above; and its progress bars show on any output
         result = quantizer.quantize(statistics if variant.calibrated else None, enable_progress_report=False)
     return bytes(result.quantized_model)

@@ -1,0 +1,56 @@
+"""Small bundles for the tests, exported once per session by the real command in a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixer_edge_export.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.sources.npz import save_npz
+
+LABELS = ("airplane", "bird", "café", "dog", "elephant", "fox", "goat", "horse", "ibex", "jay")
+
+
+def export_tiny(folder: Path, *, num_classes: int | None) -> Path:
+    """Return a bundle in ``folder``: random weights at 64 x 64, patch 16, 2 blocks, all variants."""
+    config = MixerConfig(
+        image_size=64,
+        patch_size=16,
+        num_blocks=2,
+        hidden_dim=32,
+        tokens_mlp_dim=24,
+        channels_mlp_dim=64,
+        num_classes=num_classes,
+    )
+    weights, bundle = folder / "tiny.npz", folder / "bundle"
+    save_npz(MixerWeights.random(config, seed=0), weights)
+    command = [sys.executable, "-m", "mixer_edge_export", "export", "--model", str(weights), "--out", str(bundle)]
+    if num_classes is not None:
+        (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), "utf-8")
+        command += ["--labels", str(folder / "labels.txt")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        pytest.fail(f"{' '.join(command)}\n{finished.stderr}", pytrace=False)
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of ten labelled classes; shared, so not to be changed."""
+    return export_tiny(tmp_path_factory.mktemp("tiny"), num_classes=len(LABELS))
+
+
+@pytest.fixture(scope="session")
+def tiny_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a feature extractor with 32 features; shared, so not to be changed."""
+    return export_tiny(tmp_path_factory.mktemp("features"), num_classes=None)
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of ``tiny_bundle`` that a test may change."""
+    return shutil.copytree(tiny_bundle, tmp_path / "bundle")

@@ -1,0 +1,42 @@
+"""Both wheels: one version, and the dependency between them."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import mixer_edge
+import mixer_edge_export
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_export_depends_on_the_runtime_of_its_own_version(tmp_path: Path) -> None:
+    """The version stands in one place and is the dependency's too."""
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT / "export")]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata_name,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+        metadata = archive.read(metadata_name).decode()
+        names = set(archive.namelist())
+    version = mixer_edge.__version__
+    assert mixer_edge_export.__version__ == version
+    assert f"\nVersion: {version}\n" in metadata
+    assert f"\nRequires-Dist: mixer-edge[litert]=={version}\n" in metadata
+    assert {"mixer_edge_export/digits/digits.npz", "mixer_edge_export/py.typed"} <= names
+
+
+def test_constraints_hold_versions_and_no_addresses() -> None:
+    """Every line is ``name==version``."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert len(pins) > 50
+    assert all(pin.count("==") == 1 and "/" not in pin and "@" not in pin for pin in pins)
+
+
+def test_importlinter_keeps_the_directions() -> None:
+    """The import rules in pyproject.toml hold."""
+    command = [str(Path(sys.executable).parent / "lint-imports")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout

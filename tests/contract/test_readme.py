@@ -1,0 +1,77 @@
+"""Every command and example of the README runs, in its order, as a new user would type it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", README, re.DOTALL)
+OWN_RUN = {"make test", "make lint"}
+"""Commands that run this test or are run beside it: by .ci/run, which calls both."""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder like a fresh checkout whose ``.venv`` is the environment of this test run."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("Makefile", "constraints.txt", "runtime", "export"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "tests" / "data", folder / "tests" / "data")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    for stamp in ("installed", "installed-dev"):
+        (folder / ".venv" / stamp).touch()
+    return folder
+
+
+def run(command: list[str], folder: Path) -> str:
+    """Return what the command printed, once it has ended well."""
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ, check=False)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def test_every_command_and_example_of_the_readme_runs(checkout: Path) -> None:
+    """The shell lines and the Python example run one after the other in one folder."""
+    assert BLOCKS
+    outputs = {}
+    for language, text in BLOCKS:
+        if language == "python":
+            outputs[text] = run([str(checkout / ".venv/bin/python"), "-c", text], checkout)
+            continue
+        for line in text.strip().splitlines():
+            if line not in OWN_RUN:
+                outputs[line] = run(["bash", "-euc", line], checkout)
+    table = outputs["make export"]
+    assert [line.split()[0] for line in table.splitlines()[:3]] == ["variant", "float32", "float16"]
+    classified = next(output for line, output in outputs.items() if "mixer-edge classify" in line)
+    assert re.search(r"^ *\d+\.\d\d%  7$", classified.splitlines()[1])
+    example = next(output for text, output in outputs.items() if "Classifier.load" in text)
+    assert example.startswith("7 ")
+    assert len(example.splitlines()) == 3
+
+
+def test_the_tables_commands_name_variables_of_the_makefile() -> None:
+    """Each ``make`` line in the README's tables uses targets and variables that the Makefile knows."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    lines = re.findall(r"`(make [^`]*)`", README)
+    assert len(lines) >= 6
+    for line in lines:
+        _, target, *settings = line.split()
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), line
+        for setting in settings:
+            variable = setting.split("=")[0]
+            assert re.search(rf"\b{variable}\b", makefile), line
+
+
+def test_the_pipeline_calls_the_readmes_test_command() -> None:
+    """What runs on a bare machine is what the README tells its reader to run."""
+    script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert "make test" in script
+    assert "make test" in README

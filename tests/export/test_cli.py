@@ -1,0 +1,65 @@
+"""The ``mixer-edge-export`` command as a user meets it: real processes, exit codes, whole messages."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mixer_edge
+from mixer_edge_export.cli import main
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "mixer_edge_export", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_and_version_do_not_import_tensorflow() -> None:
+    """Both answer at once: TensorFlow is imported where a graph is built and nowhere before."""
+    script = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "from mixer_edge_export.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as exit: sys.exit(exit.code)"
+    )
+    for flag in ("--help", "--version"):
+        result = subprocess.run([sys.executable, "-c", script, flag], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout
+    assert run("--version").stdout == f"{mixer_edge.__version__}\n"
+
+
+def test_wrong_use_is_exit_code_2() -> None:
+    """An unknown command is told with the known ones, as argparse does."""
+    result = run("exprot")
+    assert result.returncode == 2
+    assert "invalid choice: 'exprot'" in result.stderr
+
+
+def test_nothing_is_overwritten_without_being_asked(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second export to the same folder needs --overwrite."""
+    before = {path.name: path.stat().st_mtime_ns for path in bundle.iterdir()}
+    assert main(["export", "--model", "random:mixer_s32", "--out", str(bundle)]) == 2
+    message = f"error: {bundle}: a bundle is there already; add --overwrite to replace it\n"
+    assert capsys.readouterr().err == message
+    assert {path.name: path.stat().st_mtime_ns for path in bundle.iterdir()} == before
+
+
+def test_a_feature_extractor_has_a_table_without_accuracy(tiny_features: Path) -> None:
+    """Its rows carry size and latency and no counts."""
+    result = run("compare", str(tiny_features), "--json")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)["rows"]
+    assert rows[0]["name"] == "float32"
+    assert all(row["correct"] is None and row["latency_ms"] > 0 for row in rows)
+
+
+def test_results_go_to_stdout_and_no_progress_bar_to_a_pipe(tiny_bundle: Path) -> None:
+    """The table alone is on standard output; standard error has no control characters when it is no terminal."""
+    result = run("compare", str(tiny_bundle))
+    assert result.stdout.splitlines()[0].split()[:3] == ["variant", "size", "input"]
+    assert "\x1b" not in result.stderr
+    assert "\r" not in result.stderr
