@@ -22,6 +22,8 @@ from mixer_edge_export.variants import LAYERS
 Ranges = dict[str, tuple[float, float]]
 METHOD = "mse"
 BINS = 8192
+MOVES = ("RESHAPE", "TRANSPOSE")
+"""They hand the values of a layer on, and the range with them."""
 BEFORE_GELU = re.compile(r"_mixing/Dense_0/")
 _SHRINK = np.linspace(1.0, 0.2, 41)
 _LEVELS = np.arange(256)
@@ -77,7 +79,7 @@ def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: in
         interpreter.allocate_tensors()
     operators = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
     activations = {int(index) for op in operators for index in op["outputs"]}
-    layers = [op for op in operators if op["op_name"] in LAYERS]
+    layers = [op for op in operators if op["op_name"] in LAYERS or op["op_name"] in MOVES]
     edges = {int(index) for op in layers for index in (op["inputs"][0], op["outputs"][0])}
     (input_details,) = interpreter.get_input_details()
     tensors = {

@@ -4,8 +4,8 @@
 - ``float16``: weights stored as float16, computed in float32.
 - ``int8``: convolution and dense layers static int8, calibrated, the head and the rest float32.
 - ``int8-dynamic``: weights int8, the dense layers' inputs quantized row by row as they come.
-- ``int8-integer``: no float tensor in the file: layers int8, the residual stream and LayerNorm int16.
-- ``int8-integer-legacy``: the same with int8 throughout, for runtimes without int16 kernels.
+- ``int8-integer``: no float tensor in the file, int8 throughout.
+- ``int16-integer``: no float tensor in the file, layers int8, the residual stream and LayerNorm int16.
 
 A quantized input is lossless: ``q = pixel - 128`` at scale 1/127.5, see ``quantize.shift_input``.
 """
@@ -13,13 +13,11 @@ A quantized input is lossless: ``q = pixel - 128`` at scale 1/127.5, see ``quant
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixer_edge.errors import ModelError
 
 LAYERS = ("CONV_2D", "FULLY_CONNECTED")
-AROUND = ("ADD", "MEAN", "MUL", "RESHAPE", "RSQRT", "SUB", "TRANSPOSE")
-"""The ops of LayerNorm, of the residual stream and of the way between the mixings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +53,18 @@ class Variant:
 
 
 STATIC = Rule(operators=LAYERS, method="static")
+INTEGER_INPUT = Rule(operators=("INPUT",), method="static")
 INTEGER_EDGES = Rule(operators=("INPUT", "OUTPUT"), method="static")
+GELU = Rule(operators=("GELU",), method="static")
+AROUND = Rule(operators=("ADD", "MEAN", "MUL", "RESHAPE", "RSQRT", "SUB", "TRANSPOSE"), method="static")
+"""LayerNorm, the residual stream and the way between the mixings."""
 FLOAT_HEAD = Rule(operators=("FULLY_CONNECTED",), method="none", layers="^PartitionedCall")
 """The converter calls the output of the last layer so."""
 
-NARROW_TRANSPOSE = Rule(operators=("TRANSPOSE",), method="static")
-"""Between two layers, bytes are cheaper to transpose than floats."""
+NARROW_TRANSPOSE = Rule(operators=("RESHAPE", "TRANSPOSE"), method="static")
+"""Next to an int8 layer, bytes are cheaper to move than wider numbers, and the same."""
+NARROW_AFFINE = Rule(operators=("MUL", "ADD"), method="static", layers="/LayerNorm_0/(mul_2|add_1)")
+"""Scale and bias in front of token mixing, whose input is int8 anyway."""
 
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
@@ -86,7 +90,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="convolution and dense layers static int8 (weights per channel), the head and the rest float32",
             bytes_per_weight=1,
             max_error=0.5,
-            rules=(Rule(operators=("INPUT",), method="static"), STATIC, NARROW_TRANSPOSE, FLOAT_HEAD),
+            rules=(INTEGER_INPUT, STATIC, NARROW_TRANSPOSE, FLOAT_HEAD),
         ),
         Variant(
             name="int8-dynamic",
@@ -98,24 +102,19 @@ VARIANTS: dict[str, Variant] = {
         ),
         Variant(
             name="int8-integer",
-            purpose="integers only, for accelerators and readers without floats",
-            recipe="layers and GELU static int8, LayerNorm and residual stream int16, no float tensor",
-            bytes_per_weight=1,
-            max_error=0.5,
-            rules=(
-                INTEGER_EDGES,
-                STATIC,
-                Rule(operators=("GELU",), method="static"),
-                Rule(operators=AROUND, method="static", activation_bits=16),
-            ),
-        ),
-        Variant(
-            name="int8-integer-legacy",
-            purpose="integers only where int16 kernels are missing (tflite-runtime 2.14)",
+            purpose="integers only, for accelerators and readers without floats; runs in every runtime",
             recipe="every operator static int8, no float tensor",
             bytes_per_weight=1,
             max_error=1.0,
-            rules=(INTEGER_EDGES, STATIC, Rule(operators=("GELU", *AROUND), method="static")),
+            rules=(INTEGER_EDGES, STATIC, GELU, AROUND),
+        ),
+        Variant(
+            name="int16-integer",
+            purpose="integers only and closer to float32, twice as slow; needs int16 kernels",
+            recipe="layers and GELU static int8, LayerNorm and residual stream int16, no float tensor",
+            bytes_per_weight=1,
+            max_error=0.5,
+            rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), NARROW_TRANSPOSE, NARROW_AFFINE),
         ),
     )
 }
