@@ -6,14 +6,16 @@ Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 130 interru
 from __future__ import annotations
 
 import argparse
+import io
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.commands import classify
+from mixer_edge.commands import benchmark, camera, classify, evaluate, info, verify, watch
 from mixer_edge.errors import MixerEdgeError
 
-COMMANDS = (classify,)
+COMMANDS = (classify, camera, watch, info, verify, benchmark, evaluate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,8 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Return the exit code of ``command``; an expected error becomes one line on standard error and code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
-        return command(arguments)
+        with warnings.catch_warnings():
+            # Pillow warns about odd metadata of pictures that it reads all the same
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            return command(arguments)
     except MixerEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
