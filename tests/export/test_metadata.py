@@ -4,11 +4,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.conftest import LABELS
 
 from mixer_edge.errors import ModelError
 from mixer_edge.preprocess import preprocess_spec
 from mixer_edge_export.metadata import attach, describe, replace
-from tests.conftest import LABELS
 
 
 def test_labels_stand_in_an_archive_behind_the_model(tiny_bundle: Path, tiny_features: Path) -> None:
