@@ -12,10 +12,12 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_edge.errors import DataError
+from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
 from mixer_edge_export.digits import train as training
 from mixer_edge_export.digits.augment import read_inks, redraw
 from mixer_edge_export.digits.images import render_digits, write_images
 from mixer_edge_export.mixer import MixerWeights, mixer
+from mixer_edge_export.sources.npz import save_npz
 
 DATA = Path(__file__).parents[1] / "data"
 WEIGHTS = Path(training.__file__).with_name("digits.npz")
@@ -192,7 +194,7 @@ def test_training_is_reproducible(digits: Path, tmp_path: Path) -> None:
     paths, labels = training.labelled_files(digits / "train")
     recipe = training.Recipe(epochs=2, warmup_epochs=1, batch_size=4)
     for name in ("first.npz", "second.npz"):
-        training.save_weights(training.fit(paths[:8], labels[:8], recipe), tmp_path / name)
+        save_npz(training.fit(paths[:8], labels[:8], recipe), tmp_path / name)
 
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.npz", "second.npz"]
@@ -223,7 +225,8 @@ def test_held_out_top1(digits: Path, weights: MixerWeights) -> None:
 
 def test_drawn_seven(weights: MixerWeights) -> None:
     """A seven drawn with a pen on tinted paper, not from the data set, is recognised with confidence."""
-    image = training.read_input(DATA / "drawn_seven.png")[np.newaxis]
+    spec = preprocess_spec(weights.config.image_size)
+    image = normalize(load_pixels(DATA / "drawn_seven.png", spec), spec)[np.newaxis]
     probabilities = tf.nn.softmax(mixer(weights.config, weights.arrays, image))[0].numpy()
 
     assert probabilities.argmax() == 7

@@ -56,6 +56,9 @@ def export(
     pixel_range: tuple[float, float] = MIXER_RANGE,
     variants: Sequence[str] = tuple(VARIANTS),
     overwrite: bool = False,
+    geometry: str = "squash",
+    antialias: bool = True,
+    decode: str = "scaled",
 ) -> Manifest:
     """Write the bundle of a model to the folder ``out`` and return its manifest.
 
@@ -67,6 +70,9 @@ def export(
         pixel_range: what pixels 0 and 255 become in the input; a Mixer's is (-1, 1), another network's may differ.
         variants: names from the table; float32 always comes along.
         overwrite: whether a bundle at ``out`` may be replaced.
+        geometry: ``squash`` or ``resize-crop``; this and the next two as ``preprocess_spec`` takes them.
+        antialias: False for a model that was trained through ``tf.image.resize`` as it is by default.
+        decode: ``scaled``, or ``exact`` to decode JPEG at full size whatever its size.
 
     Raises:
         ModelError: the model cannot be loaded or converted, or a file does not compute what the model does.
@@ -77,7 +83,7 @@ def export(
     check_destination(out, overwrite=overwrite)
     source = load_source(model)
     label_lines = source.labels if labels is None else read_labels(labels, source.num_classes)
-    spec = source.preprocess(pixel_range)
+    spec = source.preprocess(pixel_range, geometry=geometry, antialias=antialias, decode=decode)
     pictures = _calibration(calibration, source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,7 +49,8 @@ def quantize_model(
     if variant.calibrated:
         low, high = pixel_range or LOSSLESS_RANGE
         statistics[_input_name(float_model)] = {"min": np.array(low), "max": np.array(high)}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars show on any output, terminal or not
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore", UserWarning)  # as in ranges; and its progress bars show on any output
         result = quantizer.quantize(statistics if variant.calibrated else None, enable_progress_report=False)
     return bytes(result.quantized_model)
 

@@ -16,15 +16,16 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
-from tqdm import tqdm
 
+from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
+from mixer_edge.progress import progress
 from mixer_edge_export.digits.augment import read_inks, redraw
 from mixer_edge_export.digits.images import write_images
 from mixer_edge_export.mixer import MixerConfig, MixerWeights, mixer
+from mixer_edge_export.sources.npz import save_npz
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -76,7 +77,8 @@ def train(out: Path) -> float:
         weights = fit(*labelled_files(folder / "train"), RECIPE)
         paths, labels = labelled_files(folder / "held_out")
         top1 = float(np.mean(classify(weights, paths) == labels))
-    save_weights(weights, out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_npz(weights, out)
     return top1
 
 
@@ -86,16 +88,13 @@ def labelled_files(folder: Path) -> tuple[list[Path], np.ndarray]:
     return paths, np.array([int(path.parent.name) for path in paths], np.int32)
 
 
-def read_input(path: Path) -> np.ndarray:
-    """Return a picture as the network's input, ``[224, 224, 3]`` float32 in [-1, 1]."""
-    size = (CONFIG.image_size, CONFIG.image_size)
-    pixels = np.asarray(Image.open(path).convert("RGB").resize(size, Image.Resampling.BILINEAR))
-    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
-
-
 def classify(weights: MixerWeights, paths: list[Path]) -> np.ndarray:
     """Return the most probable class of each picture, int64 ``[N]``."""
-    batches = [np.stack([read_input(path) for path in paths[i : i + 64]]) for i in range(0, len(paths), 64)]
+    spec = preprocess_spec(CONFIG.image_size)
+    batches = [
+        np.stack([normalize(load_pixels(path, spec), spec) for path in paths[i : i + 64]])
+        for i in range(0, len(paths), 64)
+    ]
     return np.concatenate([mixer(weights.config, weights.arrays, batch).numpy().argmax(axis=1) for batch in batches])
 
 
@@ -173,26 +172,8 @@ def fit(paths: list[Path], labels: np.ndarray, recipe: Recipe) -> MixerWeights:
 
     advance = tf.function(redraw_and_update)
     rng = np.random.default_rng(recipe.seed)
-    with tqdm(total=steps, desc="train digits", unit="step", disable=None) as bar:
-        for epoch in range(recipe.epochs):
-            batches = rng.permutation(len(paths))[: epoch_steps * recipe.batch_size].reshape(epoch_steps, -1)
-            for step, rows in enumerate(batches.astype(np.int32), start=epoch * epoch_steps):
-                value = advance(tf.constant(rows), tf.constant(step))
-                bar.update()
-            bar.set_postfix(loss=f"{float(value):.3f}")
+    for epoch in progress(range(recipe.epochs), "training"):
+        batches = rng.permutation(len(paths))[: epoch_steps * recipe.batch_size].reshape(epoch_steps, -1)
+        for step, rows in enumerate(batches.astype(np.int32), start=epoch * epoch_steps):
+            advance(tf.constant(rows), tf.constant(step))
     return MixerWeights.from_arrays({key: weight.numpy() for key, weight in weights.items()}, "training")
-
-
-def save_weights(weights: MixerWeights, out: Path) -> None:
-    """Write the arrays as ``.npz`` in the published key layout, whole or not at all; equal weights give equal bytes."""
-    arrays: dict[str, Any] = dict(weights.arrays)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix=f".{out.name}-", dir=out.parent, delete=False) as file:
-        partial = Path(file.name)
-        try:
-            np.savez(file, **arrays)
-            file.close()
-            partial.chmod(0o644)
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)

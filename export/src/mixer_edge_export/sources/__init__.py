@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
@@ -90,8 +91,12 @@ class Source:
         """Return the sha256 that names the weights, or the other network's files."""
         return self.weights.fingerprint() if self.weights else folder_sha256(self._other.folder)
 
-    def preprocess(self, pixel_range: tuple[float, float] = MIXER_RANGE) -> PreprocessSpec:
-        """Return how pictures become the input; ``pixel_range`` is what pixels 0 and 255 become.
+    def preprocess(self, pixel_range: tuple[float, float] = MIXER_RANGE, **options: Any) -> PreprocessSpec:
+        """Return how pictures become the input.
+
+        Args:
+            pixel_range: what pixels 0 and 255 become.
+            options: as ``preprocess_spec`` takes them.
 
         Raises:
             ModelError: another range than [-1, 1] for a Mixer, or an empty one.
@@ -100,9 +105,11 @@ class Source:
         if not low < high or (self.weights and pixel_range != MIXER_RANGE):
             raise ModelError(f"{self.location}: pixels cannot become {low:g} to {high:g}; expected -1 to 1 for a Mixer")
         if self.weights:
-            return preprocess_spec(self.weights.config.image_size)
+            return preprocess_spec(self.weights.config.image_size, **options)
         facts = self._other.facts
-        return replace(preprocess_spec(facts.height), width=facts.width, scale=255 / (high - low), offset=low)
+        return replace(
+            preprocess_spec(facts.height, **options), width=facts.width, scale=255 / (high - low), offset=low
+        )
 
     def float_model(self) -> bytes:
         """Return the float32 TFLite file."""
