@@ -107,9 +107,8 @@ class Source:
         if self.weights:
             return preprocess_spec(self.weights.config.image_size, **options)
         facts = self._other.facts
-        return replace(
-            preprocess_spec(facts.height, **options), width=facts.width, scale=255 / (high - low), offset=low
-        )
+        square = preprocess_spec(max(facts.height, facts.width), **options)
+        return replace(square, height=facts.height, width=facts.width, scale=255 / (high - low), offset=low)
 
     def float_model(self) -> bytes:
         """Return the float32 TFLite file."""
