@@ -58,7 +58,12 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
     assert (manifest.preprocess.height, manifest.preprocess.width) == (24, 32)
     assert (manifest.preprocess.scale, manifest.preprocess.offset) == (255, 0)
     assert manifest.variant("float32").input.shape == (1, 24, 32, 3)
-    assert manifest.variant("float32").error < 1e-5
+    assert manifest.variant("float32").runtimes["ai-edge-litert"].max_error == pytest.approx(0, abs=1e-5)
+    assert {variant.offset for variant in manifest.variants} == {0}
+    assert (manifest.variant("int8").input.scale, manifest.variant("int8").input.zero_point) == (
+        pytest.approx(1 / 255),
+        -128,
+    )
     bundle = Bundle.open(tmp_path / "bundle")
     picture = bundle.golden()["images"][0]
     signature = tf.saved_model.load(str(convnet)).signatures["serving_default"]
