@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mixer_edge.manifest import MANIFEST_NAME
+from mixer_edge.strict_json import dumps
 from mixer_edge_export.mixer import MixerConfig, MixerWeights
 from mixer_edge_export.sources.npz import save_npz
 
@@ -55,3 +61,12 @@ def tiny_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of ``tiny_bundle`` that a test may change."""
     return shutil.copytree(tiny_bundle, tmp_path / "bundle")
+
+
+def reseal(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest and seal it again, as another program would that writes bundles."""
+    facts = json.loads((bundle / MANIFEST_NAME).read_bytes())
+    del facts["fingerprint"]
+    change(facts)
+    fingerprint = hashlib.sha256(dumps(facts)).hexdigest()
+    (bundle / MANIFEST_NAME).write_bytes(dumps(facts | {"fingerprint": fingerprint}))

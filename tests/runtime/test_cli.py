@@ -10,15 +10,18 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import LABELS
+from tests.conftest import LABELS, reseal
 
 import mixer_edge
 from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
+from mixer_edge.errors import InterpreterError
+from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import Manifest
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
@@ -200,7 +203,7 @@ def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsy
     text = capsys.readouterr().out
     assert text.startswith("tiny: classification, 10 labels, trained weights (tiny.npz)\n")
     assert "  input 64 x 64, squash, bilinear, antialias on, decode scaled\n" in text
-    assert re.search(r"^  int8 +0\.\d\d MB  float32 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
+    assert re.search(r"^  int8 +0\.\d\d MB  int8 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
     assert main(["info", str(tiny_bundle), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     manifest = Manifest.read(tiny_bundle)
@@ -214,7 +217,7 @@ def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureF
     """With an interpreter that is not here, nothing runs: exit code 1 and the reason once."""
     assert main(["info", str(tiny_bundle), "--backend", "tflite-runtime"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.endswith("runs on none") for line in lines) == 3
+    assert sum(line.endswith("runs on none") for line in lines) == len(Manifest.read(tiny_bundle).variants)
     assert lines[-1] == (
         "  note: backend 'tflite-runtime' is not installed; install tflite-runtime or choose ai-edge-litert"
     )
@@ -225,14 +228,17 @@ def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixt
     assert main(["verify", str(tiny_bundle)]) == 0
     fingerprint = Manifest.read(tiny_bundle).fingerprint()
     assert capsys.readouterr().out.splitlines() == [
-        f"{tiny_bundle}: 5 files as written, fingerprint {fingerprint[:16]}",
-        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "ok      float16  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "ok      int8     bit-equal on 4 golden pictures (ai-edge-litert)",
+        f"{tiny_bundle}: 8 files as written, fingerprint {fingerprint[:16]}",
+        "ok      float32        bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      float16        bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8           bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8-dynamic   bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8-integer   bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int16-integer  bit-equal on 4 golden pictures (ai-edge-litert)",
     ]
     assert main(["verify", str(tiny_bundle), "--variant", "int8", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 5)
+    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 8)
     assert [(variant["variant"], variant["passed"]) for variant in facts["variants"]] == [("int8", True)]
 
 
@@ -251,6 +257,31 @@ def test_verify_ends_with_1_where_this_machine_computes_something_else(
         r"top-1 equal on \d of 4 golden pictures \(ai-edge-litert\)",
         line,
     )
+
+
+def test_verify_leaves_out_what_never_ran_on_this_interpreter(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One variant is refused: an error if asked for by name or seen to run before; else the others decide."""
+    reason = "int8.tflite: ai-edge-litert cannot run this file (no kernel)"
+
+    def load(path: Path, **options: Any) -> Interpreter:
+        if path.name == "int8.tflite":
+            raise InterpreterError(reason)
+        return Interpreter(path, **options)
+
+    monkeypatch.setattr("mixer_edge.classifier.Interpreter", load)
+    for arguments in (["verify", str(bundle)], ["verify", str(bundle), "--variant", "int8"]):
+        assert main(arguments) == 2
+        assert own_lines(capsys.readouterr().err) == [f"error: {reason}"]
+    reseal(bundle, lambda facts: [variant.update(runtimes={}) for variant in facts["variants"]])
+    assert main(["verify", str(bundle)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"-       int8           {reason}"
+    reseal(bundle, lambda facts: facts.update(variants=facts["variants"][2:3]))
+    assert main(["verify", str(bundle)]) == 2
+    assert own_lines(capsys.readouterr().err) == [
+        f"error: {bundle}: none of its variants runs on ai-edge-litert; export it for ai-edge-litert"
+    ]
 
 
 def test_verify_ends_with_2_on_a_damaged_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
