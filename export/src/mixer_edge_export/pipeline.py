@@ -83,7 +83,7 @@ def export(
     check_destination(out, overwrite=overwrite)
     source = load_source(model)
     label_lines = source.labels if labels is None else read_labels(labels, source.num_classes)
-    spec = source.preprocess(pixel_range, geometry=geometry, antialias=antialias, decode=decode)
+    spec = source.preprocess(geometry=geometry, antialias=antialias, decode=decode, pixel_range=pixel_range)
     pictures = _calibration(calibration, source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
 

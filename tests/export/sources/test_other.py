@@ -77,7 +77,7 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
 def test_a_pixel_range_is_for_other_networks_alone(twin: Path) -> None:
     """A Mixer's input is [-1, 1], whatever is asked for."""
     with pytest.raises(ModelError) as raised:
-        load_source(str(twin)).preprocess((0, 1))
+        load_source(str(twin)).preprocess(pixel_range=(0, 1))
     assert str(raised.value) == "mixer_12_blocks: pixels cannot become 0 to 1; expected -1 to 1 for a Mixer"
 
 

@@ -91,12 +91,15 @@ class Source:
         """Return the sha256 that names the weights, or the other network's files."""
         return self.weights.fingerprint() if self.weights else folder_sha256(self._other.folder)
 
-    def preprocess(self, pixel_range: tuple[float, float] = MIXER_RANGE, **options: Any) -> PreprocessSpec:
-        """Return how pictures become the input.
-
-        Args:
-            pixel_range: what pixels 0 and 255 become.
-            options: as ``preprocess_spec`` takes them.
+    def preprocess(
+        self,
+        *,
+        geometry: str = "squash",
+        antialias: bool = True,
+        decode: str = "scaled",
+        pixel_range: tuple[float, float] = MIXER_RANGE,
+    ) -> PreprocessSpec:
+        """Return how pictures become the input; the arguments are those of ``preprocess_spec``.
 
         Raises:
             ModelError: another range than [-1, 1] for a Mixer, or an empty one.
@@ -104,11 +107,11 @@ class Source:
         low, high = pixel_range
         if not low < high or (self.weights and pixel_range != MIXER_RANGE):
             raise ModelError(f"{self.location}: pixels cannot become {low:g} to {high:g}; expected -1 to 1 for a Mixer")
-        if self.weights:
-            return preprocess_spec(self.weights.config.image_size, **options)
-        facts = self._other.facts
-        square = preprocess_spec(max(facts.height, facts.width), **options)
-        return replace(square, height=facts.height, width=facts.width, scale=255 / (high - low), offset=low)
+        side = self.weights.config.image_size if self.weights else None
+        height, width = (side, side) if side else (self._other.facts.height, self._other.facts.width)
+        return preprocess_spec(
+            height, width, geometry=geometry, antialias=antialias, decode=decode, pixel_range=pixel_range
+        )
 
     def float_model(self) -> bytes:
         """Return the float32 TFLite file."""
