@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
