@@ -6,8 +6,9 @@ Ours: the bundle of the SavedModel as the Hub serves it, with all the checks aga
 without the table of latencies that the command prints behind it.
 Stock: the same network in convertible form, saved as a SavedModel (not counted), then one ``TFLiteConverter`` run per
 variant in one process, calibrated on the same pictures, as close to each as its options go: it cannot keep single
-layers in float, so its int8 is that of every operator, with float input and output. Processor time says the same as wall time where other work disturbs the latter. Peak memory is the largest
-sum of resident memory over a route's processes, sampled every 50 ms.
+layers in float, so its int8 is that of every operator, with float input and output. Processor time says the same as
+wall time where other work disturbs the latter. Peak memory is the largest sum of resident memory over a route's
+processes, sampled every 50 ms.
 """
 
 from __future__ import annotations
