@@ -19,6 +19,9 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
+VARIANTS = ["float32", "float16", "int8", "int8-dynamic", "int8-integer", "int16-integer"]
+NOT_FOR_TFLITE = ["int8-dynamic", "int16-integer"]
+"""Wrong numbers and kernels that are missing there, as the export found in its own trial."""
 CONSTRAINTS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 
 PROGRAM = """
@@ -151,11 +154,14 @@ def test_the_wheel_alone_computes_the_golden_vectors(
     name, python = device
     for bundle in (tiny_bundle, tiny_features):
         facts = json.loads(run([python.with_name("mixer-edge"), "verify", bundle, "--json"]))
-        assert [variant["variant"] for variant in facts["variants"]] == ["float32", "float16", "int8"]
+        assert [variant["variant"] for variant in facts["variants"]] == [
+            variant for variant in VARIANTS if name == "litert" or variant not in NOT_FOR_TFLITE
+        ]
+        assert list(facts["refused"]) == ([] if name == "litert" else NOT_FOR_TFLITE)
         for variant in facts["variants"]:
             assert variant["passed"]
             # random features lie close together: another interpreter's rounding in int8 may swap the largest two
-            exact = name == "litert" or variant["variant"] != "int8"
+            exact = name == "litert" or not variant["variant"].startswith("int")
             assert not exact or variant["top_1_equal"] == variant["count"]
             assert variant["bit_equal"] or name != "litert"
             assert variant["backend"] == ("ai-edge-litert" if name == "litert" else "tflite-runtime")

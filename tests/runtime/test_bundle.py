@@ -64,8 +64,8 @@ def test_a_missing_file_is_named(bundle: Path, no_interpreter: None, name: str) 
 
 
 def test_every_listed_file_is_checked(bundle: Path) -> None:
-    """Three models, golden vectors and labels; each of them cut short is found."""
-    assert check_files(Bundle.open(bundle)) == 5
+    """Six models, golden vectors and labels; each of them cut short is found."""
+    assert check_files(Bundle.open(bundle)) == 8
     opened = Bundle.open(bundle)
     for name in ("float32.tflite", "float16.tflite", "int8.tflite", "golden.npz", "labels.txt"):
         content = (bundle / name).read_bytes()

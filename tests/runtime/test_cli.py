@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tests.conftest import LABELS
 import mixer_edge
 from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
-from mixer_edge.manifest import Manifest
+from mixer_edge.manifest import Manifest, RuntimeSpec
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 
@@ -225,14 +226,17 @@ def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixt
     assert main(["verify", str(tiny_bundle)]) == 0
     fingerprint = Manifest.read(tiny_bundle).fingerprint()
     assert capsys.readouterr().out.splitlines() == [
-        f"{tiny_bundle}: 5 files as written, fingerprint {fingerprint[:16]}",
-        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "ok      float16  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "ok      int8     bit-equal on 4 golden pictures (ai-edge-litert)",
+        f"{tiny_bundle}: 8 files as written, fingerprint {fingerprint[:16]}",
+        "ok      float32        bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      float16        bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8           bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8-dynamic   bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8-integer   bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int16-integer  bit-equal on 4 golden pictures (ai-edge-litert)",
     ]
     assert main(["verify", str(tiny_bundle), "--variant", "int8", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 5)
+    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 8)
     assert [(variant["variant"], variant["passed"]) for variant in facts["variants"]] == [("int8", True)]
 
 
@@ -347,3 +351,19 @@ def test_importing_the_package_is_light() -> None:
     heavy = {"ai_edge_litert", "tflite_runtime", "tensorflow", "argparse", "multiprocessing", "importlib.metadata"}
     assert "mixer_edge.classifier" in modules
     assert not heavy & modules
+
+
+def test_verify_passes_over_what_is_not_for_this_runtime(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variant that the export saw fail in this runtime is named with the reason and is no failure of this machine."""
+    manifest = Manifest.read(bundle)
+    refused = RuntimeSpec(version="2.3.0", status="refused", reason="wrong numbers", max_error=1.0)
+    variants = tuple(
+        replace(variant, runtimes={"ai-edge-litert": refused}) if variant.name != "float32" else variant
+        for variant in manifest.variants
+    )
+    (bundle / "manifest.json").write_bytes(replace(manifest, variants=variants).to_bytes())
+    assert main(["verify", str(bundle), "--backend", "ai-edge-litert"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
+        "not here  float16: not for ai-edge-litert: wrong numbers",
+    ]

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.commands import add_bundle
+from mixer_edge.interpreter import resolve_backend
 from mixer_edge.verify import Verification, check_files, verify
 
 
@@ -29,16 +30,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one line per variant; 1 if one computes something else here."""
     bundle = Bundle.open(arguments.bundle)
     files = check_files(bundle)
-    names = [arguments.variant] if arguments.variant else [variant.name for variant in bundle.manifest.variants]
-    results = [verify(bundle, name, backend=arguments.backend) for name in names]
+    backend = resolve_backend(arguments.backend)
+    # known not to run here, so no fault of this machine
+    refused = {variant.name: reason for variant in bundle.manifest.variants if (reason := variant.refusal(backend))}
+    every = [variant.name for variant in bundle.manifest.variants if variant.name not in refused]
+    names = [arguments.variant] if arguments.variant else every
+    results = [verify(bundle, name, backend=backend) for name in names]
     if arguments.json:
         variants = [asdict(result) | {"passed": result.passed} for result in results]
-        print(json.dumps({"fingerprint": bundle.manifest.fingerprint(), "files": files, "variants": variants}))
+        facts = {"fingerprint": bundle.manifest.fingerprint(), "files": files, "variants": variants, "refused": refused}
+        print(json.dumps(facts))
     else:
         print(f"{bundle.folder}: {files} files as written, fingerprint {bundle.manifest.fingerprint()[:16]}")
         width = max(len(name) for name in names)
         for result in results:
             print(f"{'ok    ' if result.passed else 'FAILED'}  {result.variant:{width}}  {_words(result)}")
+        for name, reason in refused.items():
+            print(f"not here  {name}: not for {backend}: {reason}")
     return 0 if all(result.passed for result in results) else 1
 
 
