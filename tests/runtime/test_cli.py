@@ -201,7 +201,7 @@ def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsy
     text = capsys.readouterr().out
     assert text.startswith("tiny: classification, 10 labels, trained weights (tiny.npz)\n")
     assert "  input 64 x 64, squash, bilinear, antialias on, decode scaled\n" in text
-    assert re.search(r"^  int8 +0\.\d\d MB  float32 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
+    assert re.search(r"^  int8 +0\.\d\d MB  int8 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
     assert main(["info", str(tiny_bundle), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     manifest = Manifest.read(tiny_bundle)
@@ -215,7 +215,7 @@ def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureF
     """With an interpreter that is not here, nothing runs: exit code 1 and the reason once."""
     assert main(["info", str(tiny_bundle), "--backend", "tflite-runtime"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.endswith("runs on none") for line in lines) == 3
+    assert sum(line.endswith("runs on none") for line in lines) == 6
     assert lines[-1] == (
         "  note: backend 'tflite-runtime' is not installed; install tflite-runtime or choose ai-edge-litert"
     )

@@ -14,7 +14,8 @@ from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.commands import add_bundle
 from mixer_edge.errors import MixerEdgeError
-from mixer_edge.interpreter import Interpreter, installed_backends
+from mixer_edge.classifier import Classifier
+from mixer_edge.interpreter import installed_backends
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,7 +53,7 @@ def _machine() -> dict[str, Any]:
 def _refusal(bundle: Bundle, variant: str, backend: str) -> str | None:
     """Return why this machine cannot run the file, or None if it can: it is loaded, which settles the question."""
     try:
-        Interpreter(bundle.model_path(variant), backend=backend).close()
+        Classifier(bundle, variant, backend=backend).close()
     except MixerEdgeError as error:
         return str(error)
     return None
