@@ -87,27 +87,27 @@ def export(
     pictures = _calibration(calibration, source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
 
-    float_model = source.float_model()  # first: what the judge loads would stand in memory beside the conversion
-    reference = source.network()(normalize(golden, spec))
-    rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
-    ranges = {}
-    if any(variant.calibrated for variant in selected):
-        ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
     task = "embedding" if source.num_classes is None else "classification"
 
     def metadata(preprocess: PreprocessSpec) -> bytes:
         return describe(source.name, preprocess, has_labels=bool(label_lines), task=task)
 
-    float_model = embed(float_model, metadata(spec))
+    # the conversion comes first: what the judge loads would stand in memory beside it
+    float_model = embed(source.float_model(), metadata(spec))
+    reference = source.network()(normalize(golden, spec))
+    rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
+    ranges = {}
+    if any(variant.calibrated for variant in selected):
+        ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
     files = {LABELS_NAME: "".join(f"{label}\n" for label in label_lines).encode()} if label_lines else {}
     runtimes = find_runtimes()
     with atomic_folder(out) as folder:
         specs, outputs = [], {}
         for variant in progress(selected, "writing variants"):
             path = folder / f"{variant.name}.tflite"
-            lossless = variant.calibrated and source.weights is not None  # another network may begin otherwise
+            lossless = variant.calibrated and source.weights is not None
+            content = quantize_model(float_model, variant, ranges, None if lossless else pixel_range)
             own_spec = replace(spec, offset=LOSSLESS_OFFSET) if lossless else spec
-            content = quantize_model(float_model, variant, ranges, lossless=lossless)
             path.write_bytes(attach(replace_metadata(content, metadata(spec), metadata(own_spec)), files))
             check_size(path.stat().st_size, variant.bytes_per_weight * source.parameter_count, variant.name)
             variant_spec, outputs[variant.name] = _check_variant(
@@ -166,8 +166,8 @@ def _check_variant(
         )
     raw = raws[LITERT]
     if raw is None:
-        raise ModelError(f"{variant.name}: not for {LITERT}: {fared[LITERT].reason}; leave it out of the variants")
-    error = check_outputs(
+        raise ModelError(f"{variant.name}: {LITERT} cannot run it ({fared[LITERT].reason}); nothing was written")
+    check_outputs(
         variant.name, dequantize(raw, interpreter.output), reference, judge=source.location, max_error=variant.max_error
     )
     return (
@@ -178,7 +178,6 @@ def _check_variant(
             offset=spec.offset,
             input=interpreter.input,
             output=interpreter.output,
-            error=error,
             runtimes=fared,
         ),
         raw,

@@ -12,9 +12,9 @@ from typing import Any
 import mixer_edge
 from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_bundle
 from mixer_edge.errors import MixerEdgeError
-from mixer_edge.classifier import Classifier
 from mixer_edge.interpreter import installed_backends
 
 
