@@ -60,6 +60,6 @@ def _load(bundle: Bundle, model: str) -> Network:
         source = load_source(model)
     except ModelError as error:
         raise ModelError(f"{bundle.folder}: its source is not there ({error}); give --source") from None
-    if source.weights.fingerprint() != bundle.manifest.source.fingerprint:
+    if source.fingerprint() != bundle.manifest.source.fingerprint:
         raise BundleError(f"{model}: not the weights that {bundle.folder} was made from; choose another --source")
     return source.network()
