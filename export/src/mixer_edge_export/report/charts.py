@@ -143,7 +143,7 @@ def _names(places: Sequence[tuple[float, float, Point]], floor: float) -> list[s
     parts: list[str] = []
     taken = [(x - 6, x + 6, y + 4) for x, y, _ in places]
     for x, y, point in sorted(places, key=lambda place: place[1]):
-        width = 6.6 * len(point.name)
+        width = 7 * len(point.name)
         end = x + 9 + width > WIDTH
         start = x - 9 - width if end else x + 9
         line = y + 4
