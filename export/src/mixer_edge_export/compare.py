@@ -13,8 +13,10 @@ from mixer_edge.classifier import Classifier
 from mixer_edge.dataset import find_labelled_images
 from mixer_edge.errors import BundleError, DataError
 from mixer_edge.evaluate import evaluate
-from mixer_edge.manifest import VariantSpec
+from mixer_edge.manifest import Manifest, VariantSpec
 from mixer_edge.metrics import wilson_interval
+from mixer_edge_export.calibration.record import CalibrationRecord
+from mixer_edge_export.variants import VARIANTS
 
 REFERENCE = "float32"
 LATENCY_RUNS = 20
@@ -46,6 +48,8 @@ class Comparison:
     image_count: int
     unreadable: tuple[str, ...]
     weights: str
+    notes: tuple[str, ...]
+    """What the reader must know of how the files were calibrated, one sentence each."""
 
 
 def compare(folder: Path, data: Path | None = None, *, variants: Sequence[str] | None = None) -> Comparison:
@@ -69,8 +73,14 @@ def compare(folder: Path, data: Path | None = None, *, variants: Sequence[str] |
     names = [REFERENCE, *(spec.name for spec in specs if spec.name != REFERENCE)]
     classifiers = {name: Classifier(bundle, name) for name in (names if data else [spec.name for spec in specs])}
     if data is None:
-        rows = tuple(_row(spec, latency_ms=classifiers[spec.name].latency_ms(LATENCY_RUNS)) for spec in specs)
-        return Comparison(model=manifest.name, rows=rows, image_count=0, unreadable=(), weights=manifest.source.weights)
+        return Comparison(
+            model=manifest.name,
+            rows=tuple(_row(spec, latency_ms=classifiers[spec.name].latency_ms(LATENCY_RUNS)) for spec in specs),
+            image_count=0,
+            unreadable=(),
+            weights=manifest.source.weights,
+            notes=_notes(manifest),
+        )
     if not bundle.labels:
         raise DataError(f"{folder}: the bundle has no labels to match folders with; export it with LABELS=")
     images = find_labelled_images(data, bundle.labels)
@@ -94,7 +104,20 @@ def compare(folder: Path, data: Path | None = None, *, variants: Sequence[str] |
         image_count=len(expected),
         unreadable=result.unreadable,
         weights=manifest.source.weights,
+        notes=_notes(manifest, CalibrationRecord.read(bundle).seen(result.digests)),
     )
+
+
+def _notes(manifest: Manifest, seen: int = 0) -> tuple[str, ...]:
+    """Return the notes on calibration; ``seen`` is how many of the evaluated pictures the files were made with."""
+    calibrated = any(VARIANTS[variant.name].calibrated for variant in manifest.variants)
+    notes = list(manifest.calibration.warnings) if calibrated and manifest.source.weights != "random" else []
+    if seen:
+        notes.append(f"{seen} of these pictures calibrated the files too; take them out of DATA= or CALIBRATION=")
+    for variant in manifest.variants:
+        if kept := variant.kept_float:
+            notes.append(f"{variant.name} keeps {len(kept)} of its layers in float: {', '.join(kept)}")
+    return tuple(notes)
 
 
 def _row(
@@ -140,4 +163,4 @@ def format_table(comparison: Comparison) -> str:
         table.append(f"{comparison.image_count} pictures; changed: predictions that differ from float32's.")
     else:
         table.append("No labelled pictures given (DATA=): latency and size only.")
-    return "\n".join(table)
+    return "\n".join([*table, *(f"Note: {note}." for note in comparison.notes)])

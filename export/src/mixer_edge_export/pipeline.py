@@ -16,6 +16,7 @@ from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
+    CalibrationSpec,
     FileSpec,
     Manifest,
     PreprocessSpec,
@@ -26,7 +27,14 @@ from mixer_edge.preprocess import normalize, preprocess_spec
 from mixer_edge.progress import progress
 from mixer_edge.tensors import dequantize, quantize
 from mixer_edge_export.bundle import atomic_folder, check_destination
-from mixer_edge_export.calibration import CalibrationSet, calibration_from_folder, generated_calibration
+from mixer_edge_export.calibration import (
+    DEFAULT_SAMPLES,
+    CalibrationRecord,
+    CalibrationSet,
+    fingerprint,
+    generated_calibration,
+    load_calibration,
+)
 from mixer_edge_export.convert import check_size, convert_float, reference_outputs
 from mixer_edge_export.digits.images import write_images
 from mixer_edge_export.mixer import MixerConfig
@@ -48,6 +56,8 @@ def export(
     out: Path,
     *,
     calibration: Path | None = None,
+    calibration_samples: int = DEFAULT_SAMPLES,
+    calibration_seed: int = 0,
     labels: Path | None = None,
     variants: Sequence[str] = tuple(VARIANTS),
     overwrite: bool = False,
@@ -57,7 +67,10 @@ def export(
     Args:
         model: ``digits``, ``random:<size>``, or the path of an .npz file or SavedModel folder.
         out: bundle folder; its parent is made.
-        calibration: folder of pictures for the activations' ranges; None takes the model's own or generated ones.
+        calibration: folder of pictures or file of arrays for the activations' ranges; None takes the model's own
+            pictures or generated ones.
+        calibration_samples: how many of them to use at most.
+        calibration_seed: another one takes others.
         labels: file with one label per line; None takes the model's own, if it has any.
         variants: names from the table; float32 always comes along.
         overwrite: whether a bundle at ``out`` may be replaced.
@@ -73,7 +86,12 @@ def export(
     config = source.weights.config
     label_lines = _labels(labels, source, config)
     spec = preprocess_spec(config.image_size)
-    pictures = _calibration(calibration, source, spec, out)
+    if calibration is not None:
+        pictures = load_calibration(
+            calibration, spec, samples=calibration_samples, seed=calibration_seed, labels=label_lines or ()
+        )
+    else:
+        pictures = _own_calibration(source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
     reference = reference_outputs(source.weights, normalize(golden, spec))
 
@@ -94,6 +112,7 @@ def export(
         if label_lines:
             (folder / "labels.txt").write_text("".join(f"{label}\n" for label in label_lines), "utf-8")
             label_spec = FileSpec.of(folder / "labels.txt")
+        record = CalibrationRecord(calibration=pictures.digests(), selection=(), ranges=ranges)
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             name=source.name,
@@ -106,7 +125,15 @@ def export(
             ),
             architecture=asdict(config),
             preprocess=spec,
-            calibration=pictures.manifest(),
+            calibration=CalibrationSpec(
+                kind=pictures.kind,
+                count=len(pictures.pixels),
+                found=pictures.found,
+                fingerprint=fingerprint(pictures.digests()),
+                warnings=pictures.warnings,
+                file=record.write(folder),
+            ),
+            bound=None,
             labels=label_spec,
             golden=FileSpec.of(folder / "golden.npz"),
             variants=tuple(specs),
@@ -137,6 +164,7 @@ def _check_variant(
         VariantSpec(
             name=variant.name,
             recipe=variant.recipe,
+            kept_float=(),
             file=FileSpec.of(path),
             input=interpreter.input,
             output=interpreter.output,
@@ -145,14 +173,12 @@ def _check_variant(
     )
 
 
-def _calibration(folder: Path | None, source: Source, spec: PreprocessSpec, out: Path) -> CalibrationSet:
-    if folder is not None:
-        return calibration_from_folder(folder, spec)
-    if source.kind == "bundled":
-        images = digits_folder(out)
-        write_images(images)
-        return calibration_from_folder(images / "calibration", spec, kind=source.name)
-    return generated_calibration(spec)
+def _own_calibration(source: Source, spec: PreprocessSpec, out: Path) -> CalibrationSet:
+    if source.kind != "bundled":
+        return generated_calibration(spec)
+    images = digits_folder(out)
+    write_images(images)
+    return load_calibration(images / "calibration", spec, kind=source.name)
 
 
 def _labels(path: Path | None, source: Source, config: MixerConfig) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ class Evaluation:
 
     paths: tuple[Path, ...]
     """Pictures that could be read, n of them."""
+    digests: tuple[str, ...]
+    """The sha256 of each one's pixels at the network's size: the same picture has the same under any name."""
     unreadable: tuple[str, ...]
     """One line for each picture that could not: its path and the reason."""
     outputs: Mapping[str, NDArray[np.float32]]
@@ -42,6 +45,7 @@ def evaluate(classifiers: Mapping[str, Classifier], paths: Sequence[Path]) -> Ev
     """
     spec = next(iter(classifiers.values())).bundle.manifest.preprocess
     read: list[Path] = []
+    digests: list[str] = []
     unreadable: list[str] = []
     outputs: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifiers}
     seconds: dict[str, list[float]] = {name: [] for name in classifiers}
@@ -52,6 +56,7 @@ def evaluate(classifiers: Mapping[str, Classifier], paths: Sequence[Path]) -> Ev
             unreadable.append(str(error))
             continue
         read.append(path)
+        digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
         for name, classifier in classifiers.items():
             tensor = classifier.tensor_of_pixels(pixels)
             start = time.perf_counter()
@@ -62,6 +67,7 @@ def evaluate(classifiers: Mapping[str, Classifier], paths: Sequence[Path]) -> Ev
         raise DataError(f"{unreadable[0]}; nor can any other of the {len(paths)} pictures")
     return Evaluation(
         paths=tuple(read),
+        digests=tuple(digests),
         unreadable=tuple(unreadable),
         outputs={name: np.stack(rows) for name, rows in outputs.items()},
         latency_ms={name: float(np.median(times)) * 1000 for name, times in seconds.items()},

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mixer_edge.commands import positive
+from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
 from mixer_edge_export.commands import names
 from mixer_edge_export.commands.compare import print_comparison
 from mixer_edge_export.variants import VARIANTS
@@ -19,7 +21,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
     parser.add_argument("--model", default="digits", help="name, .npz file or SavedModel folder (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder to write, e.g. build/digits")
-    parser.add_argument("--calibration", type=Path, help="folder of pictures (default: the model's own or generated)")
+    parser.add_argument(
+        "--calibration", type=Path, help="folder of pictures, .npy or .npz (default: the model's own or generated)"
+    )
+    parser.add_argument(
+        "--calibration-samples",
+        type=positive,
+        default=DEFAULT_SAMPLES,
+        metavar="N",
+        help="calibrate on N of the pictures at most, as evenly from their class folders as they allow "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--calibration-seed", type=int, default=0, help="which ones (default: %(default)s)")
     parser.add_argument("--labels", type=Path, help="file with one label per line (default: the model's own)")
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
@@ -36,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.model,
         arguments.out,
         calibration=arguments.calibration,
+        calibration_samples=arguments.calibration_samples,
+        calibration_seed=arguments.calibration_seed,
         labels=arguments.labels,
         variants=arguments.variants,
         overwrite=arguments.overwrite,
