@@ -113,7 +113,10 @@ def _notes(manifest: Manifest, seen: int = 0) -> tuple[str, ...]:
     calibrated = any(VARIANTS[variant.name].calibrated for variant in manifest.variants)
     notes = list(manifest.calibration.warnings) if calibrated and manifest.source.weights != "random" else []
     if seen:
-        notes.append(f"{seen} of these pictures calibrated the files too; take them out of DATA= or CALIBRATION=")
+        notes.append(
+            f"{seen} of these pictures made the files: calibration or selection; "
+            "take them out of DATA= to measure accuracy"
+        )
     for variant in manifest.variants:
         if kept := variant.kept_float:
             notes.append(f"{variant.name} keeps {len(kept)} of its layers in float: {', '.join(kept)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
+    BoundSpec,
     CalibrationSpec,
     FileSpec,
     Manifest,
@@ -23,7 +25,7 @@ from mixer_edge.manifest import (
     SourceSpec,
     VariantSpec,
 )
-from mixer_edge.preprocess import normalize, preprocess_spec
+from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
 from mixer_edge.progress import progress
 from mixer_edge.tensors import dequantize, quantize
 from mixer_edge_export.bundle import atomic_folder, check_destination
@@ -35,14 +37,20 @@ from mixer_edge_export.calibration import (
     generated_calibration,
     load_calibration,
 )
+from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.convert import check_size, convert_float, reference_outputs
 from mixer_edge_export.digits.images import write_images
+from mixer_edge_export.layers import Layer, find_layers
 from mixer_edge_export.mixer import MixerConfig
+from mixer_edge_export.probe import Probe, load_probe
 from mixer_edge_export.quantize import measure_ranges, quantize_model
+from mixer_edge_export.search import VARIANT as BOUND_VARIANT
+from mixer_edge_export.search import find_mixture, format_mixture
 from mixer_edge_export.sources import Source, load_source
 from mixer_edge_export.variants import VARIANTS, Variant, select_variants
 
 GOLDEN_COUNT = 4
+SELECTION_SAMPLES = 1000
 TOOLS = ("mixer-edge", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "numpy", "pillow")
 
 
@@ -58,6 +66,8 @@ def export(
     calibration: Path | None = None,
     calibration_samples: int = DEFAULT_SAMPLES,
     calibration_seed: int = 0,
+    max_drop: float | None = None,
+    selection: Path | None = None,
     labels: Path | None = None,
     variants: Sequence[str] = tuple(VARIANTS),
     overwrite: bool = False,
@@ -71,6 +81,8 @@ def export(
             pictures or generated ones.
         calibration_samples: how many of them to use at most.
         calibration_seed: another one takes others.
+        max_drop: points that int8 may lose on the selection set; layers are kept in float until it does not lose more.
+        selection: pictures for that; None for the calibration's or, if these are generated, further ones.
         labels: file with one label per line; None takes the model's own, if it has any.
         variants: names from the table; float32 always comes along.
         overwrite: whether a bundle at ``out`` may be replaced.
@@ -79,8 +91,13 @@ def export(
         ModelError: the model cannot be loaded or converted, or a file does not compute what the model does.
         DataError: the calibration pictures or the label file cannot be used.
         BundleError: ``out`` must not be written to.
+        BoundError: no mixture of int8 and float layers loses so little.
     """
     selected = select_variants(variants)
+    if max_drop is not None and BOUND_VARIANT not in variants:
+        raise ModelError(f"max_drop bounds {BOUND_VARIANT}; add it to the variants")
+    if selection is not None and max_drop is None:
+        raise DataError(f"{selection}: a selection set is for max_drop alone; give the bound too")
     check_destination(out, overwrite=overwrite)
     source = load_source(model)
     config = source.weights.config
@@ -99,20 +116,38 @@ def export(
     ranges = {}
     if any(variant.calibrated for variant in selected):
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
+    probe, mixture, bound = None, None, None
+    if max_drop is not None:
+        probe = _selection(selection, pictures, config, label_lines or (), spec)
+        layers = find_layers(float_model, asdict(config))
+        mixture = find_mixture(float_model, layers, ranges, probe, max_drop)
+        print(format_mixture(mixture, probe, len(layers)), file=sys.stderr)
+        bound = BoundSpec(
+            max_drop=max_drop,
+            measure=probe.measure,
+            count=len(probe.pixels),
+            fingerprint=fingerprint(probe.digests()),
+            int8_drop=mixture.int8_drop,
+            drop=mixture.drop,
+            int8_size_bytes=mixture.int8_size_bytes,
+        )
     with atomic_folder(out) as folder:
         specs, outputs = [], {}
         for variant in progress(selected, "writing variants"):
             path = folder / f"{variant.name}.tflite"
-            path.write_bytes(quantize_model(float_model, variant, ranges))
+            kept = mixture.kept if mixture and variant.name == BOUND_VARIANT else ()
+            path.write_bytes(quantize_model(float_model, variant, ranges, kept))
             check_size(path.stat().st_size, variant.bytes_per_weight * source.weights.parameter_count, variant.name)
-            variant_spec, outputs[variant.name] = _check_variant(path, variant, spec, golden, reference)
+            variant_spec, outputs[variant.name] = _check_variant(path, variant, kept, spec, golden, reference)
             specs.append(variant_spec)
         np.savez_compressed(folder / "golden.npz", images=golden, reference=reference, **outputs)  # type: ignore[arg-type]
         label_spec = None
         if label_lines:
             (folder / "labels.txt").write_text("".join(f"{label}\n" for label in label_lines), "utf-8")
             label_spec = FileSpec.of(folder / "labels.txt")
-        record = CalibrationRecord(calibration=pictures.digests(), selection=(), ranges=ranges)
+        record = CalibrationRecord(
+            calibration=pictures.digests(), selection=probe.digests() if probe else (), ranges=ranges
+        )
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             name=source.name,
@@ -133,7 +168,7 @@ def export(
                 warnings=pictures.warnings,
                 file=record.write(folder),
             ),
-            bound=None,
+            bound=bound,
             labels=label_spec,
             golden=FileSpec.of(folder / "golden.npz"),
             variants=tuple(specs),
@@ -146,6 +181,7 @@ def export(
 def _check_variant(
     path: Path,
     variant: Variant,
+    kept: Sequence[Layer],
     spec: PreprocessSpec,
     golden: NDArray[np.uint8],
     reference: NDArray[np.float32],
@@ -164,7 +200,7 @@ def _check_variant(
         VariantSpec(
             name=variant.name,
             recipe=variant.recipe,
-            kept_float=(),
+            kept_float=tuple(layer.name for layer in kept),
             file=FileSpec.of(path),
             input=interpreter.input,
             output=interpreter.output,
@@ -179,6 +215,19 @@ def _own_calibration(source: Source, spec: PreprocessSpec, out: Path) -> Calibra
     images = digits_folder(out)
     write_images(images)
     return load_calibration(images / "calibration", spec, kind=source.name)
+
+
+def _selection(
+    folder: Path | None, calibration: CalibrationSet, config: MixerConfig, labels: Sequence[str], spec: PreprocessSpec
+) -> Probe:
+    if config.num_classes is None:
+        raise ModelError("a feature extractor has no predictions to keep; leave --max-drop out")
+    if folder is not None:
+        return load_probe(folder, spec, labels, SELECTION_SAMPLES)
+    if calibration.kind == "generated":
+        pictures = generate(len(calibration.pixels), first=len(calibration.pixels))
+        return Probe(pixels=tuple(load_pixels(picture, spec) for picture in pictures), truth=None, spec=spec)
+    return Probe(pixels=calibration.pixels, truth=None, spec=spec)
 
 
 def _labels(path: Path | None, source: Source, config: MixerConfig) -> tuple[str, ...] | None:

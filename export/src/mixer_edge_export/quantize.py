@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Iterable
 
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.progress import progress
+from mixer_edge_export.layers import INTEGER_OPS, Layer
 from mixer_edge_export.variants import Variant
 
-INTEGER_OPS = ("CONV_2D", "FULLY_CONNECTED")
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -47,8 +48,15 @@ def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], to
     return {names[index]: limits for index, limits in ranges.items()}
 
 
-def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges) -> bytes:
-    """Return the TFLite file of a variant, made from the float32 file; ``ranges`` serve a calibrated one."""
+def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges, keep_float: Iterable[Layer] = ()) -> bytes:
+    """Return the TFLite file of a variant, made from the float32 file.
+
+    Args:
+        float_model: the float32 TFLite file.
+        variant: which one to make.
+        ranges: of the activations, for a calibrated variant.
+        keep_float: layers that a calibrated variant leaves in float.
+    """
     if variant.name == "float32":
         return float_model
     from ai_edge_quantizer import qtyping
@@ -59,6 +67,9 @@ def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges) -> byte
     if variant.calibrated:
         for name in INTEGER_OPS:
             quantizer.add_static_config(".*", operations(name), activation_num_bits=8, weight_num_bits=8)
+        for layer in keep_float:  # an operator's scope is its output's name and a semicolon; the last match decides
+            scope = f"^{re.escape(layer.output)};$"
+            quantizer.update_quantization_recipe(scope, operations(layer.operator), algorithm_key="no_quantize")
     else:
         half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
         config = qtyping.OpQuantizationConfig(

@@ -36,9 +36,9 @@ _SHAPES = (0, 10, 40, 120, 300)
 """Number of shapes in a picture, in turn."""
 
 
-def generate(count: int) -> list[NDArray[np.uint8]]:
-    """Return the first ``count`` pictures, ``[224, 224, 3]`` uint8 each."""
-    return [picture(index) for index in range(count)]
+def generate(count: int, first: int = 0) -> list[NDArray[np.uint8]]:
+    """Return ``count`` pictures from the ``first`` one on, ``[224, 224, 3]`` uint8 each."""
+    return [picture(index) for index in range(first, first + count)]
 
 
 def picture(index: int) -> NDArray[np.uint8]:

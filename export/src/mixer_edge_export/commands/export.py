@@ -15,6 +15,13 @@ from mixer_edge_export.variants import VARIANTS
 HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
 
 
+def points(text: str) -> float:
+    """Return ``text`` as a number from 0 to 100, for argparse."""
+    if not 0 <= (value := float(text)) <= 100:
+        raise ValueError(text)
+    return value
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
     parser = commands.add_parser("export", help="write a bundle of TFLite variants and print their accuracy")
@@ -33,6 +40,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "(default: %(default)s)",
     )
     parser.add_argument("--calibration-seed", type=int, default=0, help="which ones (default: %(default)s)")
+    parser.add_argument(
+        "--max-drop",
+        type=points,
+        metavar="P",
+        help="keep layers of int8 in float until it loses at most P points of top-1 on the selection set, or of "
+        "agreement with float32 where that has no labels; exit code 3 if none of the mixtures does",
+    )
+    parser.add_argument(
+        "--selection",
+        type=Path,
+        help="pictures for --max-drop, apart from DATA, <label>/<picture> for top-1 "
+        "(default: the calibration pictures or, if these are generated, further ones)",
+    )
     parser.add_argument("--labels", type=Path, help="file with one label per line (default: the model's own)")
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
@@ -51,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         calibration=arguments.calibration,
         calibration_samples=arguments.calibration_samples,
         calibration_seed=arguments.calibration_seed,
+        max_drop=arguments.max_drop,
+        selection=arguments.selection,
         labels=arguments.labels,
         variants=arguments.variants,
         overwrite=arguments.overwrite,
