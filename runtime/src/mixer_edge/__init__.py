@@ -3,14 +3,17 @@
 >>> from mixer_edge import Classifier
 >>> classifier = Classifier.load("build/digits")
 >>> classifier.classify("photo.jpg")[0].label
+
+Pictures without end, decoded ahead: ``for answer in classifier.classify_many(paths): ...``
 """
 
-from mixer_edge.classifier import Category, Classifier
+from mixer_edge.classifier import Answer, Category, Classifier
 from mixer_edge.errors import BundleError, DataError, ImageError, InterpreterError, MixerEdgeError, ModelError
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "BundleError",
     "Category",
     "Classifier",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.bundle import Bundle
-from mixer_edge.errors import BundleError
+from mixer_edge.decode import MAX_PIXELS, ImageSource
+from mixer_edge.errors import BundleError, ImageError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.metrics import softmax, top_k
-from mixer_edge.preprocess import ImageSource, load_pixels, normalize
+from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.tensors import dequantize, quantize
 
 
@@ -26,12 +30,34 @@ class Category:
     probability: float
 
 
-class Classifier:
-    """One variant of a bundle in one interpreter. Use one per thread: an interpreter runs one picture at a time."""
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What ``classify_many`` says of one picture: its categories, best first, or why it could not be read."""
 
-    def __init__(self, bundle: Bundle, variant: str, *, backend: str = "auto", threads: int | None = None) -> None:
+    image: ImageSource
+    categories: tuple[Category, ...]
+    error: ImageError | None
+
+
+class Classifier:
+    """One variant of a bundle in one interpreter.
+
+    Safe to share between threads: they decode at the same time and take turns at the interpreter. For networks to run
+    at the same time, load one classifier per thread; each costs the memory of its weights again.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        variant: str,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         """Load the variant's file, checked against the manifest; see ``load`` for the arguments and errors."""
-        self.bundle, self.variant = bundle, variant
+        self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
+        self.threads = threads
         spec = bundle.manifest.variant(variant)
         self.interpreter = Interpreter(bundle.model_path(variant), backend=backend, threads=threads)
         if (self.interpreter.input.shape, self.interpreter.input.dtype) != (spec.input.shape, spec.input.dtype):
@@ -47,6 +73,7 @@ class Classifier:
         *,
         backend: str = "auto",
         threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> Classifier:
         """Return a classifier for the bundle in a folder.
 
@@ -54,17 +81,28 @@ class Classifier:
             bundle: folder written by mixer-edge-export.
             variant: one of the bundle's, e.g. ``int8``.
             backend: ``ai-edge-litert``, ``tflite-runtime``, or ``auto`` for the one installed.
-            threads: number of threads of the interpreter; None leaves it to the interpreter.
+            threads: number of threads of the interpreter; None leaves it to the interpreter, which takes one.
+            max_pixels: larger pictures are refused with an ``ImageError``.
 
         Raises:
             BundleError: the bundle is missing or damaged, or has no such variant.
             InterpreterError: no interpreter here can run the file.
         """
-        return cls(Bundle.open(bundle), variant, backend=backend, threads=threads)
+        return cls(Bundle.open(bundle), variant, backend=backend, threads=threads, max_pixels=max_pixels)
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the interpreter; the classifier answers no more."""
+        self.interpreter.close()
 
     def tensor(self, image: ImageSource) -> NDArray[np.generic]:
         """Return the network's input for a picture, ``[1, height, width, 3]`` in the file's dtype."""
-        return self.tensor_of_pixels(load_pixels(image, self.bundle.manifest.preprocess))
+        return self.tensor_of_pixels(load_pixels(image, self.bundle.manifest.preprocess, max_pixels=self.max_pixels))
 
     def tensor_of_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
         """Return the network's input for ``[height, width, 3]`` uint8 pixels of the specification's size."""
@@ -76,13 +114,17 @@ class Classifier:
 
     def latency_ms(self, runs: int) -> float:
         """Return the median time in milliseconds of ``runs`` inferences of a mid-grey picture, after two to warm up."""
+        return float(np.median(self.latencies_ms(runs, warm_up=2)))
+
+    def latencies_ms(self, runs: int, *, warm_up: int) -> NDArray[np.float64]:
+        """Return the time in milliseconds of each of ``runs`` inferences of a mid-grey picture, after ``warm_up``."""
         tensor = np.broadcast_to(self._table[np.uint8(128)], self.interpreter.input.shape)
         seconds = []
-        for _ in range(runs + 2):
+        for _ in range(warm_up + runs):
             start = time.perf_counter()
             self.interpreter.invoke(tensor)
             seconds.append(time.perf_counter() - start)
-        return float(np.median(seconds[2:])) * 1000
+        return np.array(seconds[warm_up:]) * 1000
 
     def classify(self, image: ImageSource, top_k: int = 5) -> list[Category]:
         """Return the ``top_k`` most probable classes, best first.
@@ -95,9 +137,62 @@ class Classifier:
             ImageError: the picture cannot be read.
             BundleError: the bundle's model is a feature extractor.
         """
-        if self.bundle.manifest.task != "classification":
-            raise BundleError(f"{self.bundle.folder}: a feature extractor has no classes to choose from")
+        self._check_task("classification")
         return categories(self.bundle, self.output(self.tensor(image)), top_k)
+
+    def classify_many(
+        self, images: Iterable[ImageSource], top_k: int = 5, *, decoders: int | None = None
+    ) -> Iterator[Answer]:
+        """Return an answer for each picture, in their order, while the next ones are decoded in other threads.
+
+        Args:
+            images: pictures as ``classify`` takes them; taken from the iterable a few ahead, in the caller's thread.
+            top_k: categories per picture.
+            decoders: number of threads that decode; None takes the processors that the interpreter leaves free.
+
+        Raises:
+            BundleError: the bundle's model is a feature extractor.
+        """
+        self._check_task("classification")
+        return self._answers(images, top_k, decoders)
+
+    def _answers(self, images: Iterable[ImageSource], top_k: int, decoders: int | None) -> Iterator[Answer]:
+        workers = decoders or max(1, (os.cpu_count() or 1) - (self.threads or 1))
+        waiting: deque[tuple[ImageSource, Future[NDArray[np.generic]]]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+
+        def answer() -> Answer:
+            image, tensor = waiting.popleft()
+            try:
+                output = self.output(tensor.result())
+            except ImageError as error:
+                return Answer(image=image, categories=(), error=error)
+            return Answer(image=image, categories=tuple(categories(self.bundle, output, top_k)), error=None)
+
+        try:
+            for image in images:
+                waiting.append((image, pool.submit(self.tensor, image)))
+                if len(waiting) > 2 * workers:
+                    yield answer()
+            while waiting:
+                yield answer()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def embed(self, image: ImageSource) -> NDArray[np.float32]:
+        """Return the features of a picture, ``[hidden]`` float32; takes what ``classify`` takes.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            BundleError: the bundle's model is a classifier.
+        """
+        self._check_task("embedding")
+        return self.output(self.tensor(image))
+
+    def _check_task(self, task: str) -> None:
+        if (found := self.bundle.manifest.task) != task:
+            method = {"classification": "classify()", "embedding": "embed()"}
+            raise BundleError(f"{self.bundle.folder}: made for {found}, not for {task}; use {method[found]}")
 
 
 def categories(bundle: Bundle, logits: NDArray[np.float32], k: int) -> list[Category]:

@@ -7,14 +7,16 @@ export's alone), 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.commands import classify
+from mixer_edge.commands import benchmark, camera, classify, info, verify, watch
 from mixer_edge.errors import MixerEdgeError
 
-COMMANDS = (classify,)
+COMMANDS = (classify, camera, watch, info, verify, benchmark)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Return the exit code of ``command``; an expected error becomes one line on standard error and its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
-        return command(arguments)
+        with warnings.catch_warnings():
+            # Pillow warns about odd metadata of pictures that it reads all the same
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            return command(arguments)
     except MixerEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def resolve_backend(backend: str) -> str:
 
 
 class Interpreter:
-    """Runs one TFLite file at batch 1. Not safe to use from several threads at once."""
+    """Runs one TFLite file at batch 1; threads that share it take turns."""
 
     def __init__(self, path: Path, *, backend: str = "auto", threads: int | None = None) -> None:
         """Load the file; ``threads`` None lets the interpreter choose (one).
@@ -49,6 +50,8 @@ class Interpreter:
         """
         self.backend = resolve_backend(backend)
         module = _import(self.backend)
+        self._lock = threading.Lock()
+        self._interpreter: Any
         try:
             self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -61,18 +64,33 @@ class Interpreter:
         self.input, self.output = _tensor_spec(input_details), _tensor_spec(output_details)
 
     def invoke(self, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Return a copy of the output for an input of exactly the shape and dtype of ``self.input``."""
-        self._interpreter.set_tensor(self._input_index, tensor)
-        self._interpreter.invoke()
-        output: NDArray[np.generic] = self._interpreter.get_tensor(self._output_index)
+        """Return a copy of the output for an input of exactly the shape and dtype of ``self.input``.
+
+        Raises:
+            InterpreterError: it was closed.
+        """
+        with self._lock:
+            if self._interpreter is None:
+                raise InterpreterError("the interpreter was closed; load the bundle again")
+            self._interpreter.set_tensor(self._input_index, tensor)
+            self._interpreter.invoke()
+            output: NDArray[np.generic] = self._interpreter.get_tensor(self._output_index)
         return output
+
+    def close(self) -> None:
+        """Free the file and its memory."""
+        with self._lock:
+            self._interpreter = None
 
 
 def _import(backend: str) -> Any:
     if backend == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
         # it imports all the same and dies in Interpreter() with "_ARRAY_API not found"
         raise InterpreterError(f"tflite-runtime needs numpy below 2, found {np.__version__}; pip install 'numpy<2'")
-    return importlib.import_module(BACKENDS[backend])
+    try:
+        return importlib.import_module(BACKENDS[backend])
+    except (ImportError, OSError) as error:  # a wheel for another Python, or one that needs a newer libc
+        raise InterpreterError(f"{backend} is installed but cannot be imported ({error}); install it again") from None
 
 
 def _tensor_spec(details: dict[str, Any]) -> TensorSpec:

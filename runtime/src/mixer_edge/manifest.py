@@ -21,13 +21,20 @@ class PreprocessSpec:
     """How a picture becomes the network's input; ``tensor = pixel / scale + offset`` with RGB pixels 0 to 255."""
 
     geometry: str
-    """``squash``: the whole picture is resized to (width, height), whatever its aspect ratio."""
+    """``squash``: the whole picture is resized to (width, height), whatever its aspect ratio.
+
+    ``resize-crop``: it is resized until its shorter side has ``shorter_side`` pixels, its aspect ratio kept exactly,
+    and (width, height) is cut out of the middle.
+    """
     height: int
     width: int
+    shorter_side: int | None
     resample: str
-    """``bilinear``, as Pillow does it."""
+    """``bilinear`` or ``bicubic``, as Pillow does them."""
     antialias: bool
     """Whether the filter widens when the picture shrinks (Pillow does; ``tf.image.resize`` by default does not)."""
+    decode: str
+    """``scaled``: a JPEG file much larger than needed is decoded at 1/2, 1/4 or 1/8; ``exact``: never."""
     background: tuple[int, ...]
     """RGB colour under transparent pixels."""
     scale: float
@@ -65,6 +72,8 @@ class FileSpec:
             BundleError: the file is missing or is not the one that was written.
         """
         path = folder / self.name
+        if Path(self.name).name != self.name:
+            raise BundleError(f"{path}: outside the bundle; export it again")
         if not path.is_file():
             raise BundleError(f"{path}: missing, the manifest lists it; copy the bundle again")
         if path.stat().st_size != self.size_bytes or file_sha256(path) != self.sha256:

@@ -1,35 +1,51 @@
 """From a picture to the network's input: the only implementation there is, for calibration, comparison and device.
 
-The picture is turned upright by its EXIF orientation, laid on the specification's background where transparent, made
-RGB, resized, and mapped from pixels 0..255 to the tensor through a table of 256 entries, so that float and integer
-inputs are exact and cost the same.
+The picture is decoded, made RGB, resized as the specification says and turned upright; its pixels 0..255 then become
+the tensor through a table of 256 entries, so that float and integer inputs are exact and cost the same.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
-from pathlib import Path
-from typing import BinaryIO
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from mixer_edge.errors import BundleError, ImageError
+from mixer_edge.decode import MAX_PIXELS, ImageSource, Picture, read_picture
+from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
 
-ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+KNOWN = {
+    "geometry": ("squash", "resize-crop"),
+    "resample": ("bilinear", "bicubic"),
+    "decode": ("scaled", "exact"),
+}
+DECODE_MARGIN = 3
+"""A JPEG decoded small keeps this many pixels for each one of the result, both ways.
+
+At 3 the result is within 0.3/255 of the exact one on average and 99.8 % of it within 2/255, measured on photographs at
+12 megapixels and on mosaics of them; at 2 and below, sharp detail moved it by up to 1/255 on average.
+"""
 
 
-def preprocess_spec(image_size: int) -> PreprocessSpec:
-    """Return the specification of a Mixer with square images: squash, bilinear with antialias, [-1, 1]."""
+def preprocess_spec(
+    image_size: int, *, geometry: str = "squash", antialias: bool = True, decode: str = "scaled"
+) -> PreprocessSpec:
+    """Return the specification of a Mixer with square images: bilinear, [-1, 1], white under transparent pixels.
+
+    Args:
+        image_size: height and width of the network's input.
+        geometry: ``squash``, or ``resize-crop`` with the usual margin of 256 for 224.
+        antialias: False for a model that was trained through ``tf.image.resize`` as it is by default.
+        decode: ``exact`` to decode JPEG at full size whatever its size; so it is without antialias.
+    """
     return PreprocessSpec(
-        geometry="squash",
+        geometry=geometry,
         height=image_size,
         width=image_size,
+        shorter_side=image_size * 8 // 7 if geometry == "resize-crop" else None,
         resample="bilinear",
-        antialias=True,
+        antialias=antialias,
+        decode=decode if antialias else "exact",
         background=(255, 255, 255),
         scale=127.5,
         offset=-1.0,
@@ -40,32 +56,57 @@ def check_spec(spec: PreprocessSpec) -> None:
     """Refuse a specification that this program would not follow to the letter.
 
     Raises:
-        BundleError: a field has a value that is not implemented here.
+        BundleError: a field has a value that is not implemented here, or one that contradicts another.
     """
-    for field, known in (("geometry", "squash"), ("resample", "bilinear"), ("antialias", True)):
-        if (found := getattr(spec, field)) != known:
-            raise BundleError(f"preprocess.{field} is {found!r}, this program knows {known!r}; upgrade mixer-edge")
+    for field, known in KNOWN.items():
+        if (found := getattr(spec, field)) not in known:
+            raise BundleError(
+                f"preprocess.{field} is {found!r}, this program knows {' and '.join(known)}; upgrade mixer-edge"
+            )
+    crops = spec.geometry == "resize-crop"
+    fits = spec.shorter_side is not None and spec.shorter_side >= max(spec.height, spec.width)
+    for field, right, expected in (
+        ("height", spec.height > 0, "at least 1"),
+        ("width", spec.width > 0, "at least 1"),
+        ("shorter_side", fits if crops else spec.shorter_side is None, "as long as the crop, null for squash"),
+        ("resample", spec.antialias or spec.resample == "bilinear", "bilinear without antialias"),
+        ("decode", spec.antialias or spec.decode == "exact", "exact without antialias"),
+        (
+            "background",
+            len(spec.background) == 3 and all(0 <= value <= 255 for value in spec.background),
+            "three values from 0 to 255",
+        ),
+        ("scale", spec.scale > 0, "above 0"),
+    ):
+        if not right:
+            raise BundleError(f"preprocess.{field} is {getattr(spec, field)!r}, expected {expected}; export it again")
 
 
-def load_pixels(source: ImageSource, spec: PreprocessSpec) -> NDArray[np.uint8]:
+def load_pixels(source: ImageSource, spec: PreprocessSpec, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Return the picture as ``[height, width, 3]`` uint8 RGB pixels of the specification's size.
 
     Args:
         source: a path, the bytes of an image file, a binary file object, a PIL image or an ``[H, W, 3]`` uint8 array.
         spec: what to make of it.
+        max_pixels: larger pictures are refused.
 
     Raises:
         ImageError: it is no picture that can be read; the message names it and the reason.
     """
-    image, name = _open(source)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about odd metadata of pictures that it reads all the same
-            upright = ImageOps.exif_transpose(image)
-            resized = _rgb(upright, spec.background).resize((spec.width, spec.height), Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: cannot be read as a picture ({error})") from None
-    return np.asarray(resized)
+    shortest_side = DECODE_MARGIN * (spec.shorter_side or max(spec.width, spec.height))
+    picture = read_picture(
+        source,
+        background=spec.background,
+        shortest_side=shortest_side if spec.decode == "scaled" else None,
+        max_pixels=max_pixels,
+    )
+    size = (spec.height, spec.width) if picture.swaps_sides else (spec.width, spec.height)
+    box = _box(picture, size, spec)
+    if spec.antialias:
+        resized = picture.rgb.resize(size, Image.Resampling[spec.resample.upper()], box=box)
+    else:
+        resized = Image.fromarray(_bilinear(np.asarray(picture.rgb), size, box))
+    return np.asarray(resized if picture.turn is None else resized.transpose(picture.turn))
 
 
 def normalize(pixels: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.float32]:
@@ -73,30 +114,36 @@ def normalize(pixels: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.flo
     return (pixels / np.float32(spec.scale) + np.float32(spec.offset)).astype(np.float32)
 
 
-def _open(source: ImageSource) -> tuple[Image.Image, str]:
-    if isinstance(source, Image.Image):
-        return source, "picture"
-    if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or 0 in source.shape:
-            raise ImageError(f"array {list(source.shape)} {source.dtype}: expected [height, width, 3] uint8 RGB pixels")
-        return Image.fromarray(source), "array"
-    name = str(source) if isinstance(source, str | Path) else "picture"
-    try:
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source), name
-    except FileNotFoundError:
-        raise ImageError(f"{name}: no such file") from None
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{name}: not a picture in a format that can be read; expected JPEG, PNG or the like"
-        ) from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: cannot be opened as a picture ({error})") from None
+def _box(picture: Picture, size: tuple[int, int], spec: PreprocessSpec) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) of the part that is used, in pixels of ``picture.rgb``."""
+    width, height = picture.size
+    if spec.shorter_side is None:
+        return (0, 0, width, height)
+    pixels_per_pixel = min(width, height) / spec.shorter_side
+    crop_width, crop_height = size[0] * pixels_per_pixel, size[1] * pixels_per_pixel
+    left, top = (width - crop_width) / 2, (height - crop_height) / 2
+    return (left, top, left + crop_width, top + crop_height)
 
 
-def _rgb(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):  # Pillow would clip 16-bit grey instead of scaling it
-        return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image).convert("RGB")
-    return image.convert("RGB")
+def _bilinear(
+    pixels: NDArray[np.uint8], size: tuple[int, int], box: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    """Return ``box`` of the pixels at (width, height) ``size``: four neighbours each, whatever lies between them.
+
+    Output pixel i lies at ``start + (i + 0.5) * length / size - 0.5`` of the input (half-pixel centres), edges repeat;
+    the result is rounded to the nearest integer, ties to even. ``tf.image.resize`` by default is this, not rounded.
+    """
+
+    def axis(
+        start: float, end: float, count: int, limit: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        position = start + (np.arange(count) + 0.5) * (end - start) / count - 0.5
+        low = np.floor(position).astype(np.intp)
+        return low.clip(0, limit - 1), (low + 1).clip(0, limit - 1), position - low
+
+    left, right, x = axis(box[0], box[2], size[0], pixels.shape[1])
+    upper, lower, y = axis(box[1], box[3], size[1], pixels.shape[0])
+    x, y = x[np.newaxis, :, np.newaxis], y[:, np.newaxis, np.newaxis]
+    top = pixels[upper[:, np.newaxis], left] * (1 - x) + pixels[upper[:, np.newaxis], right] * x
+    bottom = pixels[lower[:, np.newaxis], left] * (1 - x) + pixels[lower[:, np.newaxis], right] * x
+    return np.rint(top * (1 - y) + bottom * y).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -17,12 +18,20 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
         yield from items
         return
     start = last = time.monotonic()
-    for count, item in enumerate(items):
-        if (now := time.monotonic()) - last > 0.1:
-            last, left = now, (now - start) / max(count, 1) * (total - count)
-            bar = "█" * (20 * count // total)
-            sys.stderr.write(f"\r{description} {bar:░<20} {count}/{total}, {left:.0f} s left \x1b[K")
-            sys.stderr.flush()
-        yield item
-    sys.stderr.write("\r\x1b[K")
+    try:
+        for count, item in enumerate(items):
+            if (now := time.monotonic()) - last > 0.1:
+                last, left = now, (now - start) / max(count, 1) * (total - count)
+                show(f"{description} {count}/{total}, {left:.0f} s left", count / total)
+            yield item
+    finally:
+        show("")
+
+
+def show(text: str, part: float | None = None) -> None:
+    """Write ``text`` over the terminal's current line, cut to its width, with a bar where there is room for one."""
+    width = shutil.get_terminal_size().columns - 1
+    bar = "" if part is None else f" {'█' * int(20 * part):░<20}"
+    line = text + bar if len(text + bar) <= width else text[:width]
+    sys.stderr.write(f"\r{line}\x1b[K")
     sys.stderr.flush()

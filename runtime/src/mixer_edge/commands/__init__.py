@@ -2,9 +2,57 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
+
+from mixer_edge.classifier import Classifier
+from mixer_edge.decode import MAX_PIXELS
+from mixer_edge.interpreter import BACKENDS
+
 
 def positive(text: str) -> int:
     """Return ``text`` as a whole number above zero, for argparse."""
     if (value := int(text)) < 1:
         raise ValueError(text)
     return value
+
+
+def seconds(text: str) -> float:
+    """Return ``text`` as a number of seconds above zero, for argparse."""
+    if not 0 < (value := float(text)) < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """Declare the bundle, and which interpreter runs it."""
+    parser.add_argument("bundle", help="bundle folder, e.g. build/digits")
+    parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_classifier(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that ``load_classifier`` reads."""
+    add_bundle(parser)
+    parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
+    parser.add_argument("--threads", type=positive, help="interpreter threads (default: the interpreter's choice, one)")
+    parser.add_argument(
+        "--max-pixels",
+        type=positive,
+        default=MAX_PIXELS,
+        help="refuse larger pictures, counted as decoded (default: %(default)s)",
+    )
+
+
+def load_classifier(arguments: argparse.Namespace) -> Classifier:
+    """Return the classifier that the flags describe; say so if its answers mean nothing."""
+    classifier = Classifier.load(
+        arguments.bundle,
+        arguments.variant,
+        backend=arguments.backend,
+        threads=arguments.threads,
+        max_pixels=arguments.max_pixels,
+    )
+    if classifier.bundle.manifest.source.weights == "random":
+        print("note: random weights, of use for latency and size only", file=sys.stderr)
+    return classifier

@@ -5,46 +5,75 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
-from mixer_edge.classifier import Classifier
-from mixer_edge.commands import positive
-from mixer_edge.errors import ImageError
-from mixer_edge.interpreter import BACKENDS
+from mixer_edge.classifier import Answer
+from mixer_edge.commands import add_classifier, load_classifier, positive
+from mixer_edge.dataset import find_images
+from mixer_edge.decode import ImageSource
+from mixer_edge.errors import DataError
+from mixer_edge.progress import progress
+
+STANDARD_INPUT = "-"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("classify", help="print the most probable labels of pictures")
+    parser = commands.add_parser(
+        "classify",
+        help="print the most probable labels of pictures",
+        description="Print the most probable labels of pictures. With --json, one object per picture and line. "
+        "A picture that cannot be read is named on standard error, the others go on, and the exit code is 1.",
+    )
     parser.set_defaults(run=run)
-    parser.add_argument("bundle", help="bundle folder, e.g. build/digits")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
-    parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
+    add_classifier(parser)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, folders of them, - for one on stdin")
     parser.add_argument("--top-k", type=positive, default=5, help="labels per picture (default: %(default)s)")
-    parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
-    parser.add_argument("--threads", type=positive, help="interpreter threads (default: the interpreter's own choice)")
-    parser.add_argument("--json", action="store_true", help="one JSON object per picture and line")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify the pictures; 1 if some could not be read."""
-    classifier = Classifier.load(
-        arguments.bundle, arguments.variant, backend=arguments.backend, threads=arguments.threads
-    )
-    if classifier.bundle.manifest.source.weights == "random":
-        print("note: random weights, of use for latency and size only", file=sys.stderr)
-    failed = 0
-    for image in arguments.images:
+    with load_classifier(arguments) as classifier:
+        names, failed = _expand(arguments.images)
+        answers = classifier.classify_many(map(_source, names), arguments.top_k)
+        if not sys.stdout.isatty():  # on a terminal the answers themselves show how far it is
+            answers = progress(answers, "classifying", len(names))
+        for name, answer in zip(names, answers, strict=True):
+            if answer.error is not None:
+                failed += 1
+                print(f"error: {answer.error}", file=sys.stderr)
+            else:
+                print(json_line(name, answer) if arguments.json else text_lines(name, answer), flush=True)
+    return 1 if failed else 0
+
+
+def json_line(name: str, answer: Answer) -> str:
+    """Return an answer as one line of JSON."""
+    return json.dumps({"image": name, "categories": [asdict(category) for category in answer.categories]})
+
+
+def text_lines(name: str, answer: Answer) -> str:
+    """Return an answer for a reader: one line for one label, else the name and a line for each."""
+    lines = [f"{category.probability:7.2%}  {category.label}" for category in answer.categories]
+    return f"{lines[0]}  {name}" if len(lines) == 1 else "\n".join([name, *(f"  {line}" for line in lines)])
+
+
+def _expand(images: Iterable[str]) -> tuple[list[str], int]:
+    """Return the pictures, those in folders among them, and the number of folders without any, each named."""
+    names, failed = [], 0
+    for image in images:
+        if image == STANDARD_INPUT or not Path(image).is_dir():
+            names.append(image)
+            continue
         try:
-            answer = classifier.classify(image, top_k=arguments.top_k)
-        except ImageError as error:
+            names += [str(path) for path in find_images(Path(image))]
+        except DataError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
-            continue
-        if arguments.json:
-            print(json.dumps({"image": image, "categories": [asdict(category) for category in answer]}))
-        else:
-            print(image)
-            for category in answer:
-                print(f"  {category.probability:7.2%}  {category.label}")
-    return 1 if failed else 0
+    return names, failed
+
+
+def _source(name: str) -> ImageSource:
+    return sys.stdin.buffer if name == STANDARD_INPUT else name

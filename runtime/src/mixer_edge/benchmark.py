@@ -1,0 +1,102 @@
+"""How long this machine takes: the network alone, and from a photo in a file to its label."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Classifier
+from mixer_edge.decode import ImageSource, encode_jpeg
+
+PHOTO_SIZE = (4000, 3000)
+"""(width, height) of the photo that stands in for the user's: 12 megapixels, as a Pi's camera takes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Times in milliseconds, summed up."""
+
+    median_ms: float
+    p90_ms: float
+    p99_ms: float
+    runs: int
+
+    @classmethod
+    def of(cls, milliseconds: NDArray[np.float64]) -> Latency:
+        """Return the median and percentiles (linear interpolation) of ``[runs]`` times."""
+        median, p90, p99 = np.percentile(milliseconds, (50, 90, 99))
+        return cls(median_ms=float(median), p90_ms=float(p90), p99_ms=float(p99), runs=len(milliseconds))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkRow:
+    """One thread count: the network alone, and the whole way from the file's bytes."""
+
+    threads: int
+    network: Latency
+    photo_to_label: Latency
+
+
+def benchmark(
+    bundle: Bundle,
+    variant: str,
+    photos: Sequence[ImageSource],
+    *,
+    threads: Iterable[int],
+    runs: int = 50,
+    warm_up: int = 5,
+    backend: str = "auto",
+) -> list[BenchmarkRow]:
+    """Return the latencies of a variant for each thread count.
+
+    Args:
+        bundle: an open bundle.
+        variant: which of its files.
+        photos: pictures to take in turn for photo-to-label, one after the other, nothing decoded ahead.
+        threads: thread counts of the interpreter.
+        runs: timed inferences, and timed photos.
+        warm_up: inferences and photos before them that do not count.
+        backend: interpreter to use.
+
+    Raises:
+        ImageError: a photo cannot be read.
+        InterpreterError: no interpreter here can run the file.
+    """
+    rows = []
+    for count in threads:
+        with Classifier(bundle, variant, backend=backend, threads=count) as classifier:
+            network = classifier.latencies_ms(runs, warm_up=warm_up)
+            seconds = []
+            for run in range(warm_up + runs):
+                start = time.perf_counter()
+                classifier.output(classifier.tensor(photos[run % len(photos)]))
+                seconds.append(time.perf_counter() - start)
+        rows.append(
+            BenchmarkRow(
+                threads=count,
+                network=Latency.of(network),
+                photo_to_label=Latency.of(np.array(seconds[warm_up:]) * 1000),
+            )
+        )
+    return rows
+
+
+def thread_counts(cpus: int) -> list[int]:
+    """Return 1, 2, 4 ... and the number of processors."""
+    return sorted({1 << power for power in range(cpus.bit_length())} | {cpus})
+
+
+def stand_in_photo(size: tuple[int, int] = PHOTO_SIZE) -> bytes:
+    """Return a seeded JPEG of ``size``, coarse and fine structure mixed so that it compresses like a photo."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    pixels = np.full((height, width, 3), 128, np.float32)
+    for cell, contrast in ((256, 40), (32, 20), (4, 6)):
+        noise = rng.standard_normal((-(-height // cell), -(-width // cell), 3), np.float32) * np.float32(contrast)
+        pixels += noise.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    return encode_jpeg(pixels.clip(0, 255).astype(np.uint8))

@@ -1,0 +1,165 @@
+"""Frames from a camera, a video, an animated picture or a folder, and a label that does not flicker.
+
+The only import of picamera2 and OpenCV, each when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.classifier import Category, Classifier, categories
+from mixer_edge.dataset import SUFFIXES, find_images
+from mixer_edge.decode import ImageSource, read_frames
+from mixer_edge.errors import DataError
+
+FPS_WINDOW = 30
+Frames = Generator[ImageSource, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameAnswer:
+    """The smoothed categories after a frame, best first, and the rate at which frames were classified lately."""
+
+    frame: int
+    categories: tuple[Category, ...]
+    fps: float | None
+    """None for the first frame."""
+
+
+def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterator[ImageSource], bool]:
+    """Return the frames of a source, and whether they come live (then a late reader shall skip some).
+
+    Args:
+        source: ``picamera2``; the number or ``/dev/video`` path of a V4L2 camera; a folder, whose pictures are taken
+            by name; an animated picture; or a video file.
+        size: (width, height) to ask a camera for.
+
+    Raises:
+        DataError: there is no such source, or what reads it is not installed.
+    """
+    path = Path(source)
+    if source == "picamera2":
+        return _picamera2_frames(_import("picamera2", "apt install python3-picamera2"), size), True
+    if source.isdigit() or source.startswith("/dev/video"):
+        return _opencv_frames(int(source) if source.isdigit() else source, size), True
+    if path.is_dir():
+        return iter(find_images(path)), False
+    if not path.is_file():
+        raise DataError(f"{source}: no such source; expected picamera2, a camera's number, a video or a folder")
+    return (read_frames(path) if path.suffix.lower() in SUFFIXES else _opencv_frames(source, None)), False
+
+
+class LatestFrame:
+    """Reads frames in a thread of its own and hands out the newest; those that nobody asked for in time are dropped."""
+
+    def __init__(self, frames: Iterable[ImageSource]) -> None:
+        """Start to read."""
+        self._frames = frames
+        self._changed = threading.Condition()
+        self._frame: ImageSource | None = None
+        self._error: BaseException | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[ImageSource]:
+        """Yield the newest frame each time, waiting for one that was not handed out; errors of the source come too."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._frame is not None or self._ended)
+                frame, self._frame = self._frame, None
+            if frame is None:
+                if self._error is not None:
+                    raise self._error
+                return
+            yield frame
+
+    def close(self) -> None:
+        """Stop to read; returns once the source has let go of the camera."""
+        with self._changed:
+            self._ended = True
+        self._thread.join()
+
+    def _read(self) -> None:
+        try:
+            for frame in self._frames:
+                with self._changed:
+                    if self._ended:
+                        break
+                    self._frame = frame
+                    self._changed.notify()
+        except BaseException as error:  # it belongs to the thread that reads us
+            self._error = error
+        finally:
+            if isinstance(self._frames, Generator):
+                self._frames.close()
+            with self._changed:
+                self._ended = True
+                self._changed.notify()
+
+
+def classify_frames(
+    classifier: Classifier, frames: Iterable[ImageSource], *, top_k: int = 1, smoothing: int = 5
+) -> Iterator[FrameAnswer]:
+    """Yield an answer after each frame.
+
+    The logits are averaged exponentially: ``mean += (logits - mean) * 2 / (smoothing + 1)``; 1 is no smoothing.
+    """
+    mean: NDArray[np.float32] | None = None
+    times: deque[float] = deque(maxlen=FPS_WINDOW)
+    for number, frame in enumerate(frames):
+        logits = classifier.output(classifier.tensor(frame))
+        mean = logits if mean is None else mean + (logits - mean) * np.float32(2 / (smoothing + 1))
+        times.append(time.monotonic())
+        yield FrameAnswer(
+            frame=number,
+            categories=tuple(categories(classifier.bundle, mean, top_k)),
+            fps=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None,
+        )
+
+
+def _picamera2_frames(module: Any, size: tuple[int, int]) -> Frames:
+    camera = module.Picamera2()
+    try:
+        # its BGR888 names the bytes of a word from the top: in memory they lie red, green, blue
+        camera.configure(camera.create_video_configuration(main={"size": size, "format": "BGR888"}))
+        camera.start()
+        while True:
+            yield camera.capture_array("main")
+    finally:
+        camera.close()
+
+
+def _opencv_frames(source: int | str, size: tuple[int, int] | None) -> Frames:
+    cv2 = _import("cv2", "pip install 'mixer-edge[camera]'")
+    capture = cv2.VideoCapture(source)
+    try:
+        if not capture.isOpened():
+            raise DataError(f"{source}: cannot be opened as a camera or video; expected a V4L2 camera or a video file")
+        if size is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        while True:
+            read, frame = capture.read()
+            if not read:
+                return
+            yield np.ascontiguousarray(frame[:, :, ::-1])  # OpenCV's order is blue, green, red
+    finally:
+        capture.release()
+
+
+def _import(module: str, remedy: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError(f"this source needs {module}, which is not installed; {remedy}") from None

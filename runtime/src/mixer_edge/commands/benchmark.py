@@ -1,0 +1,87 @@
+"""``mixer-edge benchmark``: how long this machine takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from mixer_edge import board
+from mixer_edge.benchmark import BenchmarkRow, benchmark, stand_in_photo, thread_counts
+from mixer_edge.bundle import Bundle
+from mixer_edge.commands import add_bundle, positive
+from mixer_edge.decode import ImageSource
+from mixer_edge.interpreter import resolve_backend
+from mixer_edge.progress import progress
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser(
+        "benchmark",
+        help="print how long this machine takes",
+        description="Print the time of one inference, and of the whole way from a photo's bytes to its label, for "
+        "1, 2, 4 ... interpreter threads; and what could make the times vary.",
+    )
+    parser.set_defaults(run=run)
+    add_bundle(parser)
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos to use (default: a made-up 12 MP JPEG)")
+    parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
+    parser.add_argument("--threads", type=positive, nargs="+", help="(default: 1, 2, 4 ... up to the processors)")
+    parser.add_argument("--runs", type=positive, default=50, help="timed runs of each kind (default: %(default)s)")
+    parser.add_argument("--warm-up", type=positive, default=5, help="runs that do not count (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; warnings go to standard error."""
+    bundle = Bundle.open(arguments.bundle)
+    backend = resolve_backend(arguments.backend)
+    facts = board.Board.read()
+    photos: list[ImageSource] = list(arguments.photos) or [stand_in_photo()]
+    before = board.temperature_celsius()
+    rows: list[BenchmarkRow] = []
+    for count in progress(arguments.threads or thread_counts(facts.cpus), "measuring threads"):
+        rows += benchmark(
+            bundle,
+            arguments.variant,
+            photos,
+            threads=[count],
+            runs=arguments.runs,
+            warm_up=arguments.warm_up,
+            backend=backend,
+        )
+    after = board.temperature_celsius()
+    if arguments.json:
+        report = {
+            "bundle": bundle.manifest.fingerprint(),
+            "variant": arguments.variant,
+            "backend": backend,
+            "board": asdict(facts),
+            "temperature_celsius": {"before": before, "after": after},
+            "throttling": board.throttling(),
+            "rows": [asdict(row) for row in rows],
+        }
+        print(json.dumps(report))
+    else:
+        print(f"{facts.name}, {facts.cpus} CPUs, {facts.machine}; {arguments.variant} on {backend}")
+        print(format_rows(rows))
+        if before is not None and after is not None:
+            print(f"temperature {before:.1f} °C before, {after:.1f} °C after")
+    if facts.governor not in (None, "performance"):
+        print(f"warning: CPU governor is {facts.governor}; times vary less with performance", file=sys.stderr)
+    if slowed := board.throttling():
+        print(f"warning: {', '.join(slowed)}; check power supply and cooling, then measure again", file=sys.stderr)
+    return 0
+
+
+def format_rows(rows: list[BenchmarkRow]) -> str:
+    """Return the latencies as a table, milliseconds."""
+    lines = ["threads  network ms: median    p90    p99  photo to label ms: median    p90    p99"]
+    for row in rows:
+        network, photo = row.network, row.photo_to_label
+        lines.append(
+            f"{row.threads:7}  {network.median_ms:18.1f} {network.p90_ms:6.1f} {network.p99_ms:6.1f}"
+            f"  {photo.median_ms:25.1f} {photo.p90_ms:6.1f} {photo.p99_ms:6.1f}"
+        )
+    return "\n".join(lines)

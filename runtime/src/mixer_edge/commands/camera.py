@@ -1,0 +1,72 @@
+"""``mixer-edge camera``: what the camera sees."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
+from itertools import islice
+
+from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
+from mixer_edge.commands import add_classifier, load_classifier, positive
+from mixer_edge.decode import ImageSource
+from mixer_edge.progress import show
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser(
+        "camera",
+        help="print what the camera sees",
+        description="Classify the newest frame of a camera again and again, or every frame of a recording, and print "
+        "the smoothed label: on a terminal in one line that changes, else one line per frame.",
+    )
+    parser.set_defaults(run=run)
+    add_classifier(parser)
+    parser.add_argument(
+        "--source",
+        default="picamera2",
+        help="picamera2, a V4L2 camera's number or path, a video, an animated picture or a folder (default: "
+        "%(default)s)",
+    )
+    parser.add_argument("--size", type=_size, default=(640, 480), help="to ask the camera for (default: 640x480)")
+    parser.add_argument("--top-k", type=positive, default=1, help="labels per frame (default: %(default)s)")
+    parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
+    parser.add_argument("--frames", type=positive, help="end after this many frames (default: at the source's end)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Classify frames until the source ends or the user interrupts."""
+    with ExitStack() as stack:
+        classifier = stack.enter_context(load_classifier(arguments))
+        frames: Iterable[ImageSource]
+        frames, live = open_frames(arguments.source, arguments.size)
+        if live:
+            latest = LatestFrame(frames)
+            stack.callback(latest.close)
+            frames = latest
+        answers = classify_frames(classifier, frames, top_k=arguments.top_k, smoothing=arguments.smoothing)
+        in_place = sys.stdout.isatty() and sys.stderr.isatty() and not arguments.json
+        for answer in islice(answers, arguments.frames):
+            if in_place:
+                show(_line(answer))
+            else:
+                print(json.dumps(asdict(answer)) if arguments.json else _line(answer), flush=True)
+        if in_place:
+            print(file=sys.stderr)
+    return 0
+
+
+def _line(answer: FrameAnswer) -> str:
+    fps = "    -" if answer.fps is None else f"{answer.fps:5.1f}"
+    return f"{fps} fps  " + "  ".join(
+        f"{category.probability:7.2%}  {category.label}" for category in answer.categories
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return positive(width), positive(height)

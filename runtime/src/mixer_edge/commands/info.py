@@ -1,0 +1,84 @@
+"""``mixer-edge info``: what is in a bundle, and what this machine can run of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import mixer_edge
+from mixer_edge.board import Board
+from mixer_edge.bundle import Bundle
+from mixer_edge.commands import add_bundle
+from mixer_edge.errors import MixerEdgeError
+from mixer_edge.interpreter import Interpreter, installed_backends
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser("info", help="print what is in a bundle and what this machine can run of it")
+    parser.set_defaults(run=run)
+    add_bundle(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the facts; 1 if this machine can run none of the bundle's variants."""
+    bundle = Bundle.open(arguments.bundle)
+    backends = [arguments.backend] if arguments.backend != "auto" else installed_backends() or ["auto"]
+    runs = {
+        variant.name: {backend: _refusal(bundle, variant.name, backend) for backend in backends}
+        for variant in bundle.manifest.variants
+    }
+    if arguments.json:
+        facts = {"manifest": asdict(bundle.manifest), "machine": _machine(), "cannot_run_because": runs}
+        print(json.dumps(facts | {"fingerprint": bundle.manifest.fingerprint()}))
+    else:
+        print(_text(bundle, runs))
+    return 0 if any(reason is None for reasons in runs.values() for reason in reasons.values()) else 1
+
+
+def _machine() -> dict[str, Any]:
+    installed = {name: version(name) for name in ("numpy", "pillow", *installed_backends())}
+    return asdict(Board.read()) | {
+        "python": platform.python_version(),
+        "mixer-edge": mixer_edge.__version__,
+        "installed": installed,
+    }
+
+
+def _refusal(bundle: Bundle, variant: str, backend: str) -> str | None:
+    """Return why this machine cannot run the file, or None if it can: it is loaded, which settles the question."""
+    try:
+        Interpreter(bundle.model_path(variant), backend=backend).close()
+    except MixerEdgeError as error:
+        return str(error)
+    return None
+
+
+def _text(bundle: Bundle, runs: dict[str, dict[str, str | None]]) -> str:
+    manifest, machine = bundle.manifest, _machine()
+    spec, source = manifest.preprocess, manifest.source
+    sides = "" if spec.shorter_side is None else f" from a shorter side of {spec.shorter_side}"
+    lines = [
+        f"{manifest.name}: {manifest.task}, {len(bundle.labels) or 'no'} labels, "
+        f"{source.weights} weights ({source.location})",
+        f"  input {spec.height} x {spec.width}, {spec.geometry}{sides}, {spec.resample}, "
+        f"antialias {'on' if spec.antialias else 'off'}, decode {spec.decode}",
+        f"  fingerprint {manifest.fingerprint()}",
+        "",
+        f"{machine['name']}, {machine['cpus']} CPUs, {machine['machine']}, Python {machine['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in machine["installed"].items()),
+        "",
+    ]
+    width = max(len(variant.name) for variant in manifest.variants)
+    for variant in manifest.variants:
+        able = [backend for backend, reason in runs[variant.name].items() if reason is None]
+        lines.append(
+            f"  {variant.name:{width}}  {variant.file.size_bytes / 1e6:8.2f} MB  "
+            f"{variant.input.dtype} to {variant.output.dtype}  runs on {', '.join(able) or 'none'}"
+        )
+    reasons = dict.fromkeys(reason for by_backend in runs.values() for reason in by_backend.values() if reason)
+    return "\n".join([*lines, *(f"  note: {reason}" for reason in reasons)])

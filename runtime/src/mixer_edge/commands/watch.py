@@ -1,0 +1,48 @@
+"""``mixer-edge watch``: classify pictures as they land in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import islice
+from pathlib import Path
+
+from mixer_edge.classifier import Answer
+from mixer_edge.commands import add_classifier, load_classifier, positive, seconds
+from mixer_edge.commands.classify import json_line, text_lines
+from mixer_edge.errors import ImageError
+from mixer_edge.watch import watch_folder
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser(
+        "watch",
+        help="classify pictures as they land in a folder",
+        description="Print the labels of each picture that lands in a folder once its size has stopped changing, "
+        "until interrupted. A picture that cannot be read is named on standard error and the others go on.",
+    )
+    parser.set_defaults(run=run)
+    add_classifier(parser)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to watch, without its subfolders")
+    parser.add_argument("--top-k", type=positive, default=1, help="labels per picture (default: %(default)s)")
+    parser.add_argument("--interval", type=seconds, default=0.5, help="seconds between looks (default: %(default)s)")
+    parser.add_argument("--existing", action="store_true", help="classify the pictures that are there already, too")
+    parser.add_argument("--count", type=positive, help="end after this many pictures (default: never)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Classify until interrupted, or until ``--count`` pictures; 1 if some could not be read."""
+    failed = 0
+    with load_classifier(arguments) as classifier:
+        paths = watch_folder(arguments.folder, interval=arguments.interval, existing=arguments.existing)
+        for path in islice(paths, arguments.count):
+            try:
+                categories = tuple(classifier.classify(path, arguments.top_k))
+            except ImageError as error:
+                failed += 1
+                print(f"error: {error}", file=sys.stderr)
+                continue
+            answer = Answer(image=path, categories=categories, error=None)
+            print((json_line if arguments.json else text_lines)(str(path), answer), flush=True)
+    return 1 if failed else 0

@@ -1,0 +1,177 @@
+"""From a file to RGB pixels in memory: pictures as they come, and one line for each that cannot be read.
+
+Read are JPEG (progressive, CMYK and multi-picture files too), PNG, GIF, WebP, TIFF, BMP and PPM, whatever the file is
+called; of an animation or a TIFF of many pages the first. Transparent pixels are laid on the specification's
+background, 16-bit pixels keep their upper byte, colour profiles are not applied.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+from mixer_edge.errors import ImageError
+
+ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+MAX_PIXELS = 64_000_000
+"""Largest picture that is decoded unless the caller says otherwise: 8000 x 8000, 256 MB as Pillow holds RGB."""
+
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A decoded picture as it lies in its file, and what makes it upright."""
+
+    rgb: Image.Image
+    size: tuple[float, float]
+    """(width, height) of the part that is picture: one decoded at 1/4 may end in a fraction of a pixel."""
+    turn: Image.Transpose | None
+    """The EXIF orientation, not yet applied: turning the small result is cheaper and needs no second large picture."""
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether turning it upright makes its width its height."""
+        return self.turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
+
+
+def read_picture(
+    source: ImageSource,
+    *,
+    background: tuple[int, ...],
+    shortest_side: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """Return the picture in ``source``, decoded.
+
+    Args:
+        source: a path, the bytes of an image file, a binary file object, a PIL image or an ``[H, W, 3]`` uint8 array.
+        background: RGB colour under transparent pixels.
+        shortest_side: a JPEG file may be decoded at 1/2, 1/4 or 1/8 as long as both its sides keep this many pixels;
+            None decodes at full size. PIL images and arrays are taken as they are.
+        max_pixels: more than these are not decoded; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) holds besides.
+
+    Raises:
+        ImageError: it is no picture that can be read; the message names it and the reason.
+    """
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or 0 in source.shape:
+            raise ImageError(f"array {list(source.shape)} {source.dtype}: expected [height, width, 3] uint8 RGB pixels")
+        return Picture(rgb=Image.fromarray(source), size=(source.shape[1], source.shape[0]), turn=None)
+    if isinstance(source, Image.Image):
+        return _decode(source, "picture", background)
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source), "picture", background, shortest_side, max_pixels)
+    if not isinstance(source, str | Path):
+        return _read(source, str(getattr(source, "name", "picture")), background, shortest_side, max_pixels)
+    try:
+        with Path(source).open("rb") as file:
+            return _read(file, str(source), background, shortest_side, max_pixels)
+    except FileNotFoundError:
+        raise ImageError(f"{source}: no such file") from None
+    except IsADirectoryError:
+        raise ImageError(f"{source}: is a folder, expected a picture") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ImageError(f"{source}: cannot be opened ({reason})") from None
+
+
+def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of an animated picture, or the one of any other, as ``[H, W, 3]`` uint8 RGB pixels.
+
+    Raises:
+        ImageError: it is no picture, or damaged; frames before the damage come first.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            for frame in ImageSequence.Iterator(image):
+                yield np.asarray(_rgb(frame, (255, 255, 255)))
+    except Exception as error:  # see _decode
+        raise ImageError(f"{path}: cannot be read as a picture ({error or type(error).__name__})") from None
+
+
+def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Return ``[H, W, 3]`` uint8 RGB pixels as a JPEG file of quality 90."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def _read(
+    file: BinaryIO, name: str, background: tuple[int, ...], shortest_side: int | None, max_pixels: int
+) -> Picture:
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: {_unidentified(file)}") from None
+    except Exception as error:  # see _decode
+        raise ImageError(f"{name}: cannot be read as a picture ({error or type(error).__name__})") from None
+    full_size = image.size
+    if shortest_side is not None:
+        image.draft(None, (shortest_side, shortest_side))
+    width, height = full_size if "progressive" in image.info else image.size  # its coefficients are kept all at once
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width} x {height} pixels, more than the limit of {max_pixels:,}; raise it with --max-pixels"
+        )
+    reduction = round(full_size[0] / image.size[0])
+    return _decode(image, name, background, (full_size[0] / reduction, full_size[1] / reduction))
+
+
+def _decode(
+    image: Image.Image, name: str, background: tuple[int, ...], size: tuple[float, float] | None = None
+) -> Picture:
+    try:
+        image.load()
+        turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+        return Picture(rgb=_rgb(image, background), size=size or image.size, turn=turn)
+    except Exception as error:
+        # on damaged files Pillow's decoders raise nearly every exception there is: struct, zlib, key and type errors
+        raise ImageError(f"{name}: cannot be read as a picture ({error or type(error).__name__})") from None
+
+
+def _unidentified(file: BinaryIO) -> str:
+    file.seek(0)
+    beginning = file.read(16)
+    if not beginning:
+        return "is empty, expected a picture"
+    if beginning[4:8] == b"ftyp":
+        return "is HEIC, AVIF or a video, which are not read here; convert it to JPEG"
+    return f"is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with {beginning!r})"
+
+
+def _rgb(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode == "F":
+        raise ValueError("float pixels, their range is unknown")
+    if image.mode.startswith("I"):  # Pillow would clip 16-bit grey to 255; of 16-bit colour it keeps the upper byte
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 0xFFFF:
+            raise ValueError("32-bit pixels, expected at most 16 bits")
+        return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
+    palette_alpha = image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A")
+    if "transparency" in image.info or palette_alpha or image.mode in ("RGBA", "LA", "PA"):
+        image = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, tuple(background))
+        canvas.paste(image, mask=image)
+        return canvas
+    return image.convert("RGB")

@@ -1,0 +1,59 @@
+"""Picture files as they land in a folder, each once and only when it is complete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mixer_edge.dataset import SUFFIXES
+from mixer_edge.errors import DataError
+
+State = tuple[int, int, int]
+
+
+def watch_folder(
+    folder: Path, *, interval: float = 0.5, existing: bool = False, wait: Callable[[float], None] = time.sleep
+) -> Iterator[Path]:
+    """Yield each picture that lands in ``folder``, without end, in the order of their modification times.
+
+    A file counts as complete when its size and modification time have not changed for one ``interval``; one that is
+    written again is yielded again. Hidden files and other endings are passed over, so a writer that renames into place
+    is never read too early. Subfolders are not watched.
+
+    Args:
+        folder: the folder.
+        interval: seconds between two looks.
+        existing: whether pictures that are there at the start come too.
+        wait: called with ``interval`` between two looks.
+
+    Raises:
+        DataError: the folder is not there, or no longer.
+    """
+    done: dict[Path, State] = {} if existing else _look(folder)
+    seen: dict[Path, State] = {}
+    while True:
+        found = _look(folder)
+        complete = [path for path, state in found.items() if seen.get(path) == state and done.get(path) != state]
+        for path in sorted(complete, key=lambda path: (found[path][1], path)):
+            done[path] = found[path]
+            yield path
+        done = {path: state for path, state in done.items() if path in found}
+        seen = found
+        wait(interval)
+
+
+def _look(folder: Path) -> dict[Path, State]:
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be watched ({error.strerror}); expected a folder") from None
+    found = {}
+    for path in paths:
+        try:
+            facts = path.stat()
+        except OSError:  # gone again since it was listed
+            continue
+        if facts.st_size and path.is_file():
+            found[path] = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    return found

@@ -1,0 +1,258 @@
+"""Pictures as they come: what each becomes, and the one line for each that cannot be read."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, read_frames, read_picture
+from mixer_edge.errors import ImageError
+from mixer_edge.preprocess import load_pixels, preprocess_spec
+
+BACKGROUND = (255, 255, 255)
+SPEC = preprocess_spec(2)
+
+
+def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
+    """Return the picture as a file."""
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def colour(source: ImageSource) -> tuple[int, ...]:
+    """Return the RGB colour of a picture's first pixel, decoded."""
+    pixel = read_picture(source, background=BACKGROUND).rgb.getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    return pixel
+
+
+def refusal(source: ImageSource, **options: Any) -> str:
+    """Return the message with which a picture is refused."""
+    with pytest.raises(ImageError) as error:
+        read_picture(source, background=BACKGROUND, **options)
+    return str(error.value)
+
+
+def palette(transparent: bool) -> bytes:
+    """Return a PNG with a palette whose first colour is red."""
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    return encoded(image, **({"transparency": 0} if transparent else {}))
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        pytest.param(encoded(Image.new("L", (4, 4), 77)), (77, 77, 77), id="grey"),
+        pytest.param(encoded(Image.new("LA", (4, 4), (0, 51))), (204, 204, 204), id="grey with alpha"),
+        pytest.param(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 51))), (255, 204, 204), id="RGBA"),
+        pytest.param(palette(transparent=False), (255, 0, 0), id="palette"),
+        pytest.param(palette(transparent=True), BACKGROUND, id="transparent palette"),
+        pytest.param(
+            encoded(Image.new("RGB", (4, 4), (1, 2, 3)), transparency=(1, 2, 3)), BACKGROUND, id="transparent colour"
+        ),
+        pytest.param(encoded(Image.new("1", (4, 4), 1)), (255, 255, 255), id="1 bit"),
+        pytest.param(
+            encoded(Image.fromarray(np.full((4, 4), 0x4DFF, np.uint16))), (0x4D, 0x4D, 0x4D), id="16-bit grey"
+        ),
+        pytest.param(encoded(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "TIFF"), (255, 0, 0), id="CMYK TIFF"),
+        pytest.param(encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "BMP"), (9, 8, 7), id="BMP"),
+        pytest.param(encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "TIFF"), (9, 8, 7), id="TIFF"),
+        pytest.param(encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "PPM"), (9, 8, 7), id="PPM"),
+        pytest.param(encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "WEBP", lossless=True), (9, 8, 7), id="WebP"),
+        pytest.param(encoded(Image.new("RGB", (1, 1), (9, 8, 7))), (9, 8, 7), id="1 x 1"),
+        pytest.param(encoded(Image.new("RGB", (20000, 1), (9, 8, 7))), (9, 8, 7), id="20000 x 1"),
+    ],
+)
+def test_every_kind_of_picture_becomes_rgb(file: bytes, expected: tuple[int, ...]) -> None:
+    """The colour of the first pixel, white under transparency: 51/255 opaque red over white is (255, 204, 204)."""
+    assert colour(file) == expected
+    assert load_pixels(file, SPEC)[0, 0] == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_jpeg_in_cmyk_is_inverted_as_adobe_writes_it(options: dict[str, Any]) -> None:
+    """Red is no cyan, full magenta, full yellow; Pillow writes the file as Adobe does, all channels inverted."""
+    red, green, blue = colour(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", **options))
+    assert (red > 245, green < 10, blue < 10) == (True, True, True)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_baseline_and_progressive_decode_alike(progressive: bool) -> None:
+    """A uniform picture keeps its colour, up to the rounding of YCbCr."""
+    found = colour(encoded(Image.new("RGB", (16, 16), (200, 100, 50)), "JPEG", quality=95, progressive=progressive))
+    assert np.abs(np.array(found) - (200, 100, 50)).max() <= 2
+
+
+def test_of_an_animation_the_first_frame_is_read() -> None:
+    """GIF, WebP and PNG: the first of two frames, and all of them by ``read_frames``."""
+    frames = [Image.new("RGB", (4, 4), shade) for shade in ((255, 0, 0), (0, 0, 255))]
+    for file_format, options in (("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {}), ("TIFF", {})):
+        file = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
+        assert colour(file) == (255, 0, 0)
+
+
+def test_all_frames_of_an_animation_can_be_read(tmp_path: Path) -> None:
+    """They come in their order, as arrays."""
+    frames = [Image.new("RGB", (4, 4), shade) for shade in ((255, 0, 0), (0, 0, 255), (0, 255, 0))]
+    path = tmp_path / "moving.gif"
+    path.write_bytes(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert [tuple(frame[0, 0]) for frame in read_frames(path)] == [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
+    path.write_bytes(b"no picture")
+    with pytest.raises(ImageError, match="cannot be read as a picture"):
+        list(read_frames(path))
+
+
+CORNERS = np.zeros((2, 2, 3), np.uint8)
+CORNERS[0, 0], CORNERS[0, 1], CORNERS[1, 0] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        (1, lambda upright: upright),
+        (2, lambda upright: upright[:, ::-1]),
+        (3, lambda upright: upright[::-1, ::-1]),
+        (4, lambda upright: upright[::-1]),
+        (5, lambda upright: upright.transpose(1, 0, 2)),
+        (6, lambda upright: np.rot90(upright, 1)),
+        (7, lambda upright: upright[::-1, ::-1].transpose(1, 0, 2)),
+        (8, lambda upright: np.rot90(upright, -1)),
+    ],
+)
+def test_exif_orientation_is_applied(orientation: int, stored: Callable[[np.ndarray], np.ndarray]) -> None:
+    """A file whose pixels were turned, with the tag that says how, gives the upright picture; in JPEG and PNG."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.ascontiguousarray(stored(CORNERS))
+    np.testing.assert_array_equal(load_pixels(encoded(Image.fromarray(pixels), exif=exif), SPEC), CORNERS)
+    large = Image.fromarray(pixels.repeat(64, axis=0).repeat(64, axis=1))
+    found = load_pixels(encoded(large, "JPEG", quality=95, subsampling=0, exif=exif), SPEC)
+    np.testing.assert_array_equal(found > 127, CORNERS > 127)
+
+
+def test_all_kinds_of_sources_give_the_same_pixels(tmp_path: Path) -> None:
+    """A path, its text, bytes, a file object, a PIL image and an array."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    file = encoded(Image.fromarray(pixels))
+    path = tmp_path / "picture.png"
+    path.write_bytes(file)
+    sources: list[ImageSource] = [path, str(path), file, io.BytesIO(file), Image.open(path), Image.fromarray(pixels)]
+    for source in sources:
+        np.testing.assert_array_equal(load_pixels(source, SPEC), load_pixels(pixels, SPEC))
+
+
+def test_the_ending_of_the_name_does_not_matter(tmp_path: Path) -> None:
+    """A PNG called .jpg is read as what it is."""
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(encoded(Image.new("RGB", (4, 4), (9, 8, 7))))
+    assert colour(path) == (9, 8, 7)
+
+
+def test_what_is_no_picture_is_named_with_its_beginning(tmp_path: Path) -> None:
+    """Empty, HTML, HEIC and PostScript (which Pillow would hand to Ghostscript): the line says what was found."""
+    path = tmp_path / "photo.jpg"
+    known = "is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture"
+    for content, expected in (
+        (b"", "is empty, expected a picture"),
+        (b"<!DOCTYPE html><html></html>", f"{known} (it begins with b'<!DOCTYPE html><')"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC, AVIF or a video, which are not read here; convert it to JPEG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", f"{known} (it begins with b'%!PS-Adobe-3.0 E')"),
+    ):
+        path.write_bytes(content)
+        assert refusal(path) == f"{path}: {expected}"
+
+
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    """A missing file, a folder and a name that no file can have."""
+    assert refusal(tmp_path / "none.jpg") == f"{tmp_path}/none.jpg: no such file"
+    assert refusal(tmp_path) == f"{tmp_path}: is a folder, expected a picture"
+    assert refusal("a\0b") == "a\0b: cannot be opened (embedded null byte)"
+
+
+def test_truncated_pictures_are_refused(tmp_path: Path) -> None:
+    """Half a JPEG and half a PNG: no grey rest is made up."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for name, file in (("a.jpg", encode_jpeg(pixels)), ("a.png", encoded(Image.fromarray(pixels)))):
+        path = tmp_path / name
+        path.write_bytes(file[: len(file) // 2])
+        assert refusal(path).startswith(f"{path}: cannot be read as a picture (")
+
+
+def bomb(width: int, height: int) -> bytes:
+    """Return a PNG of a few bytes that says it has width x height pixels."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    ]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    """One pixel row above the limit; the limit can be set; far above it Pillow's own stands, unchanged."""
+    limit = Image.MAX_IMAGE_PIXELS
+    assert MAX_PIXELS == 8000 * 8000
+    assert refusal(bomb(8000, 8001)) == (
+        "picture: 8000 x 8001 pixels, more than the limit of 64,000,000; raise it with --max-pixels"
+    )
+    assert refusal(bomb(100, 101), max_pixels=10_000).startswith("picture: 100 x 101 pixels, more than the limit")
+    assert "truncated" in refusal(bomb(8000, 8001), max_pixels=64_008_000)
+    assert "exceeds limit" in refusal(bomb(100_000, 100_000))
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_the_limit_counts_what_is_decoded() -> None:
+    """A JPEG decoded at 1/4 counts a sixteenth, a progressive one all of it: its coefficients are held at once."""
+    pixels = np.zeros((400, 400, 3), np.uint8)
+    options = {"shortest_side": 100, "max_pixels": 10_000, "background": BACKGROUND}
+    assert read_picture(encode_jpeg(pixels), **options).rgb.size == (100, 100)  # type: ignore[arg-type]
+    progressive = encoded(Image.fromarray(pixels), "JPEG", progressive=True)
+    assert refusal(progressive, shortest_side=100, max_pixels=10_000).startswith("picture: 400 x 400 pixels")
+
+
+def test_pixels_without_a_known_range_are_refused() -> None:
+    """Float TIFF, and 32-bit integers above 16 bits; within 16 bits they are read."""
+    floats = encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
+    assert refusal(floats) == "picture: cannot be read as a picture (float pixels, their range is unknown)"
+    wide = Image.fromarray(np.full((4, 4), 70000, np.int32))
+    assert (
+        refusal(encoded(wide, "TIFF"))
+        == "picture: cannot be read as a picture (32-bit pixels, expected at most 16 bits)"
+    )
+    assert colour(encoded(Image.fromarray(np.full((4, 4), 0x4D00, np.int32)), "TIFF")) == (0x4D, 0x4D, 0x4D)
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((4, 4), np.uint8), "[4, 4] uint8"),
+        (np.zeros((4, 4, 4), np.uint8), "[4, 4, 4] uint8"),
+        (np.zeros((4, 4, 3), np.float32), "[4, 4, 3] float32"),
+        (np.zeros((0, 4, 3), np.uint8), "[0, 4, 3] uint8"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(array: np.ndarray, found: str) -> None:
+    """Nothing is scaled, broadcast or guessed."""
+    assert refusal(array) == f"array {found}: expected [height, width, 3] uint8 RGB pixels"
+
+
+def test_reading_leaves_a_callers_picture_as_it_was() -> None:
+    """A PIL image is neither closed nor converted, and no warning filter is touched."""
+    image, filters = Image.new("RGBA", (4, 4), (1, 2, 3, 4)), list(warnings.filters)
+    read_picture(image, background=BACKGROUND)
+    assert (image.mode, image.getpixel((0, 0))) == ("RGBA", (1, 2, 3, 4))
+    assert warnings.filters == filters
