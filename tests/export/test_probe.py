@@ -79,10 +79,10 @@ def test_class_folders_are_labels_and_a_flat_folder_has_none(tmp_path: Path) -> 
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     """The remedy is to take it out."""
     write(tmp_path / "flat", 1)
-    (tmp_path / "flat" / "bad.png").write_bytes(b"")
+    (tmp_path / "flat" / "bad.png").write_bytes(b"no picture")
     with pytest.raises(DataError) as raised:
         load_probe(tmp_path / "flat", SPEC, [], 4)
     assert str(raised.value) == (
-        f"{tmp_path}/flat/bad.png: not a picture in a format that can be read; expected JPEG, PNG or the like; "
-        f"take it out of {tmp_path}/flat"
+        f"{tmp_path}/flat/bad.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
+        f"(it begins with b'no picture'); take it out of {tmp_path}/flat"
     )

@@ -25,13 +25,13 @@ _Field = NDArray[np.int64]
 _FIELD = 256
 """Side of the noise before it is cut: a power of two."""
 
-_TONES: tuple[Callable[[_Field], _Field], ...] = (
-    lambda v: v,
-    lambda v: v * v // 255,  # dark
-    lambda v: 255 - (255 - v) ** 2 // 255,  # bright
-    lambda v: 64 + v // 2,  # flat
-    lambda v: 2 * v - 128,  # hard
-)
+_TONES: dict[str, Callable[[_Field], _Field]] = {
+    "normal": lambda v: v,
+    "dark": lambda v: v * v // 255,
+    "bright": lambda v: 255 - (255 - v) ** 2 // 255,
+    "flat": lambda v: 64 + v // 2,
+    "hard": lambda v: 2 * v - 128,
+}
 _SHAPES = (0, 10, 40, 120, 300)
 """Number of shapes in a picture, in turn."""
 
@@ -39,6 +39,11 @@ _SHAPES = (0, 10, 40, 120, 300)
 def generate(count: int, first: int = 0) -> list[NDArray[np.uint8]]:
     """Return ``count`` pictures from the ``first`` one on, ``[224, 224, 3]`` uint8 each."""
     return [picture(index) for index in range(first, first + count)]
+
+
+def tone(index: int) -> str:
+    """Return what a picture's tone is called."""
+    return list(_TONES)[index // len(_SHAPES) % len(_TONES)]
 
 
 def picture(index: int) -> NDArray[np.uint8]:
@@ -52,8 +57,7 @@ def picture(index: int) -> NDArray[np.uint8]:
         scene = _blur(scene, random.between(1, 3))
     if index % 8 == 7:
         scene = np.repeat(scene.sum(axis=2, keepdims=True) // 3, 3, axis=2)
-    tone = _TONES[index // len(_SHAPES) % len(_TONES)]
-    return tone(scene.clip(0, 255)).clip(0, 255).astype(np.uint8)
+    return _TONES[tone(index)](scene.clip(0, 255)).clip(0, 255).astype(np.uint8)
 
 
 class _Random:

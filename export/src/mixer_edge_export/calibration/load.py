@@ -19,10 +19,7 @@ from mixer_edge.manifest import PreprocessSpec, file_sha256
 from mixer_edge.preprocess import load_pixels
 from mixer_edge.progress import progress
 from mixer_edge_export.calibration.check import check
-from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES, CalibrationSet
-
-MANIFEST = "manifest.csv"
-COLUMNS = ["file", "label", "sha256"]
+from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES, MANIFEST_COLUMNS, MANIFEST_NAME, CalibrationSet
 
 
 def load_calibration(
@@ -76,7 +73,7 @@ def choose(classes: Sequence[str], names: Sequence[str], samples: int, seed: int
 
 
 def _read_folder(folder: Path, spec: PreprocessSpec, samples: int, seed: int) -> CalibrationSet:
-    listed = _read_manifest(folder / MANIFEST) if (folder / MANIFEST).is_file() else _list(folder)
+    listed = _read_manifest(folder / MANIFEST_NAME) if (folder / MANIFEST_NAME).is_file() else _list(folder)
     names, classes = [name for name, _ in listed], [label for _, label in listed]
     chosen = choose(classes, names, samples, seed)
     try:
@@ -101,8 +98,8 @@ def _read_manifest(path: Path) -> list[tuple[str, str]]:
             rows = [{key: value or "" for key, value in row.items()} for row in reader if None not in row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({error}); expected CSV in UTF-8") from None
-    if list(reader.fieldnames or ()) != COLUMNS or not rows:
-        raise DataError(f"{path}: expected the columns {','.join(COLUMNS)} and a line for each picture")
+    if list(reader.fieldnames or ()) != MANIFEST_COLUMNS or not rows:
+        raise DataError(f"{path}: expected the columns {','.join(MANIFEST_COLUMNS)} and a line for each picture")
     for row in rows:
         picture = path.parent / row["file"]
         if not picture.is_file():
