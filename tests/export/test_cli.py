@@ -54,7 +54,7 @@ def test_a_feature_extractor_has_a_table_without_accuracy(tiny_features: Path) -
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)["rows"]
     assert rows[0]["name"] == "float32"
-    assert all(row["correct"] is None and row["latency_ms"] > 0 for row in rows)
+    assert all(row["score"] is None and row["latency_ms"] > 0 for row in rows)
 
 
 def test_results_go_to_stdout_and_no_progress_bar_to_a_pipe(tiny_bundle: Path) -> None:

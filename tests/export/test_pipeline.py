@@ -140,7 +140,7 @@ def test_random_weights_are_marked_everywhere(tmp_path: Path, capsys: pytest.Cap
         (["--variants", "int8,int3"], "unknown variant 'int3'; expected some of float32, float16, int8"),
         (["--calibration", "{tmp}/none"], "{tmp}/none: no such folder; expected a folder of pictures"),
         (["--calibration", "{tmp}/empty"], "{tmp}/empty: no pictures in it; expected files ending in "),
-        (["--calibration", "{tmp}/broken"], "{tmp}/broken/a.png: not a picture in a format that can be read"),
+        (["--calibration", "{tmp}/broken"], "{tmp}/broken/a.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture"),
         (["--labels", "{tmp}/none.txt"], "{tmp}/none.txt: cannot be read as a label file"),
         (["--labels", "{tmp}/two.txt"], "{tmp}/two.txt: 2 lines for 5 classes; expected one label on each line"),
     ],
@@ -181,13 +181,13 @@ def test_the_table_as_json(bundle: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert main(["compare", str(bundle), "--data", str(tmp_path), "--variants", "float32,int8", "--json"]) == 1
     captured = capsys.readouterr()
     table = json.loads(captured.out)
-    assert table["image_count"] == 6
+    assert table["pictures"] == 6
     assert [row["name"] for row in table["rows"]] == ["float32", "int8"]
-    assert table["rows"][0]["changed"] == 0
+    assert table["rows"][0]["score"]["changed"] == 0
     classifier = Classifier.load(bundle, "float32")
     truth = [(path, path.parent.name) for path in sorted(tmp_path.glob("*/[0-9].png"))]
     correct = sum(classifier.classify(path)[0].label == label for path, label in truth)
-    assert table["rows"][0]["correct"] == correct
+    assert table["rows"][0]["score"]["top1"]["correct"] == correct
     assert captured.err.startswith(f"error: {tmp_path}/bee/broken.png: ")
 
 

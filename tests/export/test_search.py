@@ -13,7 +13,7 @@ from PIL import Image
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BoundError, MixerEdgeError
 from mixer_edge_export.cli import main
-from mixer_edge_export.compare import compare
+from mixer_edge_export.compare import compare, format_report
 from mixer_edge_export.layers import Layer
 from mixer_edge_export.mixer import MixerConfig, MixerWeights
 from mixer_edge_export.pipeline import export
@@ -171,7 +171,7 @@ def test_labels_make_it_points_of_top_1(model: Path, photos: Path, tmp_path: Pat
 
 
 def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos: Path, tmp_path: Path) -> None:
-    """Evaluated on the pictures it was calibrated on, and on those of the selection, a table says so."""
+    """Evaluated on the pictures it was calibrated on, and on those of the selection, a report says so."""
     labels = tmp_path / "labels.txt"
     labels.write_text("".join(f"{index}\n" for index in range(200)))
     export(
@@ -183,8 +183,13 @@ def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos:
         max_drop=100,
         selection=photos / "7",
     )
-    note = "120 of these pictures made the files: calibration or selection; take them out of DATA= to measure accuracy"
-    assert note in compare(tmp_path / "out", photos).notes
+    comparison = compare(tmp_path / "out", photos)
+    assert len(comparison.overlap) == 120
+    assert comparison.overlap[:2] == ("3/0.png", "3/10.png")
+    assert format_report(comparison).endswith(
+        "120 of the pictures made the bundle too (calibration or selection); take them out of the data: 3/0.png, "
+        "3/10.png, 3/100.png and 117 more."
+    )
 
 
 @pytest.mark.parametrize(

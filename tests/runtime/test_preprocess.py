@@ -41,7 +41,7 @@ def test_bicubic_is_pillows() -> None:
 
 
 def test_resize_crop_is_resize_then_crop() -> None:
-    """40 x 80 with a shorter side of 10 and a crop of 8: Pillow's resize to 10 x 20, of it rows 1 to 9, columns 6 to 14."""
+    """40 x 80, shorter side 10, crop 8: Pillow's resize to 10 x 20, of it rows 1 to 9 and columns 6 to 14."""
     pixels = noise(40, 80)
     resized = np.asarray(Image.fromarray(pixels).resize((20, 10), Image.Resampling.BILINEAR))
     spec = small(8, 8, geometry="resize-crop", shorter_side=10)
@@ -80,10 +80,9 @@ def bilinear_by_fractions(pixels: np.ndarray, height: int, width: int) -> np.nda
             x = min(max((j + Fraction(1, 2)) * limit_x / width - Fraction(1, 2), Fraction(0)), Fraction(limit_x - 1))
             for c in range(3):
                 value = Fraction(0)
-                for row in range(limit_y):
-                    for column in range(limit_x):
-                        weight = max(0, 1 - abs(y - row)) * max(0, 1 - abs(x - column))
-                        value += weight * int(pixels[row, column, c])
+                for row in range(int(y), min(int(y) + 2, limit_y)):
+                    for column in range(int(x), min(int(x) + 2, limit_x)):
+                        value += (1 - abs(y - row)) * (1 - abs(x - column)) * int(pixels[row, column, c])
                 result[i, j, c] = round(value)
     return result
 

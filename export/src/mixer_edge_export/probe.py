@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge.dataset import find_images, find_labelled_images
+from mixer_edge.dataset import open_dataset
 from mixer_edge.errors import DataError, ImageError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import PreprocessSpec
@@ -99,20 +99,22 @@ def snr_db(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> floa
 def load_probe(folder: Path, spec: PreprocessSpec, labels: Sequence[str], samples: int) -> Probe:
     """Return at most ``samples`` pictures of a folder, as evenly from its classes as they allow.
 
-    Pictures in class folders are labelled, pictures that lie in ``folder`` itself are not.
+    Args:
+        folder: in a layout of ``mixer_edge.dataset``.
+        spec: how a picture becomes the network's input.
+        labels: the model's; without them nothing is labelled.
+        samples: how many to take.
 
     Raises:
-        DataError: no pictures, unknown class folders, or a picture that cannot be read.
+        DataError: no pictures, unknown classes, or a picture that cannot be read.
     """
-    paths = find_images(folder)
-    truth = None
-    if labels and any(path.parent != folder for path in paths):
-        labelled = find_labelled_images(folder, labels)
-        paths, truth = [image.path for image in labelled], np.array([image.index for image in labelled])
-    classes = [""] * len(paths) if truth is None else [str(index) for index in truth]
-    chosen = choose(classes, [path.relative_to(folder).as_posix() for path in paths], samples, seed=0)
+    dataset = open_dataset(folder, labels)
+    names = [dataset.name(number) for number in range(len(dataset.images))]
+    chosen = choose([str(image.index) for image in dataset.images], names, samples, seed=0)
+    images = [dataset.images[number] for number in chosen]
     try:
-        pixels = tuple(load_pixels(paths[index], spec) for index in progress(chosen, "reading pictures"))
+        pixels = tuple(load_pixels(image.path, spec) for image in progress(images, "reading pictures"))
     except ImageError as error:
         raise DataError(f"{error}; take it out of {folder}") from None
-    return Probe(pixels=pixels, truth=None if truth is None else truth[chosen], spec=spec)
+    truth = np.array([image.index for image in images]) if dataset.labelled else None
+    return Probe(pixels=pixels, truth=truth, spec=spec)

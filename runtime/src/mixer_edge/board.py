@@ -24,6 +24,10 @@ class Board:
     governor: str | None
     """CPU frequency governor; anything but ``performance`` makes latencies vary."""
 
+    def __str__(self) -> str:
+        """Return the name, the number of processors and the architecture, as reports state them."""
+        return f"{self.name}, {self.cpus} cores, {platform.system()} {self.machine}"
+
     @classmethod
     def read(cls, root: Path = ROOT) -> Board:
         """Return this machine's facts, from the files below ``root``."""

@@ -13,10 +13,10 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.commands import benchmark, camera, classify, info, verify, watch
+from mixer_edge.commands import benchmark, camera, classify, evaluate, info, verify, watch
 from mixer_edge.errors import MixerEdgeError
 
-COMMANDS = (classify, camera, watch, info, verify, benchmark)
+COMMANDS = (classify, camera, watch, info, verify, benchmark, evaluate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,22 +1,79 @@
-"""Folders of pictures: a flat or nested one, or class folders whose names are labels."""
+"""Pictures and their true classes, in the layouts that people have them in.
+
+=====================  ================================================================================================
+layout                 what is there
+=====================  ================================================================================================
+``class folders``      ``<class>/<picture>``, at any depth below the class; a name as in ``class_names``
+``table``              pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one
+                       of ``wnid``, ``index``, ``label``, ``class``, the first of these that is there
+``ImageNet``           ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, beside the pictures or one folder up:
+                       ``imagenet_2012_validation_synset_labels.txt`` (a wnid a line), ``val.txt`` (name and index),
+                       ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one
+                       are no indices, so that it needs ``map_clsloc.txt`` (wnid and id) beside it
+``unlabelled``         pictures and nothing else
+=====================  ================================================================================================
+
+Pictures are known by their endings; hidden files are passed over. They are sorted by path, so that their order on disk
+does not matter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from mixer_edge import imagenet
+from mixer_edge.class_names import SHOWN, ClassNames
 from mixer_edge.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+FILE_COLUMNS, CLASS_COLUMNS = ("file", "filename", "image"), ("wnid", "index", "label", "class")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledImage:
-    """A picture's path and the index of its true class."""
+    """A picture's path and the index of its true class, None if it is not known."""
 
     path: Path
-    index: int
+    index: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Pictures below a folder, sorted by path; either all have a class or none has."""
+
+    folder: Path
+    layout: str
+    images: tuple[LabelledImage, ...]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the true classes are known."""
+        return self.images[0].index is not None
+
+    def name(self, number: int) -> str:
+        """Return the path of a picture relative to the folder, with ``/`` between its parts."""
+        return self.images[number].path.relative_to(self.folder).as_posix()
+
+    def limited(self, limit: int | None) -> Dataset:
+        """Return at most ``limit`` pictures, spread evenly over the sorted paths; None for all."""
+        if limit is None or limit >= len(self.images):
+            return self
+        chosen = np.linspace(0, len(self.images) - 1, limit).round().astype(int)
+        return replace(self, images=tuple(self.images[number] for number in chosen))
+
+    def listing(self) -> str:
+        """Return the sha256 over the pictures' relative paths, sizes, times of change and classes."""
+        digest = hashlib.sha256()
+        for number, image in enumerate(self.images):
+            facts = image.path.stat()
+            digest.update(f"{self.name(number)}\0{facts.st_size}\0{facts.st_mtime_ns}\0{image.index}\n".encode())
+        return digest.hexdigest()
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -33,23 +90,89 @@ def find_images(folder: Path) -> list[Path]:
     raise DataError(f"{folder}: no pictures in it; expected files ending in {', '.join(sorted(SUFFIXES))}")
 
 
-def find_labelled_images(folder: Path, labels: Sequence[str]) -> list[LabelledImage]:
-    """Return the pictures in the class folders of ``folder``.
+def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
+    """Return the pictures below ``folder`` with their classes, by the layout found there.
 
-    A class folder's name is a label or, where no label is so called, the class's index.
+    Args:
+        folder: in one of the layouts above.
+        labels: the bundle's; without them no class can be known and the pictures are unlabelled.
 
     Raises:
-        DataError: no pictures, pictures outside class folders, or folders that name no class; the first are listed.
+        DataError: no pictures, or classes that do not match the labels; the first few are shown.
     """
-    indices = {str(index): index for index in range(len(labels))}
-    indices |= {label: index for index, label in reversed(list(enumerate(labels)))}
-    images = find_images(folder)
-    names = {path: path.relative_to(folder).parts[0] for path in images}
-    if loose := [path for path in images if path.parent == folder]:
-        raise DataError(f"{loose[0]}: not in a class folder; expected {folder}/<label>/<picture>")
-    if unknown := sorted({name for name in names.values() if name not in indices}):
+    paths = find_images(folder)
+    names = ClassNames(labels)
+    if not labels:
+        layout, classes = "unlabelled", {}
+    elif truth := imagenet.ground_truth_file(folder, paths):
+        layout, classes = "ImageNet", imagenet.read_ground_truth(truth, paths)
+    elif tables := sorted(folder.glob("*.csv")):
+        layout, classes = "table", _read_table(tables, folder, paths)
+    elif all(path.parent == folder for path in paths):
+        layout, classes = "unlabelled", {}
+    else:
+        layout, classes = "class folders", _folder_names(folder, paths)
+    indices = {path: names.find(name) for path, name in classes.items()}
+    if unmatched := {classes[path] for path, index in indices.items() if index is None}:
+        kind = "folders" if layout == "class folders" else "classes"
+        raise DataError(f"{folder}: {len(unmatched)} {kind} name no class of this model: {names.explain(unmatched)}")
+    images = tuple(LabelledImage(path=path, index=indices.get(path)) for path in paths)
+    return Dataset(folder=folder, layout=layout, images=images)
+
+
+def find_labelled_images(folder: Path, labels: Sequence[str]) -> list[LabelledImage]:
+    """Return the pictures below ``folder``, each with its class.
+
+    Raises:
+        DataError: as ``open_dataset``, or the pictures are not labelled.
+    """
+    dataset = open_dataset(folder, labels)
+    if not dataset.labelled:
+        raise DataError(f"{folder}: the pictures are not labelled; expected {folder}/<label>/<picture>")
+    return list(dataset.images)
+
+
+def _folder_names(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
+    if loose := [path for path in paths if path.parent == folder]:
         raise DataError(
-            f"{folder}: {len(unknown)} folders name no class of this model: {', '.join(unknown[:5])}; "
-            f"expected labels such as {', '.join(labels[:3])}, or indices 0 to {len(labels) - 1}"
+            f"{loose[0]}: {len(loose)} of {len(paths)} pictures are in no class folder; "
+            f"expected {folder}/<label>/<picture>"
         )
-    return [LabelledImage(path=path, index=indices[names[path]]) for path in images]
+    return {path: path.relative_to(folder).parts[0] for path in paths}
+
+
+def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the class in the one CSV file for every picture; rows of pictures that are not there are refused."""
+    table = tables[0]
+    if len(tables) > 1:
+        raise DataError(f"{folder}: {len(tables)} CSV files; expected one, with columns file and label")
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: cannot be read ({error}); expected CSV in UTF-8") from None
+    columns = rows[0].keys() if rows else ()
+    file_column = next((column for column in FILE_COLUMNS if column in columns), None)
+    class_column = next((column for column in CLASS_COLUMNS if column in columns), None)
+    if file_column is None or class_column is None:
+        raise DataError(
+            f"{table}: columns {', '.join(map(str, columns)) or 'missing'}; expected one of {', '.join(FILE_COLUMNS)} "
+            f"and one of {', '.join(CLASS_COLUMNS)}"
+        )
+    classes = {folder / (row[file_column] or ""): (row[class_column] or "").strip() for row in rows}
+    if len(classes) != len(rows):
+        raise DataError(f"{table}: lists a picture twice; expected one row for each")
+    _check_complete(table, classes, paths)
+    return classes
+
+
+def _check_complete(source: Path, classes: Mapping[Path, str], paths: Sequence[Path]) -> None:
+    """Refuse a list that does not name exactly the pictures that are there.
+
+    Raises:
+        DataError: pictures without a row, or rows without a picture; the first few are shown.
+    """
+    for names, what in ((set(paths) - set(classes), "has no class for"), (set(classes) - set(paths), "lists missing")):
+        if names:
+            shown = ", ".join(path.name for path in sorted(names)[:SHOWN])
+            raise DataError(f"{source}: {what} {len(names)} pictures ({shown}); expected one row for each picture")

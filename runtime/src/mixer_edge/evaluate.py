@@ -1,74 +1,218 @@
-"""Every variant on every picture: the one evaluation, for the workstation and for the board."""
+"""Every variant on every picture: the one evaluation, for the workstation and for the board.
+
+What is kept of a picture is small and has a fixed size, so that 50,000 pictures of 1000 classes need some 30 MB: its
+pixels' digest and, for each variant, the best answers and how far the logits are from the reference's. A picture's
+record depends on nothing but the picture and the files, so neither the order nor the number of processes matters.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
-from mixer_edge.errors import DataError, ImageError
+from mixer_edge.dataset import Dataset
+from mixer_edge.errors import DataError, ImageError, ModelError
+from mixer_edge.interpreter import resolve_backend
+from mixer_edge.journal import Journal, default_journal
+from mixer_edge.metrics import kl_divergence, largest_difference, softmax, top_k
 from mixer_edge.preprocess import load_pixels
 from mixer_edge.progress import progress
+from mixer_edge.workers import default_workers, map_in_processes
+
+REFERENCE = "float32"
+SOURCE = "source"
+"""Name of the reference that is no file of the bundle: the model it was made from, run by TensorFlow."""
+ANSWERS = 5
+ALONE_S = 2.0
+"""Seconds of work after which processes are worth their start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is run on every picture; the first of ``names`` is the reference."""
+
+    bundle: Path
+    names: tuple[str, ...]
+    backend: str = "auto"
+    source_outputs: Path | None = None
+    """.npy file ``[pictures, classes]`` float32 with the source's logits, if the reference is the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Outputs of several variants for the same pictures, in the same order."""
+    """What several variants answered to the same pictures, in the order of the dataset."""
 
-    paths: tuple[Path, ...]
-    """Pictures that could be read, n of them."""
-    digests: tuple[str, ...]
-    """The sha256 of each one's pixels at the network's size: the same picture has the same under any name."""
+    dataset: Dataset
+    names: tuple[str, ...]
+    """The reference, then the others."""
+    records: NDArray[np.void]
+    """``[n]``, one for each picture that could be read; see ``record_dtype``."""
     unreadable: tuple[str, ...]
     """One line for each picture that could not: its path and the reason."""
-    outputs: Mapping[str, NDArray[np.float32]]
-    """Variant -> ``[n, classes]`` float32 logits."""
-    latency_ms: Mapping[str, float]
-    """Variant -> median time of one inference, without decoding."""
 
-    def predictions(self, variant: str) -> NDArray[np.int64]:
+    @property
+    def reference(self) -> str:
+        """The name that the others are compared with."""
+        return self.names[0]
+
+    def truth(self) -> NDArray[np.int64] | None:
+        """Return the true class of every picture, ``[n]`` int64, or None where they are not labelled."""
+        if not self.dataset.labelled:
+            return None
+        return np.array([self.dataset.images[number].index for number in self.records["picture"]], np.int64)
+
+    def top(self, name: str) -> NDArray[np.int32]:
+        """Return the best classes of every picture, ``[n, 5]`` int32 (fewer if there are fewer classes)."""
+        return self.records[name]["classes"]
+
+    def predictions(self, name: str) -> NDArray[np.int64]:
         """Return the most probable class of every picture, ``[n]`` int64."""
-        return self.outputs[variant].argmax(axis=1)
+        return self.top(name)[:, 0].astype(np.int64)
+
+    def data_fingerprint(self) -> str:
+        """Return a sha256 over the pictures' pixels and classes; paths and order do not matter."""
+        truth = self.truth()
+        lines = sorted(
+            f"{record['pixels'].tobytes().hex()} {'' if truth is None else truth[row]}\n"
+            for row, record in enumerate(self.records)
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def evaluate(classifiers: Mapping[str, Classifier], paths: Sequence[Path]) -> Evaluation:
-    """Return the outputs of all classifiers, which share one bundle; each picture is decoded once.
+def record_dtype(names: Sequence[str], classes: int) -> np.dtype[np.void]:
+    """Return the layout of a picture's record: its number in the dataset, its pixels' sha256, each variant's answer."""
+    answers = min(ANSWERS, classes)
+    answer = [
+        ("classes", "<i4", (answers,)),
+        ("probabilities", "<f4", (answers,)),
+        ("kl_divergence", "<f8"),
+        ("largest_difference", "<f4"),
+    ]
+    return np.dtype([("picture", "<i4"), ("pixels", "V32"), *((name, answer) for name in names)])
+
+
+class Evaluator:
+    """Makes the record of one picture after the other; one for each process."""
+
+    def __init__(self, task: Task) -> None:
+        """Load the files of the task, each with one thread."""
+        bundle = Bundle.open(task.bundle)
+        self.spec = bundle.manifest.preprocess
+        self.classifiers = {
+            name: Classifier(bundle, name, backend=task.backend, threads=1) for name in task.names if name != SOURCE
+        }
+        self.source = None if task.source_outputs is None else np.load(task.source_outputs, mmap_mode="r")
+        self.dtype = record_dtype(task.names, _classes(bundle))
+
+    def __call__(self, item: tuple[int, Path]) -> NDArray[np.void] | str:
+        """Return the record of a picture, ``[1]``, or why it cannot be read.
+
+        Raises:
+            ModelError: a file gives logits that are no numbers.
+        """
+        number, path = item
+        try:
+            pixels = load_pixels(path, self.spec)
+        except ImageError as error:
+            return str(error)
+        record = np.zeros(1, self.dtype)
+        record["picture"], record["pixels"] = number, hashlib.sha256(pixels.tobytes()).digest()
+        reference: NDArray[np.float32] | None = None
+        for name in self.dtype.names[2:]:  # type: ignore[index]
+            logits = self._logits(name, number, pixels)
+            if not np.isfinite(logits).all():
+                raise ModelError(f"{name}: gives NaN or infinity for {path}; do not use this variant")
+            reference = logits if reference is None else reference
+            best = top_k(logits, record[name]["classes"].shape[1])
+            record[name]["classes"], record[name]["probabilities"] = best, softmax(logits)[best]
+            record[name]["kl_divergence"] = kl_divergence(reference, logits)
+            record[name]["largest_difference"] = largest_difference(reference, logits)
+        return record
+
+    def _logits(self, name: str, number: int, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if name == SOURCE and self.source is not None:
+            return self.source[number]
+        classifier = self.classifiers[name]
+        return classifier.output(classifier.tensor_of_pixels(pixels))
+
+
+def evaluate(
+    task: Task, dataset: Dataset, *, workers: int | None = None, journal: Path | None = None, resume: bool = False
+) -> Evaluation:
+    """Return the answers of all variants of the task to all pictures.
+
+    Args:
+        task: the bundle's variants and the reference.
+        dataset: the pictures.
+        workers: number of processes; None for one per core, or fewer where memory is short.
+        journal: file that keeps what was done, with ``resume``; None for one in the user's cache.
+        resume: whether to keep a journal, and to go on where an earlier run of the same evaluation stopped.
 
     Raises:
-        DataError: not one of the pictures could be read.
+        BundleError: the bundle or a variant cannot be used.
+        DataError: not one of the pictures can be read, or the journal cannot be used.
+        InterpreterError: no interpreter here can run a file.
     """
-    spec = next(iter(classifiers.values())).bundle.manifest.preprocess
-    read: list[Path] = []
-    digests: list[str] = []
-    unreadable: list[str] = []
-    outputs: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifiers}
-    seconds: dict[str, list[float]] = {name: [] for name in classifiers}
-    for path in progress(paths, "evaluating"):
-        try:
-            pixels = load_pixels(path, spec)
-        except ImageError as error:
-            unreadable.append(str(error))
-            continue
-        read.append(path)
-        digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
-        for name, classifier in classifiers.items():
-            tensor = classifier.tensor_of_pixels(pixels)
-            start = time.perf_counter()
-            output = classifier.output(tensor)
-            seconds[name].append(time.perf_counter() - start)
-            outputs[name].append(output)
-    if not read:
-        raise DataError(f"{unreadable[0]}; nor can any other of the {len(paths)} pictures")
+    bundle = Bundle.open(task.bundle)
+    subject = {
+        "journal": 1,
+        "bundle": bundle.manifest.fingerprint(),
+        "names": task.names,
+        "pictures": dataset.listing(),
+        "tools": {tool: version(tool) for tool in (resolve_backend(task.backend), "numpy", "pillow")},
+    }
+    path = (journal or default_journal(subject)) if resume else None
+    with Journal(path, subject, record_dtype(task.names, _classes(bundle))) as kept:
+        done = {int(record["picture"]): record for record in kept.records}
+        if done:
+            print(f"continuing: {len(done)} of {len(dataset.images)} pictures were done before", file=sys.stderr)
+        items = [(number, image.path) for number, image in enumerate(dataset.images) if number not in done]
+        memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.names if name != SOURCE)
+        unreadable = []
+        results = _results(task, items, workers or default_workers(memory + (200 << 20)))
+        for result in progress(results, "evaluating", len(items)):
+            if isinstance(result, str):
+                unreadable.append(result)
+            else:
+                kept.append(result)
+                done[int(result["picture"][0])] = result[0]
+    if not done:
+        raise DataError(f"{min(unreadable)}; nor can any other of the {len(dataset.images)} pictures")
     return Evaluation(
-        paths=tuple(read),
-        digests=tuple(digests),
-        unreadable=tuple(unreadable),
-        outputs={name: np.stack(rows) for name, rows in outputs.items()},
-        latency_ms={name: float(np.median(times)) * 1000 for name, times in seconds.items()},
+        dataset=dataset,
+        names=task.names,
+        records=np.array([done[number] for number in sorted(done)], record_dtype(task.names, _classes(bundle))),
+        unreadable=tuple(sorted(unreadable)),
     )
+
+
+def _results(task: Task, items: Sequence[tuple[int, Path]], workers: int) -> Iterator[NDArray[np.void] | str]:
+    """Yield every picture's result: alone at first, then in processes if there is work left for them."""
+    done, start = 0, time.monotonic()
+    if items:
+        evaluator = Evaluator(task)
+        while done < len(items) and (workers == 1 or time.monotonic() - start < ALONE_S):
+            yield evaluator(items[done])
+            done += 1
+        del evaluator  # its memory is the workers' now
+    if done < len(items):
+        for results in map_in_processes(functools.partial(Evaluator, task), items[done:], workers):
+            yield from results
+
+
+def _classes(bundle: Bundle) -> int:
+    classes = bundle.manifest.architecture.get("num_classes")
+    if classes is None:
+        raise DataError(f"{bundle.folder}: a feature extractor has no classes to evaluate")
+    return classes

@@ -1,4 +1,8 @@
-"""What is counted and how sure it is; every formula is written out."""
+"""What is counted and how sure it is; every formula is written out.
+
+Two variants are compared on the same pictures. ``lost`` counts those that the reference gets right and the variant
+does not, ``won`` the other way round; the rest say nothing about the difference (McNemar 1947).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054
 """97.5 % quantile of the normal distribution, for two-sided 95 % intervals."""
+
+BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED = 20_000, 0
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,3 +43,87 @@ def wilson_interval(correct: int, total: int, z: float = Z_95) -> tuple[float, f
     half_width = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
+
+
+def count_in_top_k(top: NDArray[np.integer], truth: NDArray[np.integer], k: int) -> int:
+    """Return how many pictures have their true class among the first ``k`` answers.
+
+    Args:
+        top: ``[n, m]`` class indices, best first, m >= k.
+        truth: ``[n]`` true class indices.
+        k: how many answers count.
+    """
+    return int((top[:, :k] == truth[:, np.newaxis]).any(axis=1).sum())
+
+
+def kl_divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return ``sum p log(p / q)`` in nats over the last axis, p and q the softmax of reference and logits; >= 0."""
+    log_p, log_q = _log_softmax(reference), _log_softmax(logits)
+    return np.maximum((np.exp(log_p) * (log_p - log_q)).sum(axis=-1), 0.0)
+
+
+def largest_difference(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``max |reference - logits|`` over the last axis."""
+    return np.abs(reference - logits).max(axis=-1)
+
+
+def paired_interval(
+    lost: int, won: int, total: int, *, samples: int = BOOTSTRAP_SAMPLES, seed: int = BOOTSTRAP_SEED
+) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two accuracies on the same pictures, variant minus reference.
+
+    The pictures are drawn again, n of n with replacement, ``samples`` times; each draw gives ``(won - lost) / n``, and
+    the interval runs from the 2.5 % to the 97.5 % quantile (percentile bootstrap, Efron 1979). Since only three kinds
+    of pictures matter, a draw is one multinomial one. Half a picture is added to ``lost`` and to ``won`` first, as
+    Agresti and Min (2005) do: without it, no changed picture among ten would give an interval of no width.
+
+    Raises:
+        ValueError: total is not positive, or lost and won are not counts within it.
+    """
+    if total <= 0 or lost < 0 or won < 0 or lost + won > total:
+        raise ValueError(f"{lost} lost and {won} won of {total}: expected counts with lost + won <= total, total > 0")
+    cells = np.array([lost + 0.5, won + 0.5, total - lost - won + 1.0]) / (total + 2.0)
+    draws = np.random.default_rng(seed).multinomial(total, cells, samples)
+    low, high = np.quantile((draws[:, 1] - draws[:, 0]) / total, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mcnemar_exact(lost: int, won: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test: that ``lost`` and ``won`` differ this much by chance.
+
+    With n = lost + won and m = min(lost, won): ``min(1, 2 * sum_{i=0..m} C(n, i) / 2^n)``.
+
+    Raises:
+        ValueError: a count is negative.
+    """
+    if lost < 0 or won < 0:
+        raise ValueError(f"{lost} lost and {won} won: expected counts")
+    n = lost + won
+    log_terms = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2)
+        for i in range(min(lost, won) + 1)
+    ]
+    return min(1.0, 2 * math.fsum(math.exp(term) for term in log_terms))
+
+
+def pictures_needed(difference: float, low: float, bound: float, total: int) -> int | None:
+    """Return about how many pictures would show that the accuracy falls by at most ``bound``; None if none would.
+
+    An interval's width shrinks with the root of the number of pictures. ``low`` lies ``difference - low`` below the
+    measured difference and has to rise to ``-bound``, so that
+    ``n = total * ((difference - low) / (difference + bound))²``.
+
+    Args:
+        difference: variant's accuracy minus reference's, in [-1, 1].
+        low: lower end of its interval, below ``-bound``.
+        bound: largest drop allowed, in [0, 1].
+        total: pictures measured so far.
+    """
+    if difference <= -bound:
+        return None
+    return math.ceil(total * ((difference - low) / (difference + bound)) ** 2)
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -16,7 +16,8 @@ TOLERANCES = {"float": 1e-3, "integer": 0.1}
 """Largest difference to the golden output allowed, as a part of the largest golden output.
 
 Other processors and interpreters sum floats in another order; in a file with integer layers such a difference can move
-an activation to the next of its 256 steps.
+an activation to the next of its 256 steps. tflite-runtime 2.14 against ai-edge-litert 2.3, Mixer-B/32 with random
+weights: 1e-6 and 0.04.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,8 +42,3 @@ class CalibrationRecord:
             return strict_json.parse(cls, json.loads(path.read_bytes()))
         except ValueError as error:
             raise BundleError(f"{path}: not a calibration record ({error}); export the bundle again") from None
-
-    def seen(self, digests: Iterable[str]) -> int:
-        """Return how many of the digests are among the pictures that made the bundle."""
-        used = {*self.calibration, *self.selection}
-        return sum(digest in used for digest in digests)

@@ -1,4 +1,4 @@
-"""``mixer-edge-export compare``: the accuracy table of a bundle."""
+"""``mixer-edge-export compare``: which variant of a bundle to ship."""
 
 from __future__ import annotations
 
@@ -9,35 +9,81 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixer_edge.commands import positive
 from mixer_edge_export.commands import names
 
 if TYPE_CHECKING:
     from mixer_edge_export.compare import Comparison
 
+BOUND_EXCEEDED = 3
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("compare", help="print the accuracy table of a bundle")
+    parser = commands.add_parser("compare", help="say which variant of a bundle to ship")
     parser.set_defaults(run=run)
     parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
-    parser.add_argument("--data", type=Path, help="labelled folder, <label>/<picture> (default: none, no accuracy)")
+    parser.add_argument("--data", type=Path, help="folder of pictures, best labelled: <label>/<picture>")
     parser.add_argument("--variants", type=names, help="default: all of the bundle's")
-    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument(
+        "--reference",
+        choices=["float32", "source"],
+        default="float32",
+        help="what to compare with: the float32 file, or the model it was made from, in TensorFlow "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--source", help="where that model is, as in export --model (default: where it was then)")
+    parser.add_argument(
+        "--max-drop",
+        type=_points,
+        metavar="POINTS",
+        help="exit with code 3 unless every variant's top-1 is shown to drop by at most so many points",
+    )
+    parser.add_argument("--limit", type=positive, help="use at most so many pictures, spread evenly (default: all)")
+    parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html, .md, .csv and .json there")
+    parser.add_argument("--sensitivity", type=Path, help="file of the sensitivity command, to be shown in the report")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, as in report.json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table; 1 if some pictures could not be read."""
+    """Print the comparison; 3 if the bound is not kept, 1 if some pictures could not be read."""
     from mixer_edge_export.compare import compare
 
-    comparison = compare(arguments.bundle, arguments.data, variants=arguments.variants)
-    return print_comparison(comparison, as_json=arguments.json)
+    comparison = compare(
+        arguments.bundle,
+        arguments.data,
+        variants=arguments.variants,
+        reference=arguments.reference,
+        source=arguments.source,
+        max_drop=arguments.max_drop,
+        limit=arguments.limit,
+        workers=arguments.workers,
+        resume=True,
+    )
+    if arguments.report is not None:
+        from mixer_edge_export.report import write_report
+
+        page = write_report(comparison, arguments.data, arguments.report, arguments.sensitivity)
+        print(f"report: {page}", file=sys.stderr)
+    code = print_comparison(comparison, as_json=arguments.json, whole=True)
+    return code if comparison.holds else BOUND_EXCEEDED
 
 
-def print_comparison(comparison: Comparison, *, as_json: bool) -> int:
-    """Print the table, or its JSON, and the unreadable pictures; return the exit code."""
-    from mixer_edge_export.compare import format_table
+def print_comparison(comparison: Comparison, *, as_json: bool, whole: bool = False) -> int:
+    """Print the table (with the verdicts if ``whole``), or its JSON, and the unreadable pictures; return the code."""
+    from mixer_edge_export.compare import format_report, format_table
 
-    print(json.dumps(asdict(comparison)) if as_json else format_table(comparison))
+    if as_json:
+        print(json.dumps(asdict(comparison)))
+    else:
+        print(format_report(comparison) if whole else format_table(comparison))
     for line in comparison.unreadable:
         print(f"error: {line}", file=sys.stderr)
     return 1 if comparison.unreadable else 0
+
+
+def _points(text: str) -> float:
+    if not 0 <= (value := float(text)) <= 100:
+        raise ValueError(text)
+    return value

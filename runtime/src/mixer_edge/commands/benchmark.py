@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from mixer_edge import board
 from mixer_edge.benchmark import BenchmarkRow, benchmark, stand_in_photo, thread_counts
@@ -30,6 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
     parser.add_argument("--threads", type=positive, nargs="+", help="(default: 1, 2, 4 ... up to the processors)")
     parser.add_argument("--runs", type=positive, default=50, help="timed runs of each kind (default: %(default)s)")
+    parser.add_argument("--system-root", type=Path, default=board.ROOT, help="where /sys and /proc are (default: /)")
     parser.add_argument("--warm-up", type=positive, default=5, help="runs that do not count (default: %(default)s)")
 
 
@@ -37,9 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print; warnings go to standard error."""
     bundle = Bundle.open(arguments.bundle)
     backend = resolve_backend(arguments.backend)
-    facts = board.Board.read()
+    facts = board.Board.read(arguments.system_root)
     photos: list[ImageSource] = list(arguments.photos) or [stand_in_photo()]
-    before = board.temperature_celsius()
+    before = board.temperature_celsius(arguments.system_root)
     rows: list[BenchmarkRow] = []
     for count in progress(arguments.threads or thread_counts(facts.cpus), "measuring threads"):
         rows += benchmark(
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             warm_up=arguments.warm_up,
             backend=backend,
         )
-    after = board.temperature_celsius()
+    after = board.temperature_celsius(arguments.system_root)
     if arguments.json:
         report = {
             "bundle": bundle.manifest.fingerprint(),

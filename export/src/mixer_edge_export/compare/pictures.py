@@ -1,0 +1,85 @@
+"""What the comparison says of single pictures: changed ones, copies, and those the bundle was calibrated with."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.evaluate import Evaluation
+from mixer_edge_export.compare.types import Answer, ChangedPicture, Confusion
+
+GALLERY = 200
+"""Pictures in the gallery at most: more would make a page that no phone opens."""
+TOP = 3
+
+
+def duplicates(evaluation: Evaluation) -> tuple[tuple[str, ...], ...]:
+    """Return groups of files with the same pixels at the network's size."""
+    groups: dict[bytes, list[str]] = defaultdict(list)
+    for record in evaluation.records:
+        groups[record["pixels"].tobytes()].append(evaluation.dataset.name(record["picture"]))
+    return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+
+
+def changed_pictures(evaluation: Evaluation, bundle: Bundle) -> tuple[int, tuple[ChangedPicture, ...]]:
+    """Return how many pictures have more than one label among the variants, and at most ``GALLERY`` of them.
+
+    Those come first whose outputs are farthest from the reference's (KL divergence), then by file name.
+    """
+    predictions = np.stack([evaluation.predictions(name) for name in evaluation.names])
+    rows = np.flatnonzero((predictions != predictions[0]).any(axis=0))
+    distance = np.max([evaluation.records[name]["kl_divergence"] for name in evaluation.names], axis=0)
+    chosen = sorted(rows, key=lambda row: (-distance[row], evaluation.records["picture"][row]))[:GALLERY]
+    return len(rows), tuple(_changed_picture(evaluation, bundle, int(row)) for row in chosen)
+
+
+def _changed_picture(evaluation: Evaluation, bundle: Bundle, row: int) -> ChangedPicture:
+    record, truth = evaluation.records[row], evaluation.truth()
+    before = evaluation.predictions(evaluation.reference)[row]
+    changes = {}
+    for name in evaluation.names[1:]:
+        if (after := evaluation.predictions(name)[row]) != before:
+            right = None if truth is None else truth[row]
+            changes[name] = "lost" if before == right else "won" if after == right else "changed"
+    return ChangedPicture(
+        file=evaluation.dataset.name(record["picture"]),
+        truth=None if truth is None else bundle.label(int(truth[row])),
+        answers={
+            name: tuple(
+                Answer(index=int(index), label=bundle.label(int(index)), probability=round(float(probability), 4))
+                for index, probability in zip(
+                    record[name]["classes"][:TOP], record[name]["probabilities"][:TOP], strict=True
+                )
+            )
+            for name in evaluation.names
+        },
+        changes=changes,
+    )
+
+
+def confusions(evaluation: Evaluation, bundle: Bundle) -> tuple[Confusion, ...]:
+    """Return what the changed predictions of each variant were and became, the most frequent first."""
+    truth = evaluation.truth()
+    before = evaluation.predictions(evaluation.reference)
+    found = []
+    for name in evaluation.names[1:]:
+        after = evaluation.predictions(name)
+        counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+        for row in np.flatnonzero(after != before):
+            right = None if truth is None else truth[row]
+            kind = "lost" if before[row] == right else "won" if after[row] == right else "changed"
+            counts[int(before[row]), int(after[row])][kind] += 1
+        found += [
+            Confusion(
+                variant=name,
+                before=bundle.label(old),
+                after=bundle.label(new),
+                count=kinds.total(),
+                lost=kinds["lost"],
+                won=kinds["won"],
+            )
+            for (old, new), kinds in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
+        ]
+    return tuple(found)

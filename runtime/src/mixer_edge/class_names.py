@@ -1,0 +1,60 @@
+"""Which class a name means: what stands in folder names, CSV files and ground-truth files, matched with the labels.
+
+A line of a bundle's labels is a name (``tench``), a name with synonyms (``tench, Tinca tinca``), or either with a wnid
+in front (``n01440764 tench, Tinca tinca``). A name means, in this order:
+
+1. the class whose whole line, wnid, names or one of them it is; upper and lower case and ``_`` for a space are equal;
+2. else, if it is a number, the class of that index, counted from 0.
+
+A name that several classes bear ("crane") means none: use the wnid or the index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+WNID = re.compile(r"n\d{8}")
+SHOWN = 5
+"""How many of the names that do not match an error shows."""
+
+
+class ClassNames:
+    """The classes of a bundle, found by name."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        """Read the lines of labels.txt; their order is that of the network's outputs."""
+        self.labels = tuple(labels)
+        self._meanings: dict[str, set[int]] = {}
+        for index, line in enumerate(labels):
+            for name in _spellings(line):
+                self._meanings.setdefault(_normal(name), set()).add(index)
+
+    def find(self, name: str) -> int | None:
+        """Return the index of the class that ``name`` means, or None."""
+        meanings = self._meanings.get(_normal(name), set())
+        if not meanings and name.isdecimal() and int(name) < len(self.labels):
+            return int(name)
+        return next(iter(meanings)) if len(meanings) == 1 else None
+
+    def explain(self, names: Iterable[str]) -> str:
+        """Return what is wrong with names that mean no class, the first few of them, and what was expected."""
+        unmatched = sorted(set(names))
+        shown = ", ".join(self._describe(name) for name in unmatched[:SHOWN])
+        more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
+        expected = ", ".join(repr(label) for label in self.labels[:3])
+        return f"{shown}{more}; expected labels such as {expected}, or indices 0 to {len(self.labels) - 1}"
+
+    def _describe(self, name: str) -> str:
+        meanings = sorted(self._meanings.get(_normal(name), set()))
+        return f"{name!r} (classes {', '.join(map(str, meanings))} bear it)" if meanings else repr(name)
+
+
+def _spellings(line: str) -> set[str]:
+    first, _, rest = line.partition(" ")
+    wnid, names = (first, rest) if WNID.fullmatch(first) else ("", line)
+    return {spelling for spelling in (line, wnid, names, *names.split(",")) if spelling.strip()}
+
+
+def _normal(name: str) -> str:
+    return " ".join(name.replace("_", " ").casefold().split())

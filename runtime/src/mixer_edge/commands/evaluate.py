@@ -1,0 +1,73 @@
+"""``mixer-edge evaluate``: the accuracy of a bundle's variants on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from mixer_edge.board import Board
+from mixer_edge.bundle import Bundle
+from mixer_edge.commands import positive
+from mixer_edge.dataset import open_dataset
+from mixer_edge.errors import BundleError
+from mixer_edge.evaluate import REFERENCE, Task, evaluate
+from mixer_edge.interpreter import BACKENDS
+from mixer_edge.scores import Score, score
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser("evaluate", help="print how many pictures of a folder the variants get right")
+    parser.set_defaults(run=run)
+    parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
+    parser.add_argument("data", type=Path, help="folder of pictures, best labelled: <label>/<picture>")
+    parser.add_argument("--variants", help="comma-separated (default: all; float32 always comes along)")
+    parser.add_argument("--limit", type=positive, help="use at most so many pictures, spread evenly (default: all)")
+    parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
+    parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
+    parser.add_argument("--journal", type=Path, help="file that keeps what was done (default: in the user's cache)")
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table; 1 if some pictures could not be read."""
+    bundle = Bundle.open(arguments.bundle)
+    if bundle.manifest.source.weights == "random":
+        raise BundleError(f"{arguments.bundle}: random weights, there is no accuracy to measure")
+    wanted = arguments.variants.split(",") if arguments.variants else [spec.name for spec in bundle.manifest.variants]
+    names = (REFERENCE, *(bundle.manifest.variant(name.strip()).name for name in wanted if name.strip() != REFERENCE))
+    dataset = open_dataset(arguments.data, bundle.labels).limited(arguments.limit)
+    task = Task(bundle=arguments.bundle, names=names, backend=arguments.backend)
+    result = evaluate(task, dataset, workers=arguments.workers, journal=arguments.journal, resume=True)
+    scores = [score(result, name) for name in names]
+    if arguments.json:
+        facts = {
+            "bundle_fingerprint": bundle.manifest.fingerprint(),
+            "data_fingerprint": result.data_fingerprint(),
+            "layout": dataset.layout,
+            "machine": str(Board.read()),
+            "scores": [asdict(row) for row in scores],
+            "unreadable": result.unreadable,
+        }
+        print(json.dumps(facts))
+    else:
+        print(_table(scores, labelled=dataset.labelled))
+    for line in result.unreadable:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if result.unreadable else 0
+
+
+def _table(scores: list[Score], *, labelled: bool) -> str:
+    lines = [f"{'variant':<16}{'top-1':>8}  {'95 % interval':<18}{'top-5':>8}{'changed':>9}"]
+    for row in scores:
+        accuracy = f"{'-':>8}  {'-':<18}{'-':>8}"
+        if row.top1 is not None and row.top5 is not None:
+            low, high = row.top1.interval
+            accuracy = f"{row.top1.share:>8.2%}  {f'{low:.2%} to {high:.2%}':<18}{row.top5.share:>8.2%}"
+        lines.append(f"{row.name:<16}{accuracy}{row.changed:>9}")
+    note = "" if labelled else "; not labelled, so agreement only"
+    lines.append(f"{scores[0].pictures} pictures; changed: predictions that differ from {scores[0].name}'s{note}.")
+    return "\n".join(lines)

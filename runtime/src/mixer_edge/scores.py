@@ -1,0 +1,127 @@
+"""From the answers to every picture to the figures of a variant, with or without labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.evaluate import Evaluation
+from mixer_edge.metrics import count_in_top_k, mcnemar_exact, paired_interval, wilson_interval
+
+WORST = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """A count of right answers, its share and the share's Wilson 95 % interval, all in [0, 1]."""
+
+    correct: int
+    share: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """How often the pictures of one class are recognised, and how often the reference recognises them."""
+
+    index: int
+    pictures: int
+    correct: int
+    reference_correct: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A variant's top-1 accuracy minus the reference's on the same pictures, in [-1, 1]."""
+
+    lost: int
+    """Pictures that the reference gets right and the variant wrong."""
+    won: int
+    """Pictures that the variant gets right and the reference wrong."""
+    share: float
+    interval: tuple[float, float]
+    """95 %, by the paired bootstrap."""
+    p_value: float
+    """Of McNemar's exact test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One variant on all pictures; what needs labels is None without them."""
+
+    name: str
+    pictures: int
+    top1: Accuracy | None
+    top5: Accuracy | None
+    """None too for models of fewer than ten classes, where it says nothing."""
+    difference: Difference | None
+    changed: int
+    """Predictions that differ from the reference's."""
+    agreement: Accuracy
+    """Share of predictions equal to the reference's."""
+    mean_kl_divergence: float
+    """Of the softmax outputs from the reference's, in nats."""
+    largest_difference: float
+    """The largest difference of a logit to the reference's, over all pictures and classes."""
+    worst_classes: tuple[ClassScore, ...]
+    """The classes that lost most to the reference, then those recognised worst; only classes that miss pictures."""
+
+
+def score(evaluation: Evaluation, name: str) -> Score:
+    """Return the figures of one variant."""
+    truth, total = evaluation.truth(), len(evaluation.records)
+    same = int((evaluation.predictions(name) == evaluation.predictions(evaluation.reference)).sum())
+    answers = evaluation.records[name]
+    return Score(
+        name=name,
+        pictures=total,
+        top1=None if truth is None else _accuracy(count_in_top_k(evaluation.top(name), truth, 1), total),
+        top5=None if truth is None else _accuracy(count_in_top_k(evaluation.top(name), truth, 5), total),
+        difference=None if truth is None else _difference(evaluation, name, truth),
+        changed=total - same,
+        agreement=_accuracy(same, total),
+        mean_kl_divergence=float(answers["kl_divergence"].mean()),
+        largest_difference=float(answers["largest_difference"].max()),
+        worst_classes=() if truth is None else _worst_classes(evaluation, name, truth),
+    )
+
+
+def _accuracy(correct: int, total: int) -> Accuracy:
+    return Accuracy(correct=correct, share=correct / total, interval=wilson_interval(correct, total))
+
+
+def _difference(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> Difference:
+    right = evaluation.predictions(name) == truth
+    reference_right = evaluation.predictions(evaluation.reference) == truth
+    lost, won = int((reference_right & ~right).sum()), int((right & ~reference_right).sum())
+    return Difference(
+        lost=lost,
+        won=won,
+        share=(won - lost) / len(truth),
+        interval=paired_interval(lost, won, len(truth)),
+        p_value=mcnemar_exact(lost, won),
+    )
+
+
+def _worst_classes(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> tuple[ClassScore, ...]:
+    right = evaluation.predictions(name) == truth
+    reference_right = evaluation.predictions(evaluation.reference) == truth
+    size = int(truth.max()) + 1
+    pictures, correct, before = (
+        np.bincount(truth[chosen], minlength=size) for chosen in (truth >= 0, right, reference_right)
+    )
+    order = sorted(
+        (index for index in range(size) if correct[index] < pictures[index]),
+        key=lambda index: (correct[index] - before[index], correct[index] / pictures[index], index),
+    )
+    return tuple(
+        ClassScore(
+            index=index,
+            pictures=int(pictures[index]),
+            correct=int(correct[index]),
+            reference_correct=int(before[index]),
+        )
+        for index in order[:WORST]
+    )

@@ -1,0 +1,92 @@
+"""The same function in several processes. Threads would wait for each other: a small network is mostly Python's time.
+
+Processes are started afresh, not forked: the caller may have threads of its own (TensorFlow does). A script that calls
+this needs ``if __name__ == "__main__":`` around its work, as always with such processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from mixer_edge.errors import MixerEdgeError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MEMORY = Path("/proc/meminfo")
+CHUNK = 8
+"""Items a process gets at once: few, so that little is lost when it is killed."""
+
+
+def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], count: int) -> Iterator[list[R]]:
+    """Yield the results of ``make()(item)`` for all items in lists, in the order in which they are done.
+
+    Args:
+        make: called once in each process; it and the items must be picklable.
+        items: at least one.
+        count: number of processes.
+
+    Raises:
+        MixerEdgeError: a process was killed, or what it raised itself.
+    """
+    context = multiprocessing.get_context("spawn")
+    busy: list[Connection[Any, Any]] = []
+    processes = []
+    chunks = iter([items[start : start + CHUNK] for start in range(0, len(items), CHUNK)])
+    try:
+        for _ in range(min(count, -(-len(items) // CHUNK))):
+            connection, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, make), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            connection.send(next(chunks))
+            busy.append(connection)
+        while busy:
+            for connection in cast("list[Connection[Any, Any]]", wait(busy)):
+                try:
+                    answer = connection.recv()
+                except (EOFError, ConnectionResetError):
+                    raise MixerEdgeError(
+                        "a worker process was killed, perhaps for want of memory; run again with fewer --workers, it "
+                        "continues where it stopped"
+                    ) from None
+                if isinstance(answer, BaseException):
+                    raise answer
+                if chunk := next(chunks, None):
+                    connection.send(chunk)
+                else:
+                    busy.remove(connection)
+                    connection.close()
+                yield answer
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def default_workers(bytes_each: int) -> int:
+    """Return how many processes to start: one for each core, fewer where memory is short; at least one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", MEMORY.read_text("utf-8"), re.M) if MEMORY.is_file() else None
+    return max(1, min(cores, int(found[1]) * 1024 // bytes_each)) if found else cores
+
+
+def _work(connection: Connection[Any, Any], make: Callable[[], Callable[[T], R]]) -> None:
+    """Answer chunks of items with lists of results until the other end is closed or its process is gone."""
+    try:
+        function = make()
+        while True:
+            items = connection.recv()
+            connection.send([function(item) for item in items])
+    except (EOFError, KeyboardInterrupt):
+        return
+    except BaseException as error:
+        connection.send(error)

@@ -1,0 +1,229 @@
+"""Frames from every source, the newest of a live one, and labels that do not flicker."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mixer_edge.camera import LatestFrame, classify_frames, open_frames
+from mixer_edge.classifier import Classifier
+from mixer_edge.errors import DataError
+from mixer_edge.metrics import softmax
+
+RED_GREEN_BLUE = np.array([[[10, 20, 30]]], np.uint8)
+
+
+class FakePicamera2:
+    """Stands in for the Pi's camera: three frames in memory order red, green, blue."""
+
+    log: list[Any] = []  # noqa: RUF012 - one camera, one log
+
+    def create_video_configuration(self, main: dict[str, Any]) -> dict[str, Any]:
+        """Keep what was asked for."""
+        return main
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        """Keep what was asked for."""
+        self.log.append(configuration)
+
+    def start(self) -> None:
+        """Note the call."""
+        self.log.append("start")
+
+    def capture_array(self, stream: str) -> np.ndarray:
+        """Return the one frame there is."""
+        assert stream == "main"
+        return RED_GREEN_BLUE
+
+    def close(self) -> None:
+        """Note the call."""
+        self.log.append("close")
+
+
+class FakeCapture:
+    """Stands in for OpenCV's VideoCapture: two frames blue, green, red."""
+
+    def __init__(self, source: int | str) -> None:
+        self.source, self.left, self.settings, self.released = source, 2, {}, False
+        captures.append(self)
+
+    settings: dict[int, int]
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        """Return whether there is such a camera."""
+        return self.source != 9
+
+    def set(self, key: int, value: int) -> None:
+        """Keep the setting."""
+        self.settings[key] = value
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        """Return the next frame."""
+        self.left -= 1
+        return (True, RED_GREEN_BLUE[:, :, ::-1]) if self.left >= 0 else (False, None)
+
+    def release(self) -> None:
+        """Note the call."""
+        self.released = True
+
+
+captures: list[FakeCapture] = []
+
+
+@pytest.fixture
+def modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both camera packages, as fakes."""
+    picamera2, cv2 = ModuleType("picamera2"), ModuleType("cv2")
+    FakePicamera2.log.clear()
+    captures.clear()
+    picamera2.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    cv2.VideoCapture = FakeCapture  # type: ignore[attr-defined]
+    cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT = 3, 4  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", picamera2)
+    monkeypatch.setitem(sys.modules, "cv2", cv2)
+
+
+def test_the_pi_camera_gives_rgb_and_is_closed(modules: None) -> None:
+    """Asked for the size and for BGR888, whose arrays are RGB."""
+    frames, live = open_frames("picamera2", (320, 240))
+    np.testing.assert_array_equal(next(frames), RED_GREEN_BLUE)
+    frames.close()  # type: ignore[attr-defined]
+    assert live
+    assert FakePicamera2.log == [{"size": (320, 240), "format": "BGR888"}, "start", "close"]
+
+
+@pytest.mark.parametrize(("source", "opened"), [("0", 0), ("/dev/video2", "/dev/video2")])
+def test_a_v4l2_camera_gives_rgb_and_is_released(modules: None, source: str, opened: int | str) -> None:
+    """OpenCV's blue, green, red is turned; the size is asked for."""
+    frames, live = open_frames(source, (320, 240))
+    for frame in frames:
+        np.testing.assert_array_equal(frame, RED_GREEN_BLUE)
+    (capture,) = captures
+    assert (live, capture.source, capture.settings, capture.released) == (True, opened, {3: 320, 4: 240}, True)
+
+
+def test_a_video_file_is_read_whole(modules: None, tmp_path: Path) -> None:
+    """Not live: each frame counts, and its size is its own."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"film")
+    frames, live = open_frames(str(path))
+    assert len(list(frames)) == 2
+    assert (live, captures[0].settings) == (False, {})
+
+
+def test_a_folder_and_an_animation_are_read_in_order(tmp_path: Path) -> None:
+    """By name, and frame by frame."""
+    shades = [Image.new("RGB", (2, 2), shade) for shade in ((255, 0, 0), (0, 0, 255))]
+    for name, image in zip(("b.png", "a.png"), shades, strict=True):
+        image.save(tmp_path / name)
+    frames, live = open_frames(str(tmp_path))
+    assert (list(frames), live) == ([tmp_path / "a.png", tmp_path / "b.png"], False)
+    shades[0].save(tmp_path / "c.gif", save_all=True, append_images=shades[1:])
+    frames, live = open_frames(str(tmp_path / "c.gif"))
+    assert ([tuple(frame[0, 0]) for frame in frames], live) == ([(255, 0, 0), (0, 0, 255)], False)  # type: ignore[index]
+
+
+def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing there, a camera that does not open, and packages that are not installed."""
+
+    def refusal(source: str) -> str:
+        with pytest.raises(DataError) as error:
+            list(open_frames(source)[0])
+        return str(error.value)
+
+    assert refusal("none.mp4") == (
+        "none.mp4: no such source; expected picamera2, a camera's number, a video or a folder"
+    )
+    assert refusal("9") == "9: cannot be opened as a camera or video; expected a V4L2 camera or a video file"
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert refusal("0") == "this source needs cv2, which is not installed; pip install 'mixer-edge[camera]'"
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    assert refusal("picamera2") == (
+        "this source needs picamera2, which is not installed; apt install python3-picamera2"
+    )
+
+
+def test_a_late_reader_gets_the_newest_frame() -> None:
+    """While the first frame is at work three more arrive: the next one handed out is the last of them."""
+    asked, arrived = threading.Semaphore(0), threading.Event()
+
+    def camera() -> Iterator[bytes]:
+        asked.acquire()
+        yield b"1"
+        asked.acquire()
+        yield from (b"2", b"3", b"4")
+        arrived.set()
+        asked.acquire()
+
+    latest = LatestFrame(camera())
+    frames = iter(latest)
+    asked.release()
+    assert next(frames) == b"1"
+    asked.release()
+    arrived.wait()
+    assert next(frames) == b"4"
+    asked.release()
+    assert next(frames, None) is None
+    latest.close()
+
+
+def test_an_error_of_the_camera_reaches_the_reader() -> None:
+    """After the frames that came before it."""
+
+    def camera() -> Iterator[bytes]:
+        raise DataError("unplugged")
+        yield b""
+
+    with pytest.raises(DataError, match="unplugged"):
+        list(LatestFrame(camera()))
+
+
+def test_closing_stops_the_camera() -> None:
+    """The source's own clean-up has run when ``close`` returns."""
+    closed = []
+
+    def camera() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"frame"
+        finally:
+            closed.append(True)
+
+    latest = LatestFrame(camera())
+    next(iter(latest))
+    latest.close()
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(("smoothing", "weights"), [(1, (0, 0, 1)), (3, (0.25, 0.25, 0.5))])
+def test_logits_are_averaged_exponentially(
+    tiny_bundle: Path, smoothing: int, weights: tuple[float, float, float]
+) -> None:
+    """Over 3 frames each new one counts a half: 1/4, 1/4 and 1/2 after three; over 1, the last alone."""
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    with Classifier.load(tiny_bundle, "float32") as classifier:
+        answers = list(classify_frames(classifier, pictures, top_k=10, smoothing=smoothing))
+        logits = np.array([classifier.output(classifier.tensor(picture)) for picture in pictures])
+    expected = softmax(np.tensordot(weights, logits, 1).astype(np.float32))
+    assert [answer.frame for answer in answers] == [0, 1, 2]
+    assert answers[0].fps is None
+    found = {category.index: category.probability for category in answers[-1].categories}
+    np.testing.assert_allclose([found[index] for index in range(10)], expected, rtol=1e-5)
+
+
+def test_fps_is_the_rate_of_the_last_frames(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame every quarter of a second is 4 fps, from the second frame on."""
+    ticks: Callable[[], float] = iter(np.arange(0, 10, 0.25)).__next__
+    monkeypatch.setattr("mixer_edge.camera.time.monotonic", ticks)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    with Classifier.load(tiny_bundle) as classifier:
+        answers = list(classify_frames(classifier, [picture] * 4))
+    assert [answer.fps for answer in answers] == [None, 4, 4, 4]

@@ -1,0 +1,163 @@
+"""From pictures to labels, embeddings and streams of answers; alone and from several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import LABELS
+
+from mixer_edge import Answer, BundleError, Classifier, ImageError, InterpreterError
+from mixer_edge.bundle import Bundle
+from mixer_edge.decode import encode_jpeg
+from mixer_edge.metrics import softmax
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_bundle: Path) -> Iterator[Classifier]:
+    """The int8 file of the tiny bundle."""
+    with Classifier.load(tiny_bundle) as classifier:
+        yield classifier
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    """Return seeded pictures, ``[64, 64, 3]`` uint8: no resizing needed."""
+    return list(np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), np.uint8))
+
+
+def test_classify_gives_the_golden_answer(tiny_bundle: Path) -> None:
+    """Labels and probabilities of a golden picture follow from the golden logits, for every variant."""
+    bundle = Bundle.open(tiny_bundle)
+    golden = bundle.golden()
+    for variant in ("float32", "float16", "int8"):
+        logits = golden[variant][0].astype(np.float32)
+        with Classifier(bundle, variant) as classifier:
+            answer = classifier.classify(golden["images"][0].astype(np.uint8), top_k=3)
+        best = np.argsort(-logits)[:3]
+        assert [category.index for category in answer] == list(best)
+        assert [category.label for category in answer] == [LABELS[index] for index in best]
+        np.testing.assert_array_equal([category.probability for category in answer], softmax(logits)[best])
+
+
+def test_every_kind_of_source_gives_the_same_answer(classifier: Classifier, tmp_path: Path) -> None:
+    """A path, its text, the bytes and an open file."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encode_jpeg(pictures(1)[0]))
+    expected = classifier.classify(path)
+    assert classifier.classify(str(path)) == expected
+    assert classifier.classify(path.read_bytes()) == expected
+    with path.open("rb") as file:
+        assert classifier.classify(file) == expected
+
+
+def test_top_k_stops_at_the_number_of_classes(classifier: Classifier) -> None:
+    """All classes come back, their probabilities falling and summing to one."""
+    probabilities = [category.probability for category in classifier.classify(pictures(1)[0], top_k=99)]
+    assert len(probabilities) == len(LABELS)
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1)
+
+
+def test_the_tensor_is_the_pixel_table(classifier: Classifier) -> None:
+    """A float input holds pixel / 127.5 - 1, in float32, without a detour."""
+    tensor = classifier.tensor_of_pixels(np.full((64, 64, 3), 255, np.uint8))
+    assert tensor.shape == (1, 64, 64, 3)
+    assert set(np.unique(tensor)) == {np.float32(1)}
+
+
+def test_classify_many_answers_in_order_and_goes_on_after_an_error(classifier: Classifier, tmp_path: Path) -> None:
+    """The answers are those of ``classify``, one by one; a missing file is an answer with an error."""
+    missing = tmp_path / "none.jpg"
+    images = [*pictures(20), missing, *pictures(2)]
+    answers = list(classifier.classify_many(images, top_k=2, decoders=3))
+    assert all(answer.image is image for answer, image in zip(answers, images, strict=True))
+    for answer in answers:
+        if answer.image is missing:
+            assert (answer.categories, str(answer.error)) == ((), f"{missing}: no such file")
+        else:
+            assert answer == Answer(
+                image=answer.image, categories=tuple(classifier.classify(answer.image, 2)), error=None
+            )
+
+
+def test_classify_many_takes_only_a_few_ahead(classifier: Classifier) -> None:
+    """Of an endless source it takes what its decoders need, and giving up early ends its threads."""
+    taken = []
+
+    def endless() -> Iterator[np.ndarray]:
+        picture = pictures(1)[0]
+        while True:
+            taken.append(1)
+            yield picture
+
+    answers = classifier.classify_many(endless(), decoders=2)
+    for _ in range(10):
+        next(answers)
+    assert 10 <= len(taken) <= 15
+    answers.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_one_classifier_serves_several_threads(classifier: Classifier) -> None:
+    """Eight threads, each its own picture fifty times: every answer is the one that a single thread gets."""
+    images = pictures(8)
+    expected = [classifier.classify(image) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: classifier.classify(images[number % 8]), range(400)))
+    assert found == expected * 50
+
+
+def test_embed_gives_the_golden_features(tiny_features: Path) -> None:
+    """32 float32 features, those of the workstation."""
+    golden = Bundle.open(tiny_features).golden()
+    with Classifier.load(tiny_features, "float32") as extractor:
+        features = extractor.embed(golden["images"][0].astype(np.uint8))
+    assert (features.shape, features.dtype) == ((32,), np.float32)
+    np.testing.assert_array_equal(features, golden["float32"][0])
+
+
+def test_the_wrong_method_names_the_right_one(classifier: Classifier, tiny_features: Path) -> None:
+    """A classifier does not embed, an extractor does not classify; ``classify_many`` says so at once."""
+    picture = pictures(1)[0]
+    with Classifier.load(tiny_features) as extractor:
+        expected = f"{tiny_features}: made for embedding, not for classification; use embed()"
+        with pytest.raises(BundleError) as error:
+            extractor.classify(picture)
+        assert str(error.value) == expected
+        with pytest.raises(BundleError) as error:
+            extractor.classify_many([picture])
+        assert str(error.value) == expected
+    with pytest.raises(BundleError) as error:
+        classifier.embed(picture)
+    folder = classifier.bundle.folder
+    assert str(error.value) == f"{folder}: made for classification, not for embedding; use classify()"
+
+
+def test_a_closed_classifier_says_so(tiny_bundle: Path) -> None:
+    """After the ``with`` block the interpreter is gone."""
+    with Classifier.load(tiny_bundle) as classifier:
+        pass
+    with pytest.raises(InterpreterError) as error:
+        classifier.classify(pictures(1)[0])
+    assert str(error.value) == "the interpreter was closed; load the bundle again"
+
+
+def test_the_pixel_limit_is_the_callers(tiny_bundle: Path) -> None:
+    """``max_pixels`` reaches the decoder."""
+    with (
+        Classifier.load(tiny_bundle, max_pixels=100) as classifier,
+        pytest.raises(ImageError, match="64 x 64 pixels, more than the limit of 100"),
+    ):
+        classifier.classify(encode_jpeg(pictures(1)[0]))
+
+
+def test_latencies_are_those_after_the_warm_up(classifier: Classifier) -> None:
+    """As many as asked for, each above zero."""
+    times = classifier.latencies_ms(3, warm_up=2)
+    assert times.shape == (3,)
+    assert (times > 0).all()
+    assert classifier.latency_ms(3) > 0

@@ -1,0 +1,342 @@
+"""The command line: what is printed where, and the exit codes; real processes where the stream matters."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import LABELS
+
+import mixer_edge
+from mixer_edge.cli import main
+from mixer_edge.decode import encode_jpeg
+from mixer_edge.manifest import Manifest
+
+COMMAND = [sys.executable, "-m", "mixer_edge"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with two readable pictures, one of them in a subfolder."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    Image.fromarray(pixels[0]).save(folder / "a.png")
+    Image.fromarray(pixels[1]).save(folder / "more" / "b.png")
+    return folder
+
+
+def own_lines(stderr: str) -> list[str]:
+    """Return what mixer-edge wrote on standard error; the interpreter's library adds a line of its own."""
+    return [line for line in stderr.splitlines() if not line.startswith("INFO: ")]
+
+
+def test_classify_prints_a_block_per_picture(
+    tiny_bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The name, then the labels with their probabilities, best first."""
+    assert main(["classify", str(tiny_bundle), str(photos / "a.png"), "--top-k", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(photos / "a.png")
+    assert len(lines) == 4
+    for line in lines[1:]:
+        assert re.fullmatch(rf"   +\d+\.\d\d%  ({'|'.join(LABELS)})", line)
+
+
+def test_classify_takes_folders_and_prints_one_line_for_one_label(
+    tiny_bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures in subfolders too, by name."""
+    assert main(["classify", str(tiny_bundle), str(photos), "--top-k", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[-1] for line in lines] == [str(photos / "a.png"), str(photos / "more" / "b.png")]
+
+
+def test_classify_json_is_one_object_per_line(
+    tiny_bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Name and categories, whose probabilities are numbers; not a word besides."""
+    assert main(["classify", str(tiny_bundle), str(photos), "--json", "--top-k", "2"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["image"] for answer in answers] == [str(photos / "a.png"), str(photos / "more" / "b.png")]
+    for answer in answers:
+        assert list(answer) == ["image", "categories"]
+        assert [list(category) for category in answer["categories"]] == [["index", "label", "probability"]] * 2
+
+
+def test_classify_goes_on_after_what_cannot_be_read(
+    tiny_bundle: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing file, HTML and an empty folder: one line each on standard error, the rest answered, exit code 1."""
+    page, empty = tmp_path / "page.jpg", tmp_path / "empty"
+    page.write_bytes(b"<html>")
+    empty.mkdir()
+    missing = tmp_path / "none.jpg"
+    images = [str(path) for path in (missing, page, photos / "a.png", empty)]
+    assert main(["classify", str(tiny_bundle), *images, "--top-k", "1"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0].endswith(str(photos / "a.png"))
+    assert len(captured.out.splitlines()) == 1
+    errors = own_lines(captured.err)
+    assert [line.split(": ")[1] for line in errors] == [str(empty), str(missing), str(page)]
+    assert errors[1] == f"error: {missing}: no such file"
+
+
+def test_a_picture_without_permission_is_named(tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
+    """Where the system refuses, its reason stands in the line; ``/proc/self/mem`` refuses even root."""
+    result = subprocess.run(
+        [*COMMAND, "classify", str(tiny_bundle), "/proc/self/mem", str(photos / "a.png"), "--top-k", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    (line,) = own_lines(result.stderr)
+    assert line.startswith("error: /proc/self/mem: ")
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_classify_reads_standard_input(tiny_bundle: Path, photos: Path) -> None:
+    """``-`` stands for the bytes of one picture."""
+    result = subprocess.run(
+        [*COMMAND, "classify", str(tiny_bundle), "-", "--json"],
+        input=(photos / "a.png").read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    piped = json.loads(result.stdout)
+    named = subprocess.run(
+        [*COMMAND, "classify", str(tiny_bundle), str(photos / "a.png"), "--json"], capture_output=True, check=True
+    )
+    assert piped["image"] == "-"
+    assert piped["categories"] == json.loads(named.stdout)["categories"]
+
+
+def test_a_file_name_that_is_no_text_is_printed_escaped(tiny_bundle: Path, photos: Path) -> None:
+    """Bytes that are not UTF-8 do not end in a traceback."""
+    name = os.fsencode(photos) + b"/\xff.png"
+    Path(os.fsdecode(name)).write_bytes((photos / "a.png").read_bytes())
+    result = subprocess.run(
+        [*COMMAND, "classify", str(tiny_bundle), name, "--top-k", "1"], capture_output=True, check=True
+    )
+    assert result.stdout.endswith(rb"\udcff.png" + b"\n")
+
+
+def test_the_progress_bar_is_for_terminals_whose_output_goes_elsewhere(tiny_bundle: Path, photos: Path) -> None:
+    """Standard error on a terminal of 30 columns, output in a file: a line that is rewritten and fits."""
+    for number in range(300):
+        (photos / f"{number}.png").symlink_to(photos / "a.png")
+    control, terminal = pty.openpty()
+    with (photos.parent / "out.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "classify", str(tiny_bundle), str(photos)],
+            stdout=output,
+            stderr=terminal,
+            env=os.environ | {"COLUMNS": "30", "LINES": "24"},
+        )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            block = os.read(control, 4096)
+        except OSError:  # the last writer has closed the terminal
+            break
+        if not block:
+            break
+        shown += block
+    os.close(control)
+    assert process.wait() == 0
+    bars = [line.split("\x1b[K")[0] for line in shown.decode().split("\r")[1:]]
+    assert all(len(bar) < 30 for bar in bars)
+    assert bars[-1] == ""
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(tiny_bundle: Path, photos: Path) -> None:
+    """``| head -1`` is no error."""
+    for number in range(300):
+        (photos / f"{number}.png").symlink_to(photos / "a.png")
+    process = subprocess.Popen(
+        [*COMMAND, "classify", str(tiny_bundle), str(photos)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert own_lines(process.stderr.read()) == []
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+def test_a_bundle_that_is_none_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command says the same."""
+    for command in ("classify", "camera", "watch", "info", "verify", "benchmark"):
+        arguments = [command, str(tmp_path)] + ([str(tmp_path)] if command in ("classify", "watch") else [])
+        assert main(arguments) == 2
+        expected = f"{tmp_path}/manifest.json: no such file; expected a bundle folder written by mixer-edge-export"
+        assert own_lines(capsys.readouterr().err) == [f"error: {expected}"]
+
+
+@pytest.mark.parametrize("command", ["classify", "camera", "watch", "info", "verify", "benchmark"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--help`` names the bundle and ends well."""
+    with pytest.raises(SystemExit) as exit_code:
+        main([command, "--help"])
+    assert exit_code.value.code == 0
+    assert "bundle folder" in capsys.readouterr().out
+
+
+def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a reader and as JSON, with the manifest whole."""
+    assert main(["info", str(tiny_bundle)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("tiny: classification, 10 labels, trained weights (tiny.npz)\n")
+    assert "  input 64 x 64, squash, bilinear, antialias on, decode scaled\n" in text
+    assert re.search(r"^  int8 +0\.\d\d MB  float32 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
+    assert main(["info", str(tiny_bundle), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    manifest = Manifest.read(tiny_bundle)
+    assert facts["fingerprint"] == manifest.fingerprint()
+    assert facts["manifest"]["preprocess"]["height"] == 64
+    assert facts["cannot_run_because"]["int8"] == {"ai-edge-litert": None}
+    assert facts["machine"]["mixer-edge"] == mixer_edge.__version__
+
+
+def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With an interpreter that is not here, nothing runs: exit code 1 and the reason once."""
+    assert main(["info", str(tiny_bundle), "--backend", "tflite-runtime"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith("runs on none") for line in lines) == 3
+    assert lines[-1] == (
+        "  note: backend 'tflite-runtime' is not installed; install tflite-runtime or choose ai-edge-litert"
+    )
+
+
+def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All files, then each variant bit-equal; the same as JSON."""
+    assert main(["verify", str(tiny_bundle)]) == 0
+    fingerprint = Manifest.read(tiny_bundle).fingerprint()
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tiny_bundle}: 5 files as written, fingerprint {fingerprint[:16]}",
+        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      float16  bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8     bit-equal on 4 golden pictures (ai-edge-litert)",
+    ]
+    assert main(["verify", str(tiny_bundle), "--variant", "int8", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 5)
+    assert [(variant["variant"], variant["passed"]) for variant in facts["variants"]] == [("int8", True)]
+
+
+def test_verify_ends_with_1_where_this_machine_computes_something_else(
+    tiny_bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The golden outputs of the pictures in reverse order stand in for another machine's."""
+    from mixer_edge.bundle import Bundle
+
+    golden = Bundle.open(tiny_bundle).golden()
+    monkeypatch.setattr(Bundle, "golden", lambda _: golden | {"int8": golden["int8"][::-1]})
+    assert main(["verify", str(tiny_bundle), "--variant", "int8"]) == 1
+    line = capsys.readouterr().out.splitlines()[1]
+    assert re.fullmatch(
+        r"FAILED  int8  differs by \S+ of the largest output, tolerance 0\.1, "
+        r"top-1 equal on \d of 4 golden pictures \(ai-edge-litert\)",
+        line,
+    )
+
+
+def test_verify_ends_with_2_on_a_damaged_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed byte of a file that no command would load."""
+    path = bundle / "golden.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert main(["verify", str(bundle)]) == 2
+    assert own_lines(capsys.readouterr().err) == [
+        f"error: {path}: damaged, its sha256 is not the manifest's; copy the bundle again"
+    ]
+
+
+def test_benchmark_prints_a_table_and_the_warnings(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a made-up Pi with another governor and an under-voltage: name, rows, temperatures, two warnings."""
+    root = tmp_path / "root"
+    for name, text in (
+        ("sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B\0"),
+        ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand"),
+        ("sys/class/thermal/thermal_zone0/temp", "60000"),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (tmp_path / "vcgencmd").write_text("#!/bin/sh\necho throttled=0x1\n")
+    (tmp_path / "vcgencmd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encode_jpeg(np.zeros((64, 64, 3), np.uint8)))
+    arguments = ["benchmark", str(tiny_bundle), str(photo), "--threads", "1", "2", "--runs", "3", "--warm-up", "1"]
+    arguments += ["--system-root", str(root)]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0].startswith("Raspberry Pi 4 Model B, ")
+    assert lines[0].endswith("; int8 on ai-edge-litert")
+    assert lines[1] == "threads  network ms: median    p90    p99  photo to label ms: median    p90    p99"
+    assert [line.split()[0] for line in lines[2:4]] == ["1", "2"]
+    assert lines[4] == "temperature 60.0 °C before, 60.0 °C after"
+    assert own_lines(captured.err) == [
+        "warning: CPU governor is ondemand; times vary less with performance",
+        "warning: under-voltage now; check power supply and cooling, then measure again",
+    ]
+    assert main([*arguments, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["temperature_celsius"], facts["throttling"]) == (
+        {"before": 60.0, "after": 60.0},
+        ["under-voltage now"],
+    )
+    assert [row["threads"] for row in facts["rows"]] == [1, 2]
+
+
+def test_camera_classifies_a_folder_frame_by_frame(
+    tiny_bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line per frame, as text and as JSON, and an end after ``--frames``."""
+    assert main(["camera", str(tiny_bundle), "--source", str(photos)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(rf"    - fps  +\d+\.\d\d%  ({'|'.join(LABELS)})", lines[0])
+    assert main(["camera", str(tiny_bundle), "--source", str(photos), "--json", "--frames", "1"]) == 0
+    (answer,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (answer["frame"], answer["fps"], len(answer["categories"])) == (0, None, 1)
+
+
+def test_watch_classifies_what_lands(tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
+    """A real process: a picture and a page that is none, then an end by ``--count``."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    arguments = ["watch", str(tiny_bundle), str(folder), "--interval", "0.2", "--count", "2", "--existing"]
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        (folder / "a.png").write_bytes((photos / "a.png").read_bytes())
+        (folder / "b.jpg").write_bytes(b"<html>")
+        output, errors = process.communicate()
+    assert process.returncode == 1
+    assert output.endswith(f"  {folder / 'a.png'}\n")
+    assert own_lines(errors) == [
+        f"error: {folder / 'b.jpg'}: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'<html>')"
+    ]
+
+
+def test_importing_the_package_is_light() -> None:
+    """Neither an interpreter nor TensorFlow nor the command line is imported with it."""
+    program = "import sys, mixer_edge; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(result.stdout.split())
+    heavy = {"ai_edge_litert", "tflite_runtime", "tensorflow", "argparse", "multiprocessing", "importlib.metadata"}
+    assert "mixer_edge.classifier" in modules
+    assert not heavy & modules

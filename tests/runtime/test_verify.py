@@ -1,0 +1,63 @@
+"""Golden vectors on this machine: equal, near or not what the workstation computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.errors import BundleError
+from mixer_edge.verify import verify
+
+
+def with_golden(bundle: Path, monkeypatch: pytest.MonkeyPatch, **outputs: np.ndarray | None) -> Bundle:
+    """Return the bundle with other golden outputs; None takes a variant's away."""
+    opened = Bundle.open(bundle)
+    golden = opened.golden()
+    for name, output in outputs.items():
+        if output is None:
+            del golden[name]
+        else:
+            golden[name] = output
+    monkeypatch.setattr(Bundle, "golden", lambda _: golden)
+    return opened
+
+
+def test_on_the_workstation_every_variant_is_bit_equal(tiny_bundle: Path) -> None:
+    """The same interpreter on the same machine."""
+    bundle = Bundle.open(tiny_bundle)
+    for variant in bundle.manifest.variants:
+        result = verify(bundle, variant.name)
+        assert (result.bit_equal, result.passed, result.max_error) == (True, True, 0)
+        assert (result.top_1_equal, result.count) == (4, 4)
+
+
+@pytest.mark.parametrize(("variant", "tolerance"), [("float32", 1e-3), ("int8", 0.1)])
+def test_a_difference_counts_as_a_part_of_the_largest_output(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, variant: str, tolerance: float
+) -> None:
+    """Just below the tolerance passes, just above it fails; neither is bit-equal."""
+    expected = Bundle.open(tiny_bundle).golden()[variant].astype(np.float32)
+    place = np.unravel_index(np.abs(expected).argmin(), expected.shape)
+    for factor, passed in ((0.95, True), (1.05, False)):
+        moved = expected.copy()
+        moved[place] += np.abs(expected).max() * tolerance * factor
+        result = verify(with_golden(tiny_bundle, monkeypatch, **{variant: moved}), variant)
+        assert (result.bit_equal, result.passed, result.tolerance) == (False, passed, tolerance)
+        assert result.max_error == pytest.approx(tolerance * factor, rel=1e-3)
+
+
+def test_golden_outputs_that_are_not_finite_fail(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN is near nothing."""
+    nan = np.full((4, 10), np.nan, np.float32)
+    assert not verify(with_golden(tiny_bundle, monkeypatch, int8=nan), "int8").passed
+
+
+def test_a_variant_without_golden_outputs_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to compare with is no success."""
+    bundle = with_golden(tiny_bundle, monkeypatch, int8=None)
+    with pytest.raises(BundleError) as error:
+        verify(bundle, "int8")
+    assert str(error.value) == f"{tiny_bundle}: no golden outputs for int8; export it again"

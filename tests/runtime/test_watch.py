@@ -1,0 +1,91 @@
+"""Files as they land: once each, complete, and in their order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mixer_edge.errors import DataError
+from mixer_edge.watch import watch_folder
+
+
+class Steps:
+    """Stands in for the wait between two looks: runs the next step, and ends the test after the last."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self.steps = iter(steps)
+
+    def __call__(self, interval: float) -> None:
+        """Run the next step."""
+        next(self.steps)()
+
+
+def nothing() -> None:
+    """Let time pass."""
+
+
+def landed(folder: Path, *steps: Callable[[], object], existing: bool = False) -> list[str]:
+    """Return the names that were yielded until the steps ran out."""
+    names = []
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        for path in watch_folder(folder, existing=existing, wait=Steps(*steps)):
+            names.append(path.name)
+    return names
+
+
+def test_a_file_comes_once_it_stops_growing(tmp_path: Path) -> None:
+    """Written in two parts, it comes after the look that finds it unchanged, and only once."""
+    path = tmp_path / "a.jpg"
+    assert landed(tmp_path, lambda: path.write_bytes(b"1"), lambda: path.write_bytes(b"12")) == []
+    path.unlink()
+    steps = (lambda: path.write_bytes(b"1"), lambda: path.write_bytes(b"12"), nothing, nothing, nothing)
+    assert landed(tmp_path, *steps) == ["a.jpg"]
+
+
+def test_what_is_there_already_comes_only_if_asked_for(tmp_path: Path) -> None:
+    """``existing`` makes the difference; a file that is written again comes either way."""
+    path = tmp_path / "old.png"
+    path.write_bytes(b"1")
+    assert landed(tmp_path, nothing, nothing) == []
+    assert landed(tmp_path, nothing, nothing, existing=True) == ["old.png"]
+    assert landed(tmp_path, lambda: path.write_bytes(b"new"), nothing, nothing) == ["old.png"]
+
+
+def test_hidden_empty_and_other_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    """A file renamed into place comes under its final name."""
+
+    def write() -> None:
+        for name in (".hidden.jpg", "a.jpg.part", "notes.txt"):
+            (tmp_path / name).write_bytes(b"1")
+        (tmp_path / "empty.jpg").touch()
+        (tmp_path / "folder.jpg").mkdir()
+
+    def rename() -> None:
+        (tmp_path / "a.jpg.part").rename(tmp_path / "a.jpg")
+
+    assert landed(tmp_path, write, nothing, rename, nothing, nothing) == ["a.jpg"]
+
+
+def test_several_files_come_by_their_modification_time(tmp_path: Path) -> None:
+    """Not by name."""
+
+    def write() -> None:
+        for age, name in enumerate(("c.jpg", "a.jpg", "b.jpg")):
+            (tmp_path / name).write_bytes(b"1")
+            os.utime(tmp_path / name, (1000 - age, 1000 - age))
+
+    assert landed(tmp_path, write, nothing, nothing) == ["b.jpg", "a.jpg", "c.jpg"]
+
+
+def test_a_folder_that_is_not_there_or_goes_is_named(tmp_path: Path) -> None:
+    """At the start, and later."""
+    with pytest.raises(DataError) as error:
+        next(watch_folder(tmp_path / "none"))
+    assert str(error.value) == f"{tmp_path / 'none'}: cannot be watched (No such file or directory); expected a folder"
+    folder = tmp_path / "going"
+    folder.mkdir()
+    with pytest.raises(DataError, match="going: cannot be watched"):
+        next(watch_folder(folder, wait=Steps(folder.rmdir)))
