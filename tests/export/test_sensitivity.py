@@ -18,25 +18,25 @@ RESULT = Sensitivity(
     model="small",
     image_count=200,
     float32_correct=150,
-    int8=Fidelity(snr_db=20.0, changed=7, correct=147),
+    int8=Fidelity(snr_db=20.0, kl_divergence=0.5, changed=7, correct=147),
     layers=(
         LayerSensitivity(
             name="stem",
             kernel_size=12288,
-            alone=Fidelity(snr_db=20.0, changed=6, correct=148),
-            kept=Fidelity(snr_db=30.0, changed=1, correct=149),
+            alone=Fidelity(snr_db=20.0, kl_divergence=0.5, changed=6, correct=148),
+            kept=Fidelity(snr_db=30.0, kl_divergence=0.5, changed=1, correct=149),
         ),
         LayerSensitivity(
             name="head",
             kernel_size=320,
-            alone=Fidelity(snr_db=30.0, changed=1, correct=149),
-            kept=Fidelity(snr_db=20.5, changed=6, correct=147),
+            alone=Fidelity(snr_db=30.0, kl_divergence=0.5, changed=1, correct=149),
+            kept=Fidelity(snr_db=20.5, kl_divergence=0.5, changed=6, correct=147),
         ),
         LayerSensitivity(
             name="x<y",
             kernel_size=1,
-            alone=Fidelity(snr_db=None, changed=0, correct=150),
-            kept=Fidelity(snr_db=20.0, changed=7, correct=147),
+            alone=Fidelity(snr_db=None, kl_divergence=0.5, changed=0, correct=150),
+            kept=Fidelity(snr_db=20.0, kl_divergence=0.5, changed=7, correct=147),
         ),
     ),
 )

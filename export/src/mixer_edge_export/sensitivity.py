@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
+from mixer_edge.metrics import kl_divergence
 from mixer_edge.progress import progress
 from mixer_edge_export.calibration import CalibrationRecord, generated_calibration
 from mixer_edge_export.digits.images import write_images
@@ -27,6 +28,8 @@ class Fidelity:
 
     snr_db: float | None
     """None where they are equal."""
+    kl_divergence: float
+    """Of the classes' probabilities, float32's against the file's, in nats; mean over the pictures."""
     changed: int
     """Predictions that differ from float32's."""
     correct: int | None
@@ -80,6 +83,7 @@ def sensitivity(folder: Path, data: Path | None = None, *, samples: int = DEFAUL
         outputs = probe.outputs(quantize_model(float_model, VARIANTS[VARIANT], _ranges(record.ranges), keep_float))
         return Fidelity(
             snr_db=snr_db(outputs, reference),
+            kl_divergence=float(kl_divergence(reference, outputs).mean()),
             changed=changed(outputs, reference),
             correct=probe.correct(outputs),
         )
