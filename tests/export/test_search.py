@@ -24,7 +24,7 @@ from mixer_edge_export.sources.npz import save_npz
 def layers(sizes: Sequence[int]) -> list[Layer]:
     """Return layers a, b, c ... with kernels of these sizes."""
     return [
-        Layer(name=name, operator="FULLY_CONNECTED", output=name, kernel_size=size)
+        Layer(name=name, operators=(("FULLY_CONNECTED", name),), kernel_size=size)
         for name, size in zip("abcdefghijkl", sizes, strict=False)
     ]
 
@@ -134,7 +134,7 @@ def test_a_bound_is_met_recorded_and_reproducible(
     assert (manifest.bound.measure, manifest.bound.count) == ("agreement", 120)
     assert manifest.bound.int8_size_bytes == free.variant("int8").file.size_bytes
     assert manifest.bound.int8_size_bytes < manifest.variant("int8").file.size_bytes
-    assert f"with {len(kept)} of 10 layers in float ({', '.join(kept)}) instead of " in printed.err
+    assert f"with {len(kept)} of 9 layers in float ({', '.join(kept)}) instead of " in printed.err
     assert f"Note: int8 keeps {len(kept)} of its layers in float: {', '.join(kept)}." in printed.out.splitlines()
     for path in (tmp_path / "first").iterdir():
         assert (tmp_path / "second" / path.name).read_bytes() == path.read_bytes(), path.name

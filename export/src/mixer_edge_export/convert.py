@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
+from mixer_edge_export.folding import fold, folded_mixer
 from mixer_edge_export.mixer import MixerWeights, mixer
 
 INPUT, OUTPUT = "images", "output"
@@ -46,7 +47,8 @@ def convert_float(weights: MixerWeights) -> bytes:
         import tensorflow as tf
 
         spec = tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)
-        function = tf.function(lambda images: {OUTPUT: mixer(weights.config, weights.arrays, images)}, [spec])
+        arrays = fold(weights)
+        function = tf.function(lambda images: {OUTPUT: folded_mixer(weights.config, arrays, images)}, [spec])
         # the empty module only makes the converter write a signature
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from mixer_edge.manifest import (
 )
 from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
 from mixer_edge.progress import progress
-from mixer_edge.tensors import dequantize, quantize
+from mixer_edge.tensors import quantize
 from mixer_edge_export.bundle import atomic_folder, check_destination
 from mixer_edge_export.calibration import (
     DEFAULT_SAMPLES,
@@ -40,10 +40,13 @@ from mixer_edge_export.calibration import (
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.convert import check_size, convert_float, reference_outputs
 from mixer_edge_export.digits.images import write_images
-from mixer_edge_export.layers import Layer, find_layers
+from mixer_edge_export.layers import find_layers, keep_float
+from mixer_edge_export.metadata import LABELS_NAME, attach, describe, embed
+from mixer_edge_export.metadata import replace as replace_metadata
 from mixer_edge_export.mixer import MixerConfig
 from mixer_edge_export.probe import Probe, load_probe
-from mixer_edge_export.quantize import measure_ranges, quantize_model
+from mixer_edge_export.quantize import LOSSLESS_OFFSET, measure_ranges, quantize_model
+from mixer_edge_export.runtimes import LITERT, Runtime, find_runtimes, try_file
 from mixer_edge_export.search import VARIANT as BOUND_VARIANT
 from mixer_edge_export.search import find_mixture, format_mixture
 from mixer_edge_export.sources import Source, load_source
@@ -112,16 +115,23 @@ def export(
     golden = pictures.golden(GOLDEN_COUNT)
     reference = reference_outputs(source.weights, normalize(golden, spec))
 
-    float_model = convert_float(source.weights)
+    task = "embedding" if config.num_classes is None else "classification"
+
+    def metadata(preprocess: PreprocessSpec) -> bytes:
+        return describe(source.name, preprocess, has_labels=bool(label_lines), task=task)
+
+    float_model = embed(convert_float(source.weights), metadata(spec))
     ranges = {}
     if any(variant.calibrated for variant in selected):
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
+    files = {LABELS_NAME: "".join(f"{label}\n" for label in label_lines).encode()} if label_lines else {}
+    runtimes = find_runtimes()
     probe, mixture, bound = None, None, None
     if max_drop is not None:
         probe = _selection(selection, pictures, config, label_lines or (), spec)
         layers = find_layers(float_model, asdict(config))
         mixture = find_mixture(float_model, layers, ranges, probe, max_drop)
-        print(format_mixture(mixture, probe, len(layers)), file=sys.stderr)
+        print(format_mixture(mixture, probe), file=sys.stderr)
         bound = BoundSpec(
             max_drop=max_drop,
             measure=probe.measure,
@@ -136,22 +146,24 @@ def export(
         for variant in progress(selected, "writing variants"):
             path = folder / f"{variant.name}.tflite"
             kept = mixture.kept if mixture and variant.name == BOUND_VARIANT else ()
-            path.write_bytes(quantize_model(float_model, variant, ranges, kept))
+            content = quantize_model(float_model, keep_float(variant, kept), ranges)
+            own_spec = replace(spec, offset=LOSSLESS_OFFSET) if variant.calibrated else spec
+            path.write_bytes(attach(replace_metadata(content, metadata(spec), metadata(own_spec)), files))
             check_size(path.stat().st_size, variant.bytes_per_weight * source.weights.parameter_count, variant.name)
-            variant_spec, outputs[variant.name] = _check_variant(path, variant, kept, spec, golden, reference)
-            specs.append(variant_spec)
+            variant_spec, outputs[variant.name] = _check_variant(path, variant, own_spec, golden, reference, runtimes)
+            specs.append(replace(variant_spec, kept_float=tuple(layer.name for layer in kept)))
         np.savez_compressed(folder / "golden.npz", images=golden, reference=reference, **outputs)  # type: ignore[arg-type]
         label_spec = None
-        if label_lines:
-            (folder / "labels.txt").write_text("".join(f"{label}\n" for label in label_lines), "utf-8")
-            label_spec = FileSpec.of(folder / "labels.txt")
+        if files:
+            (folder / LABELS_NAME).write_bytes(files[LABELS_NAME])
+            label_spec = FileSpec.of(folder / LABELS_NAME)
         record = CalibrationRecord(
             calibration=pictures.digests(), selection=probe.digests() if probe else (), ranges=ranges
         )
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             name=source.name,
-            task="embedding" if config.num_classes is None else "classification",
+            task=task,
             source=SourceSpec(
                 kind=source.kind,
                 location=source.location,
@@ -181,29 +193,38 @@ def export(
 def _check_variant(
     path: Path,
     variant: Variant,
-    kept: Sequence[Layer],
     spec: PreprocessSpec,
     golden: NDArray[np.uint8],
     reference: NDArray[np.float32],
+    runtimes: Sequence[Runtime],
 ) -> tuple[VariantSpec, NDArray[np.generic]]:
-    """Run the file on the golden pictures; return its facts and raw outputs once they are close to the reference."""
-    interpreter = Interpreter(path, backend="ai-edge-litert")
+    """Run the file on the golden pictures in every runtime; return its facts and ai-edge-litert's raw outputs.
+
+    Only ai-edge-litert, the runtime it was made for, must get along with it; what another makes of it is put down.
+    """
+    interpreter = Interpreter(path, backend=LITERT)
     tensors = quantize(normalize(golden, spec), interpreter.input)
-    raw = np.concatenate([interpreter.invoke(tensor[np.newaxis]) for tensor in tensors])
-    error = float(np.abs(dequantize(raw, interpreter.output) - reference).max() / np.abs(reference).max())
-    if not error <= variant.max_error:
+    fared, raws = {}, {}
+    for runtime in runtimes:
+        fared[runtime.name], raws[runtime.name] = try_file(
+            path, runtime, tensors, interpreter.output, reference, variant.max_error
+        )
+    raw = raws[LITERT]
+    if raw is None or fared[LITERT].status != "ok":
         raise ModelError(
-            f"{variant.name}: differs from the model by {error:.2g} of its largest output on the golden pictures, "
-            f"expected at most {variant.max_error:.2g}; nothing was written"
+            f"{variant.name}: {fared[LITERT].reason} on the golden pictures, expected at most {variant.max_error:.2g} "
+            "of difference to the model; nothing was written"
         )
     return (
         VariantSpec(
             name=variant.name,
             recipe=variant.recipe,
-            kept_float=tuple(layer.name for layer in kept),
+            kept_float=(),
             file=FileSpec.of(path),
+            offset=spec.offset,
             input=interpreter.input,
             output=interpreter.output,
+            runtimes=fared,
         ),
         raw,
     )

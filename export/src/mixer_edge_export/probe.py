@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.progress import progress
 from mixer_edge.tensors import dequantize, quantize
 from mixer_edge_export.calibration.load import choose
+from mixer_edge_export.quantize import LOSSLESS_OFFSET
+from mixer_edge_export.variants import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,10 @@ class Probe:
         chosen = np.unique(np.linspace(0, len(self.pixels) - 1, min(count, len(self.pixels))).round().astype(int))
         truth = None if self.truth is None else self.truth[chosen]
         return Probe(pixels=tuple(self.pixels[index] for index in chosen), truth=truth, spec=self.spec)
+
+    def with_input_of(self, variant: Variant) -> Probe:
+        """Return the same pictures for files of a variant: those of a calibrated one have an offset of their own."""
+        return replace(self, spec=replace(self.spec, offset=LOSSLESS_OFFSET)) if variant.calibrated else self
 
     def outputs(self, model: bytes) -> NDArray[np.float32]:
         """Return what a TFLite file answers, ``[n, classes]``."""

@@ -16,9 +16,10 @@ import numpy as np
 
 from mixer_edge.errors import BoundError
 from mixer_edge.progress import progress
-from mixer_edge_export.layers import Layer
+from mixer_edge_export.layers import Layer, keep_float, quantized_layers
 from mixer_edge_export.probe import Probe
-from mixer_edge_export.quantize import Ranges, quantize_model
+from mixer_edge_export.quantize import quantize_model
+from mixer_edge_export.ranges import Ranges
 from mixer_edge_export.variants import VARIANTS
 
 VARIANT = "int8"
@@ -37,6 +38,8 @@ class Mixture:
     """Which layers stay in float and what that costs; drops are points of the probe's measure."""
 
     kept: tuple[Layer, ...]
+    layer_count: int
+    """How many layers int8 would not leave in float anyway."""
     int8_drop: float
     drop: float
     int8_size_bytes: int
@@ -58,22 +61,25 @@ def find_mixture(float_model: bytes, layers: Sequence[Layer], ranges: Ranges, pr
     Raises:
         BoundError: it is not met even with a third of the weights in float.
     """
+    variant = VARIANTS[VARIANT]
+    judge = probe.with_input_of(variant)
     reference = probe.outputs(float_model)
+    candidates = quantized_layers(variant, layers)
 
     def build(kept: Sequence[Layer]) -> bytes:
-        return quantize_model(float_model, VARIANTS[VARIANT], ranges, kept)
+        return quantize_model(float_model, keep_float(variant, kept), ranges)
 
     def drop(kept: Sequence[Layer]) -> float:
-        return probe.drop(probe.outputs(build(kept)), reference)
+        return probe.drop(judge.outputs(build(kept)), reference)
 
     kept: Sequence[Layer] = ()
     int8_drop = drop(kept)
     if int8_drop > max_drop:
-        few = probe.head(RANKING_SAMPLES)
-        expected = few.outputs(float_model)
+        few = judge.head(RANKING_SAMPLES)
+        expected = probe.head(RANKING_SAMPLES).outputs(float_model)
         noise = {}
-        for layer in progress(layers, "ranking layers"):
-            outputs = few.outputs(build([other for other in layers if other != layer]))
+        for layer in progress(candidates, "ranking layers"):
+            outputs = few.outputs(build([other for other in candidates if other != layer]))
             noise[layer] = float(np.square(outputs - expected).sum())
         try:
             kept = search(noise, drop, max_drop)
@@ -81,12 +87,13 @@ def find_mixture(float_model: bytes, layers: Sequence[Layer], ranges: Ranges, pr
             raise BoundError(f"{VARIANT} on {len(probe.pixels)} pictures, {probe.measure}: {error}") from None
     int8, mixture = build([]), build(kept)
     return Mixture(
-        kept=tuple(layer for layer in layers if layer in kept),
+        kept=tuple(layer for layer in candidates if layer in kept),
+        layer_count=len(candidates),
         int8_drop=int8_drop,
         drop=drop(kept) if kept else int8_drop,
         int8_size_bytes=len(int8),
         size_bytes=len(mixture),
-        latency_ratio=_latency_ratio(mixture, int8, probe) if kept else 1.0,
+        latency_ratio=_latency_ratio(mixture, int8, judge) if kept else 1.0,
     )
 
 
@@ -136,14 +143,14 @@ def _latency_ratio(model: bytes, base: bytes, probe: Probe) -> float:
     return float(ours / theirs)
 
 
-def format_mixture(mixture: Mixture, probe: Probe, total: int) -> str:
+def format_mixture(mixture: Mixture, probe: Probe) -> str:
     """Return what the bound cost, as one line."""
     loses = f"{VARIANT} loses {mixture.drop:.2f} points of {probe.measure} on {len(probe.pixels)} pictures"
     if not mixture.kept:
-        return f"{loses} with no layer in float"
+        return f"{loses} with no further layer in float"
     names = ", ".join(layer.name for layer in mixture.kept)
     return (
-        f"{loses} with {len(mixture.kept)} of {total} layers in float ({names}) instead of {mixture.int8_drop:.2f}; "
-        f"{mixture.size_bytes / 1e6:.2f} MB instead of {mixture.int8_size_bytes / 1e6:.2f} MB, "
-        f"{mixture.latency_ratio:.2f} times the latency here"
+        f"{loses} with {len(mixture.kept)} of {mixture.layer_count} layers in float ({names}) instead of "
+        f"{mixture.int8_drop:.2f}; {mixture.size_bytes / 1e6:.2f} MB instead of "
+        f"{mixture.int8_size_bytes / 1e6:.2f} MB, {mixture.latency_ratio:.2f} times the latency here"
     )

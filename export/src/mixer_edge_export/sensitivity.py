@@ -12,10 +12,11 @@ from mixer_edge.metrics import kl_divergence
 from mixer_edge.progress import progress
 from mixer_edge_export.calibration import CalibrationRecord, generated_calibration
 from mixer_edge_export.digits.images import write_images
-from mixer_edge_export.layers import Layer, find_layers
+from mixer_edge_export.layers import Layer, find_layers, keep_float, quantized_layers
 from mixer_edge_export.pipeline import digits_folder
 from mixer_edge_export.probe import Probe, changed, load_probe, snr_db
-from mixer_edge_export.quantize import Ranges, quantize_model
+from mixer_edge_export.quantize import quantize_model
+from mixer_edge_export.ranges import Ranges
 from mixer_edge_export.variants import VARIANTS
 
 DEFAULT_SAMPLES = 32
@@ -49,7 +50,7 @@ class LayerSensitivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The rows in the order of the network, and what they are compared with."""
+    """The rows in the order of the network, without layers that int8 leaves in float, and what to compare with."""
 
     model: str
     image_count: int
@@ -75,12 +76,13 @@ def sensitivity(folder: Path, data: Path | None = None, *, samples: int = DEFAUL
     if not record.ranges:
         raise BundleError(f"{folder}: has no calibrated variant, so no ranges; export it with VARIANTS={VARIANT}")
     float_model = bundle.model_path("float32").read_bytes()
-    layers = find_layers(float_model, bundle.manifest.architecture)
+    variant = VARIANTS[VARIANT]
+    layers = quantized_layers(variant, find_layers(float_model, bundle.manifest.architecture))
     probe = _probe(bundle, data, samples)
-    reference = probe.outputs(float_model)
+    reference, judge = probe.outputs(float_model), probe.with_input_of(variant)
 
-    def fidelity(keep_float: list[Layer]) -> Fidelity:
-        outputs = probe.outputs(quantize_model(float_model, VARIANTS[VARIANT], _ranges(record.ranges), keep_float))
+    def fidelity(kept: list[Layer]) -> Fidelity:
+        outputs = judge.outputs(quantize_model(float_model, keep_float(variant, kept), _ranges(record.ranges)))
         return Fidelity(
             snr_db=snr_db(outputs, reference),
             kl_divergence=float(kl_divergence(reference, outputs).mean()),
