@@ -74,6 +74,9 @@ def export(
     labels: Path | None = None,
     variants: Sequence[str] = tuple(VARIANTS),
     overwrite: bool = False,
+    geometry: str = "squash",
+    antialias: bool = True,
+    decode: str = "scaled",
 ) -> Manifest:
     """Write the bundle of a model to the folder ``out`` and return its manifest.
 
@@ -89,6 +92,9 @@ def export(
         labels: file with one label per line; None takes the model's own, if it has any.
         variants: names from the table; float32 always comes along.
         overwrite: whether a bundle at ``out`` may be replaced.
+        geometry: ``squash`` or ``resize-crop``; this and the next two as ``preprocess_spec`` takes them.
+        antialias: False for a model that was trained through ``tf.image.resize`` as it is by default.
+        decode: ``scaled``, or ``exact`` to decode JPEG at full size whatever its size.
 
     Raises:
         ModelError: the model cannot be loaded or converted, or a file does not compute what the model does.
@@ -105,7 +111,7 @@ def export(
     source = load_source(model)
     config = source.weights.config
     label_lines = _labels(labels, source, config)
-    spec = preprocess_spec(config.image_size)
+    spec = preprocess_spec(config.image_size, geometry=geometry, antialias=antialias, decode=decode)
     if calibration is not None:
         pictures = load_calibration(
             calibration, spec, samples=calibration_samples, seed=calibration_seed, labels=label_lines or ()

@@ -68,18 +68,17 @@ def install_tflite() -> Path:
     if (folder / "bin" / "python").exists():
         return folder
     names = [f"python3.{minor}" for minor in range(NEWEST_PYTHON[1], 8, -1)]
-    python = (
-        sys.executable if sys.version_info[:2] <= NEWEST_PYTHON else next(filter(None, map(shutil.which, names)), None)
-    )
-    if python is None:
-        raise InterpreterError(
-            f"{TFLITE} needs Python 3.{NEWEST_PYTHON[1]} or older; install one, {names[0]} on the PATH"
-        )
+    found = [path for path in map(shutil.which, names) if path]
+    if sys.version_info[:2] <= NEWEST_PYTHON:
+        found.insert(0, sys.executable)
+    if not found:
+        newest = ".".join(map(str, NEWEST_PYTHON))
+        raise InterpreterError(f"{TFLITE} needs Python {newest} or older; install it, or point PATH to one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         partial = Path(temporary) / folder.name
         for command in (
-            [python, "-m", "venv", str(partial)],
+            [found[0], "-m", "venv", str(partial)],
             [str(partial / "bin" / "python"), "-m", "pip", "install", "--quiet", *TFLITE_REQUIREMENTS],
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -14,11 +14,9 @@ from mixer_edge.decode import MAX_PIXELS, ImageSource, Picture, read_picture
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
 
-KNOWN = {
-    "geometry": ("squash", "resize-crop"),
-    "resample": ("bilinear", "bicubic"),
-    "decode": ("scaled", "exact"),
-}
+GEOMETRIES = ("squash", "resize-crop")
+RESAMPLES = ("bilinear", "bicubic")
+DECODES = ("scaled", "exact")
 DECODE_MARGIN = 3
 """A JPEG decoded small keeps this many pixels for each one of the result, both ways.
 
@@ -58,7 +56,7 @@ def check_spec(spec: PreprocessSpec) -> None:
     Raises:
         BundleError: a field has a value that is not implemented here, or one that contradicts another.
     """
-    for field, known in KNOWN.items():
+    for field, known in (("geometry", GEOMETRIES), ("resample", RESAMPLES), ("decode", DECODES)):
         if (found := getattr(spec, field)) not in known:
             raise BundleError(
                 f"preprocess.{field} is {found!r}, this program knows {' and '.join(known)}; upgrade mixer-edge"

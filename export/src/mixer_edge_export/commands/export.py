@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mixer_edge.commands import positive
+from mixer_edge.preprocess import DECODES, GEOMETRIES
 from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
 from mixer_edge_export.commands import names
 from mixer_edge_export.commands.compare import print_comparison
@@ -56,6 +57,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--labels", type=Path, help="file with one label per line (default: the model's own)")
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
+    parser.add_argument(
+        "--geometry", choices=GEOMETRIES, default="squash", help="how pictures get their size (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--antialias", action=argparse.BooleanOptionalAction, default=True, help="whether shrinking averages (default)"
+    )
+    parser.add_argument(
+        "--decode",
+        choices=DECODES,
+        default="scaled",
+        help="whether large JPEGs are decoded small (default: %(default)s)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle that is there")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
@@ -76,6 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
         labels=arguments.labels,
         variants=arguments.variants,
         overwrite=arguments.overwrite,
+        geometry=arguments.geometry,
+        antialias=arguments.antialias,
+        decode=arguments.decode,
     )
     data = arguments.data
     if data is None and manifest.source.kind == "bundled":
