@@ -67,6 +67,17 @@ def test_a_file_of_another_architecture_is_refused(tiny_bundle: Path) -> None:
     )
 
 
+def test_another_network_has_no_layers_by_name(tiny_bundle: Path) -> None:
+    """An architecture that is no Mixer's is refused before anything is compared."""
+    bundle = Bundle.open(tiny_bundle)
+    with pytest.raises(ModelError) as raised:
+        find_layers(bundle.model_path("float32").read_bytes(), {"num_classes": 10})
+    assert (
+        str(raised.value)
+        == "only a Mixer's layers are known by name; sensitivity and max_drop are not for this network"
+    )
+
+
 @pytest.mark.parametrize("kept", [[], [0], [1, 4], [3, 9], range(10)])
 def test_exactly_the_layers_that_are_kept_have_float_kernels(tiny_bundle: Path, kept: list[int]) -> None:
     """No layer, the stem, dense ones, the head, all: every other kernel is int8."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mixer_edge.errors import ModelError
@@ -38,10 +38,12 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
         architecture: the manifest's, the fields of ``MixerConfig``.
 
     Raises:
-        ModelError: the file's operators are not those of this architecture.
+        ModelError: the network is no Mixer, or the file's operators are not those of this architecture.
     """
     from ai_edge_litert.interpreter import Interpreter
 
+    if set(architecture) != {field.name for field in fields(MixerConfig)}:
+        raise ModelError("only a Mixer's layers are known by name; sensitivity and max_drop are not for this network")
     interpreter = Interpreter(model_content=model)
     tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
     operators = interpreter._get_ops_details()

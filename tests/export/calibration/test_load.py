@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,14 @@ def test_arrays_that_were_prepared_otherwise_are_refused(tmp_path: Path, array: 
     """[0, 1], [0, 255], another normalization, NaN, integers, channels first and another size are each named."""
     path = save(tmp_path / "set.npy", array)
     assert error_of(path).replace(f"{path}: values", "values").removeprefix(f"{path}: ") == message
+
+
+def test_floats_for_a_network_of_another_range_are_refused(tmp_path: Path) -> None:
+    """Which pixels they stand for would be a guess."""
+    path = save(tmp_path / "set.npy", PIXELS / 127.5 - 1)
+    with pytest.raises(DataError) as raised:
+        load_calibration(path, replace(SPEC, scale=255.0, offset=0.0))
+    assert str(raised.value) == (f"{path}: float32; this network takes no floats in [-1, 1]: give uint8 pixels")
 
 
 def test_an_archive_of_several_arrays_or_none_is_refused(tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ def _pixels(array: NDArray[np.generic], path: Path, spec: PreprocessSpec) -> NDA
     """Return the pixels that floats in [-1, 1] were made from, to the nearest 8-bit value."""
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"{path}: {array.dtype}; expected uint8 pixels, or floats in [-1, 1]")
+    if (spec.scale, spec.offset) != (127.5, -1.0):
+        raise DataError(f"{path}: {array.dtype}; this network takes no floats in [-1, 1]: give uint8 pixels")
     values = array.astype(np.float64)
     low, high = values.min(), values.max()
     found = f"{path}: values from {low:.4g} to {high:.4g}"
