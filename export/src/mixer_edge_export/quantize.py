@@ -26,23 +26,24 @@ def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], to
     return tune(observe(float_model, images, total))
 
 
-def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges) -> bytes:
+def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges, *, lossless_input: bool = True) -> bytes:
     """Return the TFLite file of a variant, made from the float32 file.
 
     Args:
         float_model: the float32 TFLite file.
         variant: which one.
         ranges: the activations' ranges by name, of use for a calibrated variant.
+        lossless_input: whether a calibrated variant takes ``pixel - 128``, see ``shift_input``; for a Mixer alone.
     """
     if not variant.rules:
         return float_model
     from ai_edge_quantizer.quantizer import Quantizer
 
-    quantizer = Quantizer(shift_input(float_model) if variant.calibrated else float_model)
+    quantizer = Quantizer(shift_input(float_model) if variant.calibrated and lossless_input else float_model)
     for rule in variant.rules:
         _add_rule(quantizer, rule)
     statistics = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}
-    if variant.calibrated:
+    if variant.calibrated and lossless_input:
         low, high = LOSSLESS_RANGE
         statistics[_input_name(float_model)] = {"min": np.array(low), "max": np.array(high)}
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):

@@ -23,11 +23,17 @@ def points(text: str) -> float:
     return value
 
 
+def pixel_range(text: str) -> tuple[float, float]:
+    """Return ``LOW,HIGH`` as two numbers, for argparse."""
+    low, high = text.split(",")
+    return float(low), float(high)
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
     parser = commands.add_parser("export", help="write a bundle of TFLite variants and print their accuracy")
     parser.set_defaults(run=run)
-    parser.add_argument("--model", default="digits", help="name, .npz file or SavedModel folder (default: %(default)s)")
+    parser.add_argument("--model", default="digits", help="name, address, .npz file or SavedModel (default: digits)")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder to write, e.g. build/digits")
     parser.add_argument(
         "--calibration", type=Path, help="folder of pictures, .npy or .npz (default: the model's own or generated)"
@@ -54,7 +60,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="pictures for --max-drop, apart from DATA, <label>/<picture> for top-1 "
         "(default: the calibration pictures or, if these are generated, further ones)",
     )
-    parser.add_argument("--labels", type=Path, help="file with one label per line (default: the model's own)")
+    parser.add_argument(
+        "--labels", type=Path, help="file with one label per line, or imagenet (default: the model's own)"
+    )
+    parser.add_argument(
+        "--pixel-range",
+        type=pixel_range,
+        default=(-1.0, 1.0),
+        metavar="LOW,HIGH",
+        help="what pixels 0 and 255 become, for a network that is no Mixer, e.g. 0,1 (default: -1,1)",
+    )
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
     parser.add_argument(
@@ -87,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_drop=arguments.max_drop,
         selection=arguments.selection,
         labels=arguments.labels,
+        pixel_range=arguments.pixel_range,
         variants=arguments.variants,
         overwrite=arguments.overwrite,
         geometry=arguments.geometry,
