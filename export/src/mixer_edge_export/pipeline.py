@@ -127,7 +127,7 @@ def export(
     def metadata(preprocess: PreprocessSpec) -> bytes:
         return describe(source.name, preprocess, has_labels=bool(label_lines), task=task)
 
-    # first: what the judge loads would stand in memory beside the conversion
+    # the conversion comes first: what the judge loads would stand in memory beside it
     float_model = embed(source.float_model(), metadata(spec))
     reference = source.network()(normalize(golden, spec))
     rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
@@ -136,7 +136,6 @@ def export(
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
     files = {LABELS_NAME: "".join(f"{label}\n" for label in label_lines).encode()} if label_lines else {}
     runtimes = find_runtimes()
-    lossless = source.weights is not None  # the fold into the stem is the Mixer's own
     probe, mixture, bound = None, None, None
     if max_drop is not None:
         probe = _selection(selection, pictures, source, label_lines or (), spec)
@@ -157,8 +156,9 @@ def export(
         for variant in progress(selected, "writing variants"):
             path = folder / f"{variant.name}.tflite"
             kept = mixture.kept if mixture and variant.name == BOUND_VARIANT else ()
-            content = quantize_model(float_model, keep_float(variant, kept), ranges, lossless_input=lossless)
-            own_spec = replace(spec, offset=LOSSLESS_OFFSET) if variant.calibrated and lossless else spec
+            lossless = variant.calibrated and source.weights is not None
+            content = quantize_model(float_model, keep_float(variant, kept), ranges, None if lossless else pixel_range)
+            own_spec = replace(spec, offset=LOSSLESS_OFFSET) if lossless else spec
             path.write_bytes(attach(replace_metadata(content, metadata(spec), metadata(own_spec)), files))
             check_size(path.stat().st_size, variant.bytes_per_weight * source.parameter_count, variant.name)
             variant_spec, outputs[variant.name] = _check_variant(
@@ -228,8 +228,8 @@ def _check_variant(
         )
     raw = raws[LITERT]
     if raw is None:
-        raise ModelError(f"{variant.name}: {fared[LITERT].reason} on the golden pictures; nothing was written")
-    error = check_outputs(
+        raise ModelError(f"{variant.name}: {LITERT} cannot run it ({fared[LITERT].reason}); nothing was written")
+    check_outputs(
         variant.name, dequantize(raw, interpreter.output), reference, judge=source.location, max_error=variant.max_error
     )
     return (
@@ -242,7 +242,6 @@ def _check_variant(
             input=interpreter.input,
             output=interpreter.output,
             runtimes=fared,
-            error=error,
         ),
         raw,
     )

@@ -26,25 +26,28 @@ def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], to
     return tune(observe(float_model, images, total))
 
 
-def quantize_model(float_model: bytes, variant: Variant, ranges: Ranges, *, lossless_input: bool = True) -> bytes:
+def quantize_model(
+    float_model: bytes, variant: Variant, ranges: Ranges, pixel_range: tuple[float, float] | None = None
+) -> bytes:
     """Return the TFLite file of a variant, made from the float32 file.
 
     Args:
         float_model: the float32 TFLite file.
         variant: which one.
         ranges: the activations' ranges by name, of use for a calibrated variant.
-        lossless_input: whether a calibrated variant takes ``pixel - 128``, see ``shift_input``; for a Mixer alone.
+        pixel_range: what pixels 0 and 255 become in the input; None for a Mixer, whose integer input is made lossless.
     """
     if not variant.rules:
         return float_model
     from ai_edge_quantizer.quantizer import Quantizer
 
-    quantizer = Quantizer(shift_input(float_model) if variant.calibrated and lossless_input else float_model)
+    shifted = variant.calibrated and pixel_range is None
+    quantizer = Quantizer(shift_input(float_model) if shifted else float_model)
     for rule in variant.rules:
         _add_rule(quantizer, rule)
     statistics = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}
-    if variant.calibrated and lossless_input:
-        low, high = LOSSLESS_RANGE
+    if variant.calibrated:
+        low, high = pixel_range or LOSSLESS_RANGE
         statistics[_input_name(float_model)] = {"min": np.array(low), "max": np.array(high)}
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore", UserWarning)  # as in ranges; and its progress bars show on any output

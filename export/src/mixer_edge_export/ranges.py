@@ -51,7 +51,7 @@ class Histogram:
 
     def centres(self) -> NDArray[np.float64]:
         """Return the middle of each bin, ``[BINS]`` float64."""
-        return (np.arange(BINS) + 0.5) * (2 * self.limit / BINS) - self.limit
+        return np.asarray((np.arange(BINS) + 0.5) * (2 * self.limit / BINS) - self.limit, np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,12 +56,12 @@ STATIC = Rule(operators=LAYERS, method="static")
 INTEGER_INPUT = Rule(operators=("INPUT",), method="static")
 INTEGER_EDGES = Rule(operators=("INPUT", "OUTPUT"), method="static")
 GELU = Rule(operators=("GELU",), method="static")
-AROUND = Rule(operators=("ADD", "MEAN", "MUL", "RESHAPE", "RSQRT", "SUB", "TRANSPOSE"), method="static")
-"""LayerNorm, the residual stream and the way between the mixings."""
+AROUND = Rule(operators=("ADD", "MEAN", "MUL", "RSQRT", "SUB"), method="static")
+"""LayerNorm and the residual stream."""
 FLOAT_HEAD = Rule(operators=("FULLY_CONNECTED",), method="none", layers="^PartitionedCall")
 """The converter calls the output of the last layer so."""
 
-NARROW_TRANSPOSE = Rule(operators=("RESHAPE", "TRANSPOSE"), method="static")
+MOVES = Rule(operators=("RESHAPE", "TRANSPOSE"), method="static")
 """Next to an int8 layer, bytes are cheaper to move than wider numbers, and the same."""
 NARROW_AFFINE = Rule(operators=("MUL", "ADD"), method="static", layers="/LayerNorm_0/(mul_2|add_1)")
 """Scale and bias in front of token mixing, whose input is int8 anyway."""
@@ -90,7 +90,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="convolution and dense layers static int8 (weights per channel), the head and the rest float32",
             bytes_per_weight=1,
             max_error=0.5,
-            rules=(INTEGER_INPUT, STATIC, NARROW_TRANSPOSE, FLOAT_HEAD),
+            rules=(INTEGER_INPUT, STATIC, MOVES, FLOAT_HEAD),
         ),
         Variant(
             name="int8-dynamic",
@@ -106,7 +106,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="every operator static int8, no float tensor",
             bytes_per_weight=1,
             max_error=1.0,
-            rules=(INTEGER_EDGES, STATIC, GELU, AROUND),
+            rules=(INTEGER_EDGES, STATIC, GELU, AROUND, MOVES),
         ),
         Variant(
             name="int16-integer",
@@ -114,7 +114,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="layers and GELU static int8, LayerNorm and residual stream int16, no float tensor",
             bytes_per_weight=1,
             max_error=0.5,
-            rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), NARROW_TRANSPOSE, NARROW_AFFINE),
+            rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), MOVES, NARROW_AFFINE),
         ),
     )
 }

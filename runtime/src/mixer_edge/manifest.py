@@ -156,8 +156,6 @@ class VariantSpec:
     """Takes the place of the preprocessing's offset; another one makes an integer input lossless."""
     input: TensorSpec
     output: TensorSpec
-    error: float
-    """Largest difference to the judge on the golden pictures, as a part of its largest output."""
     runtimes: Mapping[str, RuntimeSpec]
     """Distribution name of a runtime, e.g. ``tflite-runtime``, -> how the file fared there."""
 
