@@ -1,0 +1,76 @@
+"""Fixtures of the device tests: the boards, each made once, and two tiny models with the host's outputs."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.device.board import Board, fresh_board
+from tests.device.host import HostError, setup
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyModel:
+    """One dense layer from 64 to 32, an input, and the output of the host's interpreter."""
+
+    path: Path
+    image: NDArray[Any]
+    output: NDArray[Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _host() -> None:
+    """Make the host ready, or end the run with the one line that says why it cannot be."""
+    try:
+        setup()
+    except HostError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def board() -> Iterator[Callable[[str], Board]]:
+    """Return a function from a board's name to the board that all tests share; a test that breaks one makes its own."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(fresh_board(name)))
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyModel]:
+    """Return "float32" and "int8" (integer throughout, int8 input and output)."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    folder = tmp_path_factory.mktemp("models")
+    random = np.random.default_rng(0)
+    kernel, bias = (tf.constant(random.normal(size=shape), tf.float32) for shape in ((64, 32), (32,)))
+    dense = tf.function(lambda x: tf.matmul(x, kernel) + bias, input_signature=[tf.TensorSpec([1, 64])])
+    images = {
+        "float32": random.uniform(-1, 1, (1, 64)).astype(np.float32),
+        "int8": random.integers(-128, 128, (1, 64), np.int8),
+    }
+    models = {}
+    for dtype, image in images.items():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([dense.get_concrete_function()], dense)
+        if dtype == "int8":
+            samples = random.uniform(-1, 1, (20, 1, 64)).astype(np.float32)
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda samples=samples: ([sample] for sample in samples)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        path = folder / f"{dtype}.tflite"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+            path.write_bytes(converter.convert())
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+        interpreter.invoke()
+        output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        models[dtype] = TinyModel(path=path, image=image, output=output)
+    return models
