@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import mixer_edge_export
 from mixer_edge.cli import run
-from mixer_edge_export.commands import compare, export, train_digits
+from mixer_edge_export.commands import benchmark, compare, deploy, export, rollback, status, train_digits, undeploy
 
-COMMANDS = (export, compare, train_digits)
+COMMANDS = (export, compare, deploy, status, rollback, undeploy, benchmark, train_digits)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
