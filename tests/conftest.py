@@ -15,8 +15,8 @@ from mixer_edge_export.sources.npz import save_npz
 LABELS = ("airplane", "bird", "café", "dog", "elephant", "fox", "goat", "horse", "ibex", "jay")
 
 
-def export_tiny(folder: Path, *, num_classes: int | None) -> Path:
-    """Return a bundle in ``folder``: random weights at 64 x 64, patch 16, 2 blocks, all variants."""
+def export_tiny(folder: Path, *flags: str, num_classes: int | None) -> Path:
+    """Return a bundle in ``folder``: random weights at 64 x 64, patch 16, 2 blocks, exported with these flags."""
     config = MixerConfig(
         image_size=64,
         patch_size=16,
@@ -29,6 +29,7 @@ def export_tiny(folder: Path, *, num_classes: int | None) -> Path:
     weights, bundle = folder / "tiny.npz", folder / "bundle"
     save_npz(MixerWeights.random(config, seed=0), weights)
     command = [sys.executable, "-m", "mixer_edge_export", "export", "--model", str(weights), "--out", str(bundle)]
+    command += flags
     if num_classes is not None:
         (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), "utf-8")
         command += ["--labels", str(folder / "labels.txt")]

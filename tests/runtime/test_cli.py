@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -135,12 +136,12 @@ def test_the_progress_bar_is_for_terminals_whose_output_goes_elsewhere(tiny_bund
     for number in range(300):
         (photos / f"{number}.png").symlink_to(photos / "a.png")
     control, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 30))
     with (photos.parent / "out.txt").open("wb") as output:
         process = subprocess.Popen(
             [*COMMAND, "classify", str(tiny_bundle), str(photos)],
             stdout=output,
             stderr=terminal,
-            env=os.environ | {"COLUMNS": "30", "LINES": "24"},
         )
     os.close(terminal)
     shown = b""
@@ -287,9 +288,15 @@ def test_benchmark_prints_a_table_and_the_warnings(
     lines = captured.out.splitlines()
     assert lines[0].startswith("Raspberry Pi 4 Model B, ")
     assert lines[0].endswith("; int8 on ai-edge-litert")
-    assert lines[1] == "threads  network ms: median    p90    p99  photo to label ms: median    p90    p99"
-    assert [line.split()[0] for line in lines[2:4]] == ["1", "2"]
-    assert lines[4] == "temperature 60.0 °C before, 60.0 °C after"
+    assert lines[1] == "milliseconds        median    p90    p99"
+    assert [line[:19].rstrip() for line in lines[2:6]] == [
+        "1 thread, network",
+        "1 thread, photo",
+        "2 threads, network",
+        "2 threads, photo",
+    ]
+    assert lines[6] == "photo: from a file's bytes to its label, network included"
+    assert lines[7] == "temperature 60.0 °C before, 60.0 °C after"
     assert own_lines(captured.err) == [
         "warning: CPU governor is ondemand; times vary less with performance",
         "warning: under-voltage now; check power supply and cooling, then measure again",

@@ -194,6 +194,24 @@ def layer_norm(x: tf.Tensor, scale: Any, bias: Any) -> tf.Tensor:
     return centred * tf.math.rsqrt(variance + LAYER_NORM_EPSILON) * scale + bias
 
 
+def dense(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
+    """Return ``x @ kernel + bias`` over the last axis, in a name scope called like the layer."""
+    import tensorflow as tf
+
+    with tf.name_scope(prefix):
+        return tf.matmul(x, weights[f"{prefix}/kernel"]) + weights[f"{prefix}/bias"]
+
+
+def mlp(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
+    """Return two dense layers with a GELU (tanh form) between them, over the last axis."""
+    import tensorflow as tf
+
+    hidden = dense(weights, x, f"{prefix}/Dense_0")
+    with tf.name_scope(f"{prefix}/Gelu"):
+        hidden = tf.nn.gelu(hidden, approximate=True)
+    return dense(weights, hidden, f"{prefix}/Dense_1")
+
+
 def mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) -> tf.Tensor:
     """Return the logits ``[N, num_classes]``, or the features ``[N, hidden_dim]`` of a model without a head.
 
@@ -204,12 +222,6 @@ def mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) ->
     """
     import tensorflow as tf
 
-    def dense(x: tf.Tensor, prefix: str) -> tf.Tensor:
-        return tf.matmul(x, weights[f"{prefix}/kernel"]) + weights[f"{prefix}/bias"]
-
-    def mlp(x: tf.Tensor, prefix: str) -> tf.Tensor:
-        return dense(tf.nn.gelu(dense(x, f"{prefix}/Dense_0"), approximate=True), f"{prefix}/Dense_1")
-
     def norm(x: tf.Tensor, prefix: str) -> tf.Tensor:
         return layer_norm(x, weights[f"{prefix}/scale"], weights[f"{prefix}/bias"])
 
@@ -218,7 +230,7 @@ def mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) ->
     for block in range(config.num_blocks):
         prefix = f"MixerBlock_{block}"
         y = tf.transpose(norm(x, f"{prefix}/LayerNorm_0"), [0, 2, 1])
-        x += tf.transpose(mlp(y, f"{prefix}/token_mixing"), [0, 2, 1])
-        x += mlp(norm(x, f"{prefix}/LayerNorm_1"), f"{prefix}/channel_mixing")
+        x += tf.transpose(mlp(weights, y, f"{prefix}/token_mixing"), [0, 2, 1])
+        x += mlp(weights, norm(x, f"{prefix}/LayerNorm_1"), f"{prefix}/channel_mixing")
     x = tf.reduce_mean(norm(x, FINAL_NORM), axis=1)
-    return x if config.num_classes is None else dense(x, HEAD)
+    return x if config.num_classes is None else dense(weights, x, HEAD)

@@ -89,6 +89,12 @@ class SourceSpec:
     location: str
     weights: str
     fingerprint: str
+    sha256: str | None
+    """Of the file that was read, or over all files of the SavedModel; None for a model made on the spot."""
+    judge: str
+    """``saved_model``: the source's own graph judged every file; ``rebuilt graph``: bare weights have none."""
+    rebuilt_error: float
+    """Largest difference of the rebuilt graph to the judge on the golden pictures, as a part of its largest output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +116,8 @@ class VariantSpec:
     file: FileSpec
     input: TensorSpec
     output: TensorSpec
+    error: float
+    """Largest difference to the judge on the golden pictures, as a part of its largest output."""
 
 
 @dataclass(frozen=True, kw_only=True)

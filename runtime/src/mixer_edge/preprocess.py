@@ -14,11 +14,9 @@ from mixer_edge.decode import MAX_PIXELS, ImageSource, Picture, read_picture
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
 
-KNOWN = {
-    "geometry": ("squash", "resize-crop"),
-    "resample": ("bilinear", "bicubic"),
-    "decode": ("scaled", "exact"),
-}
+GEOMETRIES = ("squash", "resize-crop")
+RESAMPLES = ("bilinear", "bicubic")
+DECODES = ("scaled", "exact")
 DECODE_MARGIN = 3
 """A JPEG decoded small keeps this many pixels for each one of the result, both ways.
 
@@ -28,27 +26,37 @@ At 3 the result is within 0.3/255 of the exact one on average and 99.8 % of it w
 
 
 def preprocess_spec(
-    image_size: int, *, geometry: str = "squash", antialias: bool = True, decode: str = "scaled"
+    height: int,
+    width: int | None = None,
+    *,
+    geometry: str = "squash",
+    antialias: bool = True,
+    decode: str = "scaled",
+    pixel_range: tuple[float, float] = (-1.0, 1.0),
 ) -> PreprocessSpec:
-    """Return the specification of a Mixer with square images: bilinear, [-1, 1], white under transparent pixels.
+    """Return a specification: bilinear, white under transparent pixels, by default that of a Mixer.
 
     Args:
-        image_size: height and width of the network's input.
+        height: of the network's input.
+        width: of the network's input; None for a square one.
         geometry: ``squash``, or ``resize-crop`` with the usual margin of 256 for 224.
         antialias: False for a model that was trained through ``tf.image.resize`` as it is by default.
         decode: ``exact`` to decode JPEG at full size whatever its size; so it is without antialias.
+        pixel_range: what pixels 0 and 255 become.
     """
+    width = height if width is None else width
+    low, high = pixel_range
     return PreprocessSpec(
         geometry=geometry,
-        height=image_size,
-        width=image_size,
-        shorter_side=image_size * 8 // 7 if geometry == "resize-crop" else None,
+        height=height,
+        width=width,
+        shorter_side=max(height, width) * 8 // 7 if geometry == "resize-crop" else None,
         resample="bilinear",
         antialias=antialias,
         decode=decode if antialias else "exact",
         background=(255, 255, 255),
-        scale=127.5,
-        offset=-1.0,
+        scale=255 / (high - low),
+        offset=low,
     )
 
 
@@ -58,7 +66,7 @@ def check_spec(spec: PreprocessSpec) -> None:
     Raises:
         BundleError: a field has a value that is not implemented here, or one that contradicts another.
     """
-    for field, known in KNOWN.items():
+    for field, known in (("geometry", GEOMETRIES), ("resample", RESAMPLES), ("decode", DECODES)):
         if (found := getattr(spec, field)) not in known:
             raise BundleError(
                 f"preprocess.{field} is {found!r}, this program knows {' and '.join(known)}; upgrade mixer-edge"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -30,7 +30,8 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
 
 def show(text: str, part: float | None = None) -> None:
     """Write ``text`` over the terminal's current line, cut to its width, with a bar where there is room for one."""
-    width = shutil.get_terminal_size().columns - 1
+    # of standard error: shutil's function asks standard output, which may be a file
+    width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
     bar = "" if part is None else f" {'█' * int(20 * part):░<20}"
     line = text + bar if len(text + bar) <= width else text[:width]
     sys.stderr.write(f"\r{line}\x1b[K")

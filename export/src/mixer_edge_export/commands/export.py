@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mixer_edge.preprocess import DECODES, GEOMETRIES
 from mixer_edge_export.commands import names
 from mixer_edge_export.commands.compare import print_comparison
 from mixer_edge_export.variants import VARIANTS
@@ -13,16 +14,43 @@ from mixer_edge_export.variants import VARIANTS
 HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
 
 
+def pixel_range(text: str) -> tuple[float, float]:
+    """Return ``LOW,HIGH`` as two numbers, for argparse."""
+    low, high = text.split(",")
+    return float(low), float(high)
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
     parser = commands.add_parser("export", help="write a bundle of TFLite variants and print their accuracy")
     parser.set_defaults(run=run)
-    parser.add_argument("--model", default="digits", help="name, .npz file or SavedModel folder (default: %(default)s)")
+    parser.add_argument("--model", default="digits", help="name, address, .npz file or SavedModel (default: digits)")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder to write, e.g. build/digits")
     parser.add_argument("--calibration", type=Path, help="folder of pictures (default: the model's own or generated)")
-    parser.add_argument("--labels", type=Path, help="file with one label per line (default: the model's own)")
+    parser.add_argument(
+        "--labels", type=Path, help="file with one label per line, or imagenet (default: the model's own)"
+    )
+    parser.add_argument(
+        "--pixel-range",
+        type=pixel_range,
+        default=(-1.0, 1.0),
+        metavar="LOW,HIGH",
+        help="what pixels 0 and 255 become, for a network that is no Mixer, e.g. 0,1 (default: -1,1)",
+    )
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
+    parser.add_argument(
+        "--geometry", choices=GEOMETRIES, default="squash", help="how pictures get their size (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--antialias", action=argparse.BooleanOptionalAction, default=True, help="whether shrinking averages (default)"
+    )
+    parser.add_argument(
+        "--decode",
+        choices=DECODES,
+        default="scaled",
+        help="whether large JPEGs are decoded small (default: %(default)s)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle that is there")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
@@ -37,8 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out,
         calibration=arguments.calibration,
         labels=arguments.labels,
+        pixel_range=arguments.pixel_range,
         variants=arguments.variants,
         overwrite=arguments.overwrite,
+        geometry=arguments.geometry,
+        antialias=arguments.antialias,
+        decode=arguments.decode,
     )
     data = arguments.data
     if data is None and manifest.source.kind == "bundled":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.dataset import Dataset
@@ -14,11 +12,8 @@ from mixer_edge.errors import BundleError, ImageError, ModelError
 from mixer_edge.journal import default_journal
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.progress import progress
-from mixer_edge_export.convert import quiet_tensorflow
-from mixer_edge_export.mixer import mixer
 from mixer_edge_export.sources import load_source
-
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+from mixer_edge_export.sources.other import Network
 
 
 def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
@@ -60,28 +55,13 @@ def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
 
 
 def _load(bundle: Bundle, model: str) -> Network:
-    """Return the function from ``[1, H, W, 3]`` float32 in [-1, 1] to logits ``[1, classes]``."""
+    """Return the function from ``[n, H, W, 3]`` float32 images to logits ``[n, classes]``."""
     try:
         source = load_source(model)
     except ModelError as error:
         raise ModelError(
             f"the source of {bundle.folder} is not there ({error}); say where it is with --source"
         ) from None
-    if source.weights.fingerprint() != bundle.manifest.source.fingerprint:
+    if source.fingerprint() != bundle.manifest.source.fingerprint:
         raise BundleError(f"{model}: not the weights that {bundle.folder} was made from; choose another --source")
-    folder = Path(model)
-    if not (folder / "saved_model.pb").is_file():
-        return lambda images: mixer(source.weights.config, source.weights.arrays, images).numpy()
-    with quiet_tensorflow():
-        import tensorflow as tf
-
-        loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures["serving_default"]
-    (name,) = signature.structured_input_signature[1]
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        (output,) = signature(**{name: tf.constant(images)}).values()
-        return output.numpy()
-
-    run.keep = loaded  # type: ignore[attr-defined]  # the signature does not keep its variables alive
-    return run
+    return source.network()

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from mixer_edge.errors import ModelError
-from mixer_edge_export.mixer import MixerWeights
+from mixer_edge_export.mixer import HEAD, MixerWeights
 
 
-def load_npz(path: Path) -> MixerWeights:
-    """Return the weights in an ``.npz`` file.
+def load_npz(path: Path, *, drop_head: bool = False) -> MixerWeights:
+    """Return the weights in an ``.npz`` file, without those of the head if a feature extractor is wanted.
 
     Raises:
         ModelError: the file is damaged, or its keys or shapes are not those of a Mixer.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files if not (drop_head and key.startswith(f"{HEAD}/"))}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path}: cannot be read as .npz ({error}); expected a Mixer checkpoint") from None
     return MixerWeights.from_arrays(arrays, str(path))

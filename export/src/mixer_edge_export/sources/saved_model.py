@@ -1,13 +1,21 @@
-"""Weights in a SavedModel as the Hub module's exporter writes it: variables without names, known by their order alone.
+"""A SavedModel: whether it is whole, what it answers, and the weights in one that the Hub modules' exporter wrote.
+
+That one has variables without names, known by their order alone.
 
 The exporter flattens the nested parameters with their keys sorted as strings, so blocks come 0, 1, 10, 11, 2 ... 9.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
+from mixer_edge_export.convert import quiet_tensorflow
 from mixer_edge_export.mixer import FINAL_NORM, HEAD, STEM, MixerWeights
 
 _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -36,6 +44,23 @@ def variable_keys(count: int, source: str) -> list[str]:
     return sorted(keys, key=lambda key: key.split("/"))
 
 
+def is_mixer(folder: Path) -> bool:
+    """Return whether a SavedModel holds nothing but a flat list of variables, as many as some Mixer has."""
+    import tensorflow as tf
+
+    if not (folder / "variables" / "variables.index").is_file():
+        return False
+    names = [name for name, _ in tf.train.list_variables(str(folder / "variables" / "variables"))]
+    variables = {name for name in names if name.endswith(_SUFFIX)} - {f"save_counter{_SUFFIX}"}
+    if variables != {f"variables/{index}{_SUFFIX}" for index in range(len(variables))}:
+        return False
+    try:
+        variable_keys(len(variables), str(folder))
+    except ModelError:
+        return False
+    return True
+
+
 def load_saved_model(folder: Path) -> MixerWeights:
     """Return the weights of a SavedModel folder, read from its checkpoint; its graph is not run.
 
@@ -54,3 +79,90 @@ def load_saved_model(folder: Path) -> MixerWeights:
     except (tf.errors.OpError, ValueError) as error:
         raise ModelError(f"{folder}: its variables cannot be read ({error}); expected a SavedModel") from None
     return MixerWeights.from_arrays(arrays, str(folder))
+
+
+def check_complete(folder: Path) -> None:
+    """Refuse a SavedModel folder with a part missing or damaged; TensorFlow checks a sum for each of its variables.
+
+    Raises:
+        ModelError: its graph or a variable cannot be read; the message says which.
+    """
+    with quiet_tensorflow():
+        import tensorflow as tf
+        from google.protobuf.message import DecodeError
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        try:
+            graphs = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+        except (OSError, DecodeError) as error:
+            raise ModelError(f"{folder}: saved_model.pb cannot be read ({error})") from None
+        if not graphs:
+            raise ModelError(f"{folder}: saved_model.pb holds no graph")
+        if not any(node.WhichOneof("kind") == "variable" for node in graphs[0].object_graph_def.nodes):
+            return
+        try:
+            reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+        except (tf.errors.OpError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{folder}: its variables are missing or damaged ({reason})") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """The function that a SavedModel serves: one batch of images in, one batch of vectors out."""
+
+    function: Any
+    """TensorFlow's concrete function; called with ``input_name`` alone, it returns a dictionary with one tensor."""
+    input_name: str
+    height: int
+    width: int
+    loaded: Any
+    """The object that the function's variables live in."""
+
+    def outputs(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the model answers to ``[n, height, width, 3]`` images, run one by one: ``[n, classes]``.
+
+        Raises:
+            ModelError: TensorFlow cannot run it.
+        """
+        with quiet_tensorflow():
+            import tensorflow as tf
+
+            try:
+                outputs = [self.function(**{self.input_name: tf.constant(image[np.newaxis])}) for image in images]
+            except tf.errors.OpError as error:
+                raise ModelError(f"TensorFlow cannot run the SavedModel ({error})") from None
+            return np.concatenate([next(iter(output.values())).numpy() for output in outputs])
+
+
+def load_signature(folder: Path) -> Signature:
+    """Return the function that a SavedModel serves: ``serving_default``, or its only one.
+
+    Raises:
+        ModelError: it cannot be loaded, or its signature is not one image batch in and one batch of vectors out.
+    """
+    with quiet_tensorflow():
+        import tensorflow as tf
+
+        expected = "expected one float32 input [N, height, width, 3] and one float32 output [N, classes]"
+        try:
+            loaded = tf.saved_model.load(str(folder))
+        except (tf.errors.OpError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ModelError(f"{folder}: TensorFlow cannot load it ({error})") from None
+    signatures = dict(loaded.signatures)
+    if "serving_default" not in signatures and len(signatures) != 1:
+        raise ModelError(f"{folder}: its signatures are {sorted(signatures)}; expected one called serving_default")
+    function = signatures.get("serving_default") or next(iter(signatures.values()))
+    inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+    found = f"{list(inputs.values())} to {list(outputs.values())}"
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError(f"{folder}: its signature leads from {found}; {expected}")
+    ((name, image),), (output,) = inputs.items(), outputs.values()
+    if image.dtype != tf.float32 or output.dtype != tf.float32 or image.shape.rank != 4 or output.shape.rank != 2:
+        raise ModelError(f"{folder}: its signature leads from {found}; {expected}")
+    batch, height, width, channels = image.shape
+    if batch not in (None, 1) or channels != 3 or None in (height, width):
+        raise ModelError(f"{folder}: its signature leads from {found}; {expected}")
+    return Signature(function=function, input_name=name, height=height, width=width, loaded=loaded)

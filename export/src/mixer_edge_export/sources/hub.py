@@ -1,0 +1,92 @@
+"""SavedModels by TensorFlow Hub or Kaggle handle, through the libraries that own those protocols and their caches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import tarfile
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixer_edge.errors import ModelError
+from mixer_edge_export.convert import quiet_tensorflow
+from mixer_edge_export.sources.archive import find_saved_model
+from mixer_edge_export.sources.cache import cache_folder, discarded_on_error
+from mixer_edge_export.sources.download import network_errors, timeout_s
+from mixer_edge_export.sources.saved_model import check_complete
+
+HUB_CACHE_VARIABLE, HUB_PROGRESS_VARIABLE = "TFHUB_CACHE_DIR", "TFHUB_DOWNLOAD_PROGRESS"
+
+
+def resolve_hub(handle: str) -> Path:
+    """Return the SavedModel folder of a Hub handle, ``https://...``; one fetched before needs no network.
+
+    Raises:
+        ModelError: the server refused, fell silent or broke off, or sent something that is no whole SavedModel.
+    """
+    with quiet_tensorflow(), warnings.catch_warnings():
+        import tensorflow as tf
+
+        warnings.simplefilter("ignore")  # tensorflow_hub 0.16 imports pkg_resources, which warns of its own end
+        import tensorflow_hub as hub
+    with network_errors(handle), _hub_settings():
+        try:
+            folder = Path(hub.resolve(handle))
+        except (ValueError, EOFError, tarfile.TarError, zlib.error, tf.errors.OpError) as error:
+            raise ModelError(f"{handle}: what came is no SavedModel archive ({error}); try again") from None
+    return _checked(folder, handle)
+
+
+def resolve_kaggle(handle: str) -> Path:
+    """Return the SavedModel folder of a Kaggle handle, ``owner/model/framework/variation/version``.
+
+    Raises:
+        ModelError: kagglehub is not installed, could not fetch it, or it is no whole SavedModel.
+    """
+    try:
+        import kagglehub
+    except ImportError:
+        raise ModelError(f"{handle}: needs kagglehub; pip install 'mixer-edge-export[kaggle]'") from None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            folder = Path(kagglehub.model_download(handle))
+    except Exception as error:  # its own errors, requests' and those of the file system have no common base
+        raise ModelError(f"{handle}: kagglehub could not fetch it ({error})") from None
+    return _checked(folder, handle)
+
+
+def _checked(folder: Path, handle: str) -> Path:
+    # the hub library caches an archive that broke off between two members, and checks no sum
+    with discarded_on_error(folder):
+        try:
+            saved_model = find_saved_model(folder)
+            check_complete(saved_model)
+        except ModelError as error:
+            raise ModelError(f"{handle}: what came is damaged ({error}); removed from the cache, try again") from None
+    return saved_model
+
+
+@contextlib.contextmanager
+def _hub_settings() -> Iterator[None]:
+    """Give tensorflow_hub the cache, the patience and (on a terminal) the progress line; it takes no arguments."""
+    settings = {HUB_CACHE_VARIABLE: os.environ.get(HUB_CACHE_VARIABLE) or str(cache_folder("hub"))}
+    if sys.stderr.isatty():
+        settings[HUB_PROGRESS_VARIABLE] = "1"
+    before = {name: os.environ.get(name) for name in settings}
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(timeout_s())
+    os.environ.update(settings)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(patience)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,136 @@
+"""From a name, address or path to a source; the short names with all their sources."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mixer_edge.errors import ModelError
+from mixer_edge_export.labels import imagenet_labels
+from mixer_edge_export.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.sources import load_source
+from mixer_edge_export.sources.catalog import MODULES
+from mixer_edge_export.sources.npz import save_npz
+
+TWINS = Path(__file__).resolve().parents[1] / "twins"
+KAGGLE = "spsayakpaul/mlp-mixer/tensorFlow2"
+
+
+@pytest.fixture(autouse=True)
+def mirror(server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The server in the place of the Hub and of the published checkpoints; kagglehub is not installed."""
+    monkeypatch.setenv("MIXER_EDGE_HUB_URL", f"{server.url}/hub")
+    monkeypatch.setenv("MIXER_EDGE_NPZ_URL", f"{server.url}/npz")
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    return str(server.url)
+
+
+def test_the_catalogue_lists_the_published_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve modules, each with its handles and the checkpoint it was made from."""
+    monkeypatch.delenv("MIXER_EDGE_HUB_URL")
+    monkeypatch.delenv("MIXER_EDGE_NPZ_URL")
+    hub, npz = "https://tfhub.dev/sayakpaul", "https://storage.googleapis.com/mixer_models"
+    found = {name: (module.hub_handle, module.kaggle_handle, module.npz_url) for name, module in MODULES.items()}
+    assert len(found) == 12
+    assert found["mixer_b32_sam"] == (
+        f"{hub}/mixer_b32_sam_classification/1",
+        f"{KAGGLE}/mixer-b32-sam-classification/1",
+        f"{npz}/sam/Mixer-B_32.npz",
+    )
+    assert found["mixer_b16_sam_fe"][::2] == (f"{hub}/mixer_b16_sam_fe/1", f"{npz}/sam/Mixer-B_16.npz")
+    assert found["mixer_b16_i1k"][::2] == (f"{hub}/mixer_b16_i1k_classification/1", f"{npz}/imagenet1k/Mixer-B_16.npz")
+    assert found["mixer_l16_i1k_fe"][::2] == (f"{hub}/mixer_l16_i1k_fe/1", f"{npz}/imagenet1k/Mixer-L_16.npz")
+    assert found["mixer_b16_i21k"][2] == f"{npz}/imagenet21k/Mixer-B_16.npz"
+    assert found["mixer_l16_i21k_fe"] == (
+        f"{hub}/mixer_l16_i21k_fe/1",
+        f"{KAGGLE}/mixer-l16-i21k-fe/1",
+        f"{npz}/imagenet21k/Mixer-L_16.npz",
+    )
+    assert [name for name, module in MODULES.items() if module.has_imagenet_classes] == [
+        "mixer_b32_sam",
+        "mixer_b16_sam",
+        "mixer_b16_i1k",
+        "mixer_l16_i1k",
+    ]
+
+
+def test_the_hub_is_asked_first(server: Any, twin_archive: bytes) -> None:
+    """Where the Hub answers, nobody else is asked; classes of ImageNet-21k have no labels."""
+    handle = server.serve_module("hub/mixer_b16_i21k_classification", twin_archive)
+    source = load_source("mixer_b16_i21k")
+    assert (source.name, source.kind, source.location, source.labels) == ("mixer_b16_i21k", "hub", handle, None)
+    assert not [path for path, _ in server.requests if "npz" in path]
+
+
+def test_the_checkpoint_answers_where_the_hub_does_not(
+    server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sources are tried in order, the ones that failed are named, and a feature extractor loses the head."""
+    checkpoint = (TWINS / "mixer_12_blocks" / "weights.npz").read_bytes()
+    server.serve_module("unused", checkpoint)
+    server.replies["/npz/sam/Mixer-B_32.npz"] = server.replies["/unused.tar.gz"]
+    source = load_source("mixer_b32_sam_fe")
+    assert (source.name, source.kind, source.num_classes) == ("mixer_b32_sam_fe", "npz", None)
+    assert source.location == f"{server.url}/npz/sam/Mixer-B_32.npz"
+    assert capsys.readouterr().err.splitlines() == [
+        f"mixer_b32_sam_fe: not from {server.url}/hub/mixer_b32_sam_fe/1",
+        f"mixer_b32_sam_fe: not from kaggle:{KAGGLE}/mixer-b32-sam-fe/1",
+    ]
+    server.replies.clear()
+    assert load_source("mixer_b32_sam_fe").fingerprint() == source.fingerprint()
+
+
+def test_every_attempt_is_told_where_none_answers(server: Any) -> None:
+    """The message lists the sources in their order, each with its reason."""
+    with pytest.raises(ModelError) as raised:
+        load_source("mixer_b32_sam")
+    by_hand = "check the address, or fetch it by other means and give its path"
+    assert str(raised.value) == (
+        "mixer_b32_sam: none of its sources answered:\n"
+        f"  1. {server.url}/hub/mixer_b32_sam_classification/1: the server answered 404 Not Found; {by_hand}\n"
+        f"  2. {KAGGLE}/mixer-b32-sam-classification/1: needs kagglehub; pip install 'mixer-edge-export[kaggle]'\n"
+        f"  3. {server.url}/npz/sam/Mixer-B_32.npz: the server answered 404 Not Found; {by_hand}"
+    )
+
+
+def test_imagenet_modules_bring_their_labels(server: Any, tmp_path: Path, twin_archive: bytes) -> None:
+    """A module with ImageNet's classes has its labels; one with another number of outputs is refused."""
+    config = MixerConfig(
+        image_size=64,
+        patch_size=16,
+        num_blocks=1,
+        hidden_dim=8,
+        tokens_mlp_dim=4,
+        channels_mlp_dim=16,
+        num_classes=1000,
+    )
+    save_npz(MixerWeights.random(config, seed=0), tmp_path / "weights.npz")
+    server.serve_module("unused", (tmp_path / "weights.npz").read_bytes())
+    server.replies["/npz/imagenet1k/Mixer-B_16.npz"] = server.replies["/unused.tar.gz"]
+    assert load_source("mixer_b16_i1k").labels == imagenet_labels()
+    handle = server.serve_module("hub/mixer_l16_i1k_classification", twin_archive)
+    with pytest.raises(ModelError) as raised:
+        load_source("mixer_l16_i1k")
+    assert str(raised.value) == f"{handle}: has 10 outputs; expected the 1000 of ImageNet"
+
+
+def test_the_twins_answer_as_flax_does(twin: Path, twin_fe: Path) -> None:
+    """The judge, XLA function included, and the graph rebuilt from its variables both give Flax's outputs."""
+    for folder in (twin, twin_fe):
+        source = load_source(str(folder))
+        with np.load(TWINS / folder.name / "golden.npz") as golden:
+            outputs = source.network()(golden["inputs"])
+            np.testing.assert_allclose(outputs, golden["outputs"], atol=2e-6 * np.abs(golden["outputs"]).max())
+            assert source.check_rebuilt(golden["inputs"], outputs) < 2e-6
+
+
+def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
+    """A path that does not exist is answered with every name."""
+    with pytest.raises(ModelError) as raised:
+        load_source(str(tmp_path / "nothing"))
+    for name in ("digits", "mixer_b32_sam_fe", "random:mixer_b32", "kaggle:<handle>", "https"):
+        assert name in str(raised.value)
