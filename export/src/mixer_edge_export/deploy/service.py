@@ -20,9 +20,11 @@ fi
 mkdir -p "$(dirname {UNIT})"
 new=$(mktemp -d)
 printf %s "$1" > "$new/{NAME}"
-if command -v systemd-analyze >/dev/null 2>&1; then systemd-analyze --user verify "$new/{NAME}"; fi
+if command -v systemd-analyze >/dev/null 2>&1; then
+    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$new}} systemd-analyze --user verify "$new/{NAME}"
+fi
 mv -f "$new/{NAME}" {UNIT}
-rmdir "$new"
+rm -rf "$new"
 """
 _START = f"systemctl --user daemon-reload && systemctl --user enable {NAME} && systemctl --user restart {NAME}"
 _RESTART = f"! grep -qsF '{MARK}' ~/{UNIT} || systemctl --user try-restart {NAME}"

@@ -139,7 +139,8 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
                     log.seek(0)
                     raise DeployError(explain(host, log.read()))
                 time.sleep(0.02)
-            yield Connection(host=host, options=(*options, "-o", "ControlMaster=no"))
+            # Without the master a command fails: a connection of its own would go on without the lock of the lost one.
+            yield Connection(host=host, options=(*options, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"))
         finally:
             master.terminate()
             master.wait()
