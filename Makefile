@@ -9,12 +9,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install export compare test lint clean train-digits
+.PHONY: help install export compare deploy test test-device lint clean train-digits
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= DATA= PYTHON=$(PYTHON)"
+	@echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= DATA= PI= VARIANT= BACKEND= IDENTITY= SERVICE= PYTHON=$(PYTHON)"
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,8 +34,17 @@ export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print th
 compare: $(VENV)/installed ## print the accuracy table of the bundle OUT on the labelled folder DATA
 	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,DATA,data)
 
+deploy: $(VENV)/installed ## bring the bundle OUT to the board PI and put it to use there
+	$(BIN)/mixer-edge-export deploy '$(OUT)' $(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),'$(host)') \
+		$(call flag,VARIANT,variant) $(call flag,BACKEND,backend) $(call flag,IDENTITY,identity) \
+		$(call flag,SERVICE,service)
+
 test: $(VENV)/installed-dev ## run the tests
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-device: $(VENV)/installed-dev ## run the tests on emulated Raspberry Pis; needs x86-64 Linux and root
+	$(BIN)/python -m tests.device.root
+	$(BIN)/python -m pytest tests/device
 
 lint: $(VENV)/installed-dev ## check style, types and import rules
 	$(BIN)/ruff check .

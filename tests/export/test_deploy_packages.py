@@ -93,7 +93,7 @@ def test_unknown_service(text: str) -> None:
         (["status", "pi", "pi"], "a host is named twice: pi, pi"),
         (["status", "pi", "--identity", "absent"], "--identity absent: no such file"),
         (["status", "pi", "--ssh-config", "absent"], "--ssh-config absent: no such file"),
-        (["deploy", "absent", "pi", "--service", "no"], "unknown service 'no'; expected "),
+        (["deploy", "absent", "pi"], "absent/manifest.json: no such file; expected a bundle folder"),
     ],
 )
 def test_wrong_use_is_told_before_any_board_is_spoken_to(

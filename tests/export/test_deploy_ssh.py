@@ -83,8 +83,8 @@ def test_anything_else_is_refused(host: str) -> None:
         ),
         (
             "",
-            "pi@board: the connection broke (ssh said nothing); the board runs what it ran before; repeat the command, "
-            "it goes on where it stopped",
+            "pi@board: the connection broke; the board runs what it ran before; repeat the command, it goes on "
+            "where it stopped",
         ),
     ],
 )

@@ -33,15 +33,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Deploy to every board; 1 if one of them failed."""
+    from mixer_edge.bundle import Bundle
     from mixer_edge_export.deploy.board import Job, deploy
     from mixer_edge_export.deploy.service import Service
 
     job = Job(
-        bundle=arguments.bundle,
+        bundle=Bundle.open(arguments.bundle),
         variant=arguments.variant,
         backend=arguments.backend,
         keep=arguments.keep,
         service=None if arguments.service is None else Service.parse(arguments.service),
         dry_run=arguments.dry_run,
     )
+    job.check()
     return run_and_tell(arguments, lambda connection, report: deploy(connection, job, report))

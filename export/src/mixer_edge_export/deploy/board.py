@@ -36,12 +36,21 @@ SPARE_BYTES = 32 << 20
 class Job:
     """What to deploy, and how."""
 
-    bundle: Path
+    bundle: Bundle
     variant: str = "int8"
     backend: str = "auto"
     keep: int = 2
     service: Service | None = None
     dry_run: bool = False
+
+    def check(self) -> None:
+        """Check every file of the bundle, before any board is spoken to.
+
+        Raises:
+            BundleError: the bundle is damaged or has no such variant.
+        """
+        check_files(self.bundle)
+        self.bundle.manifest.variant(self.variant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +73,9 @@ def deploy(connection: Connection, job: Job, report: Report) -> Outcome:
     """Bring a bundle to a board and put it to use there.
 
     Raises:
-        BundleError: the bundle is damaged or has no such variant.
         DeployError: the board cannot take it or a step failed; it runs what it ran before.
     """
-    bundle = Bundle.open(job.bundle)
-    check_files(bundle)
-    bundle.manifest.variant(job.variant)
+    bundle = job.bundle
     report("probe", "")
     facts = probe(connection)
     report("probe", _facts_line(facts))

@@ -152,9 +152,9 @@ def explain(host: str, stderr: str) -> str:
     for mark, text in _REASONS:
         if mark in stderr:
             return f"{host}: {text.format(host=host, name=name)}"
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    said = next((f" ({line.strip()})" for line in stderr.splitlines() if line.strip()), "")
     return (
-        f"{host}: the connection broke ({lines[0] if lines else 'ssh said nothing'}); "
+        f"{host}: the connection broke{said}; "
         "the board runs what it ran before; repeat the command, it goes on where it stopped"
     )
 
