@@ -35,11 +35,16 @@ class Bench:
     bundle: Path
 
     def deploy(
-        self, *, variant: str = "int8", at: dict[str, Hook] | None = None, bundle: Path | None = None
+        self,
+        *,
+        variant: str = "int8",
+        keep: int = 2,
+        at: dict[str, Hook] | None = None,
+        bundle: Path | None = None,
     ) -> Outcome:
         """Deploy; ``at`` names what happens when a step begins, once."""
         hooks = dict(at or {})
-        job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant)
+        job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant, keep=keep)
         with connect("board", config=self.server.ssh_config) as connection:
             return deploy(connection, job, lambda step, text: hooks.pop(step, _nothing)() and None)
 
@@ -244,6 +249,7 @@ def test_corrupted_on_the_way(bench: Bench) -> None:
         path.unlink()  # not through the hard link: the release in use has the same file
         path.write_bytes(content)
 
+    bench.deploy(keep=1)
     for step, name, words in (
         ("install", "wheels/numpy-*.whl", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"),
         ("verify", "bundle/float16.tflite", "bundle/float16.tflite: damaged, its sha256 is not the manifest's"),
