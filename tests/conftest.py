@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,14 @@ def export_tiny(folder: Path, *flags: str, num_classes: int | None) -> Path:
     if finished.returncode:
         pytest.fail(f"{' '.join(command)}\n{finished.stderr}", pytrace=False)
     return bundle
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_runtimes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Exports find no tflite-runtime, whether this machine has one for them or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path_factory.mktemp("runtimes")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
 from mixer_edge.errors import InterpreterError
 from mixer_edge.interpreter import Interpreter
-from mixer_edge.manifest import Manifest
+from mixer_edge.manifest import Manifest, RuntimeSpec
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 
@@ -378,3 +379,19 @@ def test_importing_the_package_is_light() -> None:
     heavy = {"ai_edge_litert", "tflite_runtime", "tensorflow", "argparse", "multiprocessing", "importlib.metadata"}
     assert "mixer_edge.classifier" in modules
     assert not heavy & modules
+
+
+def test_verify_passes_over_what_is_not_for_this_runtime(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variant that the export saw fail in this runtime is named with the reason and is no failure of this machine."""
+    manifest = Manifest.read(bundle)
+    refused = RuntimeSpec(version="2.3.0", status="refused", reason="wrong numbers", max_error=1.0)
+    variants = tuple(
+        replace(variant, runtimes={"ai-edge-litert": refused}) if variant.name != "float32" else variant
+        for variant in manifest.variants
+    )
+    (bundle / "manifest.json").write_bytes(replace(manifest, variants=variants).to_bytes())
+    assert main(["verify", str(bundle), "--backend", "ai-edge-litert"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
+        "not here  float16: not for ai-edge-litert: wrong numbers",
+    ]
