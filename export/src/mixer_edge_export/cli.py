@@ -7,9 +7,17 @@ from collections.abc import Sequence
 
 import mixer_edge_export
 from mixer_edge.cli import run
-from mixer_edge_export.commands import compare, export, inspect, runtimes, train_digits
+from mixer_edge_export.commands import (
+    calibration_pictures,
+    compare,
+    export,
+    inspect,
+    runtimes,
+    sensitivity,
+    train_digits,
+)
 
-COMMANDS = (export, compare, inspect, runtimes, train_digits)
+COMMANDS = (export, compare, sensitivity, inspect, runtimes, calibration_pictures, train_digits)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The ``mixer-edge`` command.
 
-Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 130 interrupted.
+Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 3 a bound on the accuracy cannot be met (the
+export's alone), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Return the exit code of ``command``; an expected error becomes one line on standard error and code 2."""
+    """Return the exit code of ``command``; an expected error becomes one line on standard error and its code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
@@ -41,7 +42,7 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
             return command(arguments)
     except MixerEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing more to say, not even at shutdown
         return 0
