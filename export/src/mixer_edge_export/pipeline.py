@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import sys
 from collections.abc import Sequence
@@ -132,6 +133,7 @@ def export(
     float_model = embed(source.float_model(), metadata(spec))
     reference = source.network()(normalize(golden, spec))
     rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
+    gc.collect()  # the judge's objects point at each other and would keep its variables
     ranges = {}
     if any(variant.calibrated for variant in selected):
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
@@ -157,9 +159,10 @@ def export(
             path = folder / f"{variant.name}.tflite"
             kept = mixture.kept if mixture and variant.name == BOUND_VARIANT else ()
             lossless = variant.calibrated and source.weights is not None
-            content = quantize_model(float_model, keep_float(variant, kept), ranges, None if lossless else pixel_range)
             own_spec = replace(spec, offset=LOSSLESS_OFFSET) if lossless else spec
+            content = quantize_model(float_model, keep_float(variant, kept), ranges, None if lossless else pixel_range)
             path.write_bytes(attach(replace_metadata(content, metadata(spec), metadata(own_spec)), files))
+            del content  # as large as the file, like what the trial of the file needs
             check_size(path.stat().st_size, variant.bytes_per_weight * source.parameter_count, variant.name)
             variant_spec, outputs[variant.name] = _check_variant(
                 path, variant, source, own_spec, golden, reference, runtimes
@@ -220,17 +223,19 @@ def _check_variant(
     Only ai-edge-litert, the runtime it was made for, must get along with it; what another makes of it is put down.
     """
     interpreter = Interpreter(path, backend=LITERT)
-    tensors = quantize(normalize(golden, spec), interpreter.input)
+    input_spec, output_spec = interpreter.input, interpreter.output
+    del interpreter  # it holds the file and its packed weights, and so will each process that tries the file
+    tensors = quantize(normalize(golden, spec), input_spec)
     fared, raws = {}, {}
     for runtime in runtimes:
         fared[runtime.name], raws[runtime.name] = try_file(
-            path, runtime, tensors, interpreter.output, reference, variant.max_error
+            path, runtime, tensors, output_spec, reference, variant.max_error
         )
     raw = raws[LITERT]
     if raw is None:
         raise ModelError(f"{variant.name}: {LITERT} cannot run it ({fared[LITERT].reason}); nothing was written")
     check_outputs(
-        variant.name, dequantize(raw, interpreter.output), reference, judge=source.location, max_error=variant.max_error
+        variant.name, dequantize(raw, output_spec), reference, judge=source.location, max_error=variant.max_error
     )
     return (
         VariantSpec(
@@ -239,8 +244,8 @@ def _check_variant(
             kept_float=(),
             file=FileSpec.of(path),
             offset=spec.offset,
-            input=interpreter.input,
-            output=interpreter.output,
+            input=input_spec,
+            output=output_spec,
             runtimes=fared,
         ),
         raw,
