@@ -16,7 +16,7 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
-	echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= MAX_DROP= DATA= REPORT="
+	echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= MAX_DROP= DATA= REPORT= ON="
 	echo "           PI= VARIANT= BACKEND= IDENTITY= SERVICE= PYTHON=$(PYTHON)"
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
@@ -36,7 +36,7 @@ export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print th
 
 compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
 	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
-		$(call flag,DATA,data) $(call flag,REPORT,report)
+		$(call flag,DATA,data) $(call flag,REPORT,report) $(foreach host,$(ON),--on '$(host)') $(call flag,IDENTITY,identity)
 
 deploy: $(VENV)/installed ## bring the bundle OUT to the board PI and put it to use there
 	$(BIN)/mixer-edge-export deploy '$(OUT)' \

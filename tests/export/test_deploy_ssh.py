@@ -116,7 +116,7 @@ def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch
 
 def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rsync gets ssh with its options quoted, and paths that it cannot take for options; it tells what it sent."""
-    fake(tmp_path, monkeypatch, "rsync", f'printf "%s\\n" "$@" > {tmp_path}/seen; echo "Total bytes sent: 1,234"')
+    fake(tmp_path, monkeypatch, "rsync", f'printf "%s\\n" "$@" > {tmp_path}/seen; echo "Literal data: 1,234 bytes"')
     sent = connection().copy(tmp_path, "there", excludes=["/venv"], like=["../old"])
     assert sent == 1234
     seen = (tmp_path / "seen").read_text().splitlines()

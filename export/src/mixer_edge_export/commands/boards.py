@@ -22,9 +22,14 @@ FAILED = 1
 def add_hosts(parser: argparse.ArgumentParser) -> None:
     """Declare the boards and how ssh reaches them."""
     parser.add_argument("hosts", nargs="+", metavar="HOST", help="name, user@name, or a Host of ~/.ssh/config")
+    add_ssh(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object per board and line")
+
+
+def add_ssh(parser: argparse.ArgumentParser) -> None:
+    """Declare how ssh reaches the boards."""
     parser.add_argument("--identity", type=Path, metavar="FILE", help="private key to offer, as ssh -i")
     parser.add_argument("--ssh-config", type=Path, metavar="FILE", help="in place of ~/.ssh/config, as ssh -F")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per board and line")
 
 
 def run_on_boards(

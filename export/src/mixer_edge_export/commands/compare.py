@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mixer_edge.commands import positive
 from mixer_edge_export.commands import names
+from mixer_edge_export.commands.boards import FAILED, add_ssh
 
 if TYPE_CHECKING:
     from mixer_edge_export.compare import Comparison
@@ -41,14 +42,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--limit", type=positive, help="use at most so many pictures, spread evenly (default: all)")
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
+    parser.add_argument(
+        "--on",
+        action="append",
+        metavar="HOST",
+        help="compare with a board where the bundle is deployed: name or user@name; again for each board",
+    )
+    add_ssh(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html, .md, .csv and .json there")
     parser.add_argument("--sensitivity", type=Path, help="what sensitivity --json printed, to be shown in the report")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, as in report.json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison; 3 if the bound is not kept, 1 if some pictures could not be read."""
+    """Print the comparison; 3 if the bound is not kept, 1 if some pictures could not be read or a board failed."""
     from mixer_edge_export.compare import compare
+    from mixer_edge_export.compare.boards import Boards
+
+    boards = None
+    if arguments.on:
+        boards = Boards(hosts=arguments.on, config=arguments.ssh_config, identity=arguments.identity)
 
     comparison = compare(
         arguments.bundle,
@@ -60,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         workers=arguments.workers,
         resume=True,
+        boards=boards,
     )
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
@@ -67,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         page = write_report(comparison, arguments.data, arguments.report, arguments.sensitivity)
         print(f"report: {page}", file=sys.stderr)
     code = print_comparison(comparison, as_json=arguments.json, whole=True)
+    if any(board.error is not None for board in comparison.boards):
+        code = FAILED
     return code if comparison.holds else BOUND_EXCEEDED
 
 

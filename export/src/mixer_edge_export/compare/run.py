@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.dataset import Dataset, open_dataset
-from mixer_edge.errors import BundleError, ImageError
+from mixer_edge.errors import BundleError, DataError, ImageError
 from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, Task, evaluate
 from mixer_edge.manifest import Manifest
 from mixer_edge.metrics import top_k
 from mixer_edge.scores import score
 from mixer_edge_export.calibration.record import CalibrationRecord
+from mixer_edge_export.compare.boards import Boards, on_boards
 from mixer_edge_export.compare.pictures import changed_pictures, confusions, duplicates
 from mixer_edge_export.compare.source import source_outputs
 from mixer_edge_export.compare.types import (
@@ -48,6 +50,7 @@ def compare(
     limit: int | None = None,
     workers: int | None = None,
     resume: bool = False,
+    boards: Boards | None = None,
 ) -> Comparison:
     """Return what a bundle's variants cost and, on the pictures of ``data``, what they still get right.
 
@@ -62,12 +65,16 @@ def compare(
         limit: at most so many pictures, spread evenly.
         workers: processes; None for one per core.
         resume: whether to keep what was done in the user's cache and go on from there.
+        boards: where to run the same evaluation too.
 
     Raises:
         BundleError: the bundle cannot be used, or has random weights or no classes while ``data`` is given.
-        DataError: the pictures cannot be used.
+        DataError: the pictures cannot be used, or there are none for the boards.
+        DeployError: a board cannot be meant; one that fails is in the comparison with its error.
         ModelError: the source cannot be used.
     """
+    if boards is not None and data is None:
+        raise DataError("a board is compared on pictures: add --data to --on")
     bundle = Bundle.open(folder)
     manifest = bundle.manifest
     chosen = [manifest.variant(name).name for name in variants or [spec.name for spec in manifest.variants]]
@@ -91,7 +98,10 @@ def compare(
         task = Task(bundle=folder, names=names, backend=BACKEND, source_outputs=outputs)
         evaluation = evaluate(task, dataset, workers=workers, resume=resume)
     latencies = dict(candidates)
-    return summarize(bundle, evaluation, latencies, photo_ms, max_drop)
+    comparison = summarize(bundle, evaluation, latencies, photo_ms, max_drop)
+    if boards is None or evaluation is None:
+        return comparison
+    return replace(comparison, boards=on_boards(bundle, evaluation, boards))
 
 
 def summarize(
@@ -152,6 +162,7 @@ def summarize(
         changed_count=changed_count,
         changed=changed,
         notes=_notes(manifest),
+        boards=(),
         measured=_measured(manifest, evaluation),
     )
 

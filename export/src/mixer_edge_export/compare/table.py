@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mixer_edge_export.compare.types import Comparison, VariantResult
+
+SHOWN = 3
+BOARD_HEADS = ("host", "board", "variant", "top-1 there", "differ from here", "latency there", "temperature")
 
 
 def format_table(comparison: Comparison) -> str:
     """Return the table alone, as ``export`` prints it, without a newline at the end."""
     lines = [["variant", "size", "input", "output", "top-1", "95 % interval", "changed", "latency"]]
     lines += [_cells(row) for row in comparison.rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    table = [_aligned(lines)]
     if comparison.weights == "random":
         table.append("Random weights: latency and size only.")
     elif not comparison.pictures:
@@ -31,6 +35,8 @@ def format_report(comparison: Comparison) -> str:
         blocks.append(f"Ship {comparison.recommendation.variant}: {comparison.recommendation.reason}.")
     if comparison.bounds:
         blocks.append("\n".join(f"{bound.reason}." for bound in comparison.bounds))
+    if comparison.boards:
+        blocks.append("\n".join([_aligned([BOARD_HEADS, *board_rows(comparison)]), *board_lines(comparison)]))
     if warnings := picture_warnings(comparison):
         blocks.append("\n".join(warnings))
     return "\n\n".join(block for block in blocks if block)
@@ -55,8 +61,45 @@ def picture_warnings(comparison: Comparison) -> list[str]:
     return warnings
 
 
-def _some(names: tuple[str, ...], count: int = 3) -> str:
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+def board_rows(comparison: Comparison) -> list[list[str]]:
+    """Return the cells below ``BOARD_HEADS``: a line for each variant on each board, one for a board that failed."""
+    rows = []
+    for board in comparison.boards:
+        if board.error is not None:
+            rows.append([board.host, "FAILED", *["-"] * (len(BOARD_HEADS) - 2)])
+        heat = "-" if board.temperature_celsius is None else f"{board.temperature_celsius:.1f} °C"
+        for row in board.variants:
+            top1 = "-" if row.top1 is None else f"{row.top1.share:.2%}"
+            changed = f"{row.changed:,} of {board.pictures:,}"
+            rows.append([board.host, board.board or "-", row.name, top1, changed, f"{row.latency_ms:.2f} ms", heat])
+    return rows
+
+
+def board_lines(comparison: Comparison) -> list[str]:
+    """Return one sentence for each thing that the boards' rows cannot say."""
+    lines = []
+    for board in comparison.boards:
+        if board.error is not None:
+            lines.append(f"{board.host} failed: {board.error}.")
+        for row in board.variants:
+            if row.changed:
+                some = _some(row.changed_files, total=row.changed)
+                lines.append(f"{board.host}: {row.name} differs from this machine in {some}.")
+        lines += [f"{board.host}: {note}." for note in board.notes]
+    return lines
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _some(names: tuple[str, ...], *, total: int | None = None) -> str:
+    """Return the first few names and how many more there are, of ``total`` if ``names`` are not all."""
+    more = (len(names) if total is None else total) - len(names[:SHOWN])
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more else "")
 
 
 def _cells(row: VariantResult) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_edge.manifest import PreprocessSpec
-from mixer_edge.scores import Score
+from mixer_edge.scores import Accuracy, Score
 
 SCHEMA_VERSION = 1
 
@@ -83,6 +83,38 @@ class BoundResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoardVariant:
+    """One variant on one board, compared with the same variant on this machine."""
+
+    name: str
+    changed: int
+    """Predictions that differ from this machine's."""
+    changed_files: tuple[str, ...]
+    """The first few of them, relative to the data folder."""
+    top1: Accuracy | None
+    """On the board; None without labels."""
+    latency_ms: float
+    """Median time of one inference on the board, one thread, without decoding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardResult:
+    """The same pictures on one board; if it failed, there is its host and ``error`` and nothing else."""
+
+    host: str
+    board: str | None
+    backend: str | None
+    temperature_celsius: float | None
+    """After the latencies were measured."""
+    pictures: int
+    """Pictures that both sides could read."""
+    variants: tuple[BoardVariant, ...]
+    """Those that run there."""
+    notes: tuple[str, ...]
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """What was measured on what."""
 
@@ -131,6 +163,8 @@ class Comparison:
     changed: tuple[ChangedPicture, ...]
     """Those of them that the gallery shows: where the probabilities differ most."""
     notes: tuple[str, ...]
+    boards: tuple[BoardResult, ...]
+    """What the boards of ``--on`` answered, in their order."""
     measured: Measured
 
     @property

@@ -85,7 +85,7 @@ class Connection:
         return subprocess.Popen(self._command(script, *arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
     def copy(self, source: Path, target: str, *, excludes: Sequence[str], like: Sequence[str]) -> int:
-        """Make the folder ``target`` (relative to the home) equal to ``source`` and return the bytes that were sent.
+        """Make the folder ``target`` (relative to the home) equal to ``source`` and return the bytes of files sent.
 
         Contents are compared, not times. Links in ``source`` are followed. Files that are in one of the folders
         ``like`` (relative to ``target``) already become hard links to it.
@@ -94,16 +94,33 @@ class Connection:
             RemoteError: rsync failed on the board, for want of space for instance.
             DeployError: the connection failed.
         """
-        command = ["rsync", "--recursive", "--copy-links", "--perms", "--chmod=D755,F644", "--checksum", "--partial"]
-        command += ["--delete", "--stats", f"--timeout={SILENCE_S}", "-e", shlex.join(["ssh", *self.options])]
-        command += [f"--exclude={name}" for name in excludes] + [f"--link-dest={folder}" for folder in like]
-        done = _execute([*command, "--", f"{source.absolute()}/", f"{self.host}:{target}/"])
+        options = ["--recursive", "--copy-links", "--perms", "--chmod=D755,F644", "--checksum", "--partial", "--delete"]
+        options += [
+            "--stats",
+            *(f"--exclude={name}" for name in excludes),
+            *(f"--link-dest={folder}" for folder in like),
+        ]
+        told = self._rsync(options, f"{source.absolute()}/", f"{self.host}:{target}/")
+        sent = re.search(r"^Literal data: ([\d,.]+)", told, re.MULTILINE)
+        return int(re.sub(r"\D", "", sent[1])) if sent else 0
+
+    def fetch(self, source: str, target: Path) -> None:
+        """Copy the file ``source`` (relative to the home) to ``target``.
+
+        Raises:
+            RemoteError: rsync failed on the board.
+            DeployError: the connection failed.
+        """
+        self._rsync([], f"{self.host}:{source}", str(target.absolute()))
+
+    def _rsync(self, options: Sequence[str], source: str, target: str) -> str:
+        ssh = shlex.join(["ssh", *self.options])
+        done = _execute(["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target])
         if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
             raise _remote_error(self.host, done)
         if done.returncode:
             raise DeployError(explain(self.host, done.stderr))
-        sent = re.search(r"^Total bytes sent: ([\d,.]+)", done.stdout, re.MULTILINE)
-        return int(re.sub(r"\D", "", sent[1])) if sent else 0
+        return done.stdout
 
     def _command(self, script: str, *arguments: str) -> list[str]:
         remote = shlex.join(["sh", "-c", script, "mixer-edge-deploy", *arguments])

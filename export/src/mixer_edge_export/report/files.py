@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mixer_edge import strict_json
 from mixer_edge.errors import DataError
-from mixer_edge_export.compare.table import picture_warnings
+from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.compare.types import Comparison, VariantResult
 from mixer_edge_export.report.page import page
 from mixer_edge_export.report.sensitivity import read_sensitivity
@@ -108,6 +108,10 @@ def _markdown(comparison: Comparison) -> str:
     lines += [f"- {row.verdict}" for row in comparison.rows[1:]]
     lines += [f"- {bound.reason}." for bound in comparison.bounds]
     lines += [f"- {warning}" for warning in (*picture_warnings(comparison), *comparison.notes)]
+    if comparison.boards:
+        table = (BOARD_HEADS, ["---"] * len(BOARD_HEADS), *board_rows(comparison))
+        lines += ["", "## On the boards", "", *(f"| {' | '.join(cells)} |" for cells in table), ""]
+        lines += [f"- {line}" for line in board_lines(comparison)]
     measured = comparison.measured
     lines += [
         "",

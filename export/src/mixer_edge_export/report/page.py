@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, ImageOps
 
-from mixer_edge_export.compare.table import picture_warnings
+from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.compare.types import Comparison, VariantResult
 from mixer_edge_export.compare.verdict import DEFAULT_DROP
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
@@ -51,6 +51,9 @@ def page(comparison: Comparison, data: Path | None, layers: Sequence[Layer] | No
         else {picture.file: thumbnail(data / picture.file) for picture in comparison.changed},
         preprocess=asdict(comparison.measured.preprocess),
         warnings=picture_warnings(comparison),
+        board_heads=BOARD_HEADS,
+        board_rows=board_rows(comparison),
+        board_lines=board_lines(comparison),
     )
 
 

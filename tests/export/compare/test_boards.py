@@ -1,0 +1,220 @@
+"""The evaluation on boards: a fake ssh and a fake rsync on the PATH do here, in a folder, what they would do there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import LABELS
+from tests.pictures import write_pictures
+
+import mixer_edge
+from mixer_edge.bundle import Bundle
+from mixer_edge.evaluate import record_dtype
+from mixer_edge.preprocess import load_pixels
+from mixer_edge_export.cli import main
+
+# The last two words are the host and the command; the master connection has -N and makes its socket.
+SSH = """
+import os, pathlib, signal, sys
+home = pathlib.Path(os.environ["BOARDS"]) / sys.argv[-1 if "-N" in sys.argv else -2]
+if not home.is_dir():
+    sys.stderr.write("ssh: Could not resolve hostname: Name or service not known\\n")
+    sys.exit(255)
+for word in sys.argv:
+    if word.startswith("ControlPath=") and "-N" in sys.argv:
+        pathlib.Path(word.partition("=")[2]).touch()
+        signal.pause()
+os.environ["HOME"] = str(home)
+os.execvp("sh", ["sh", "-c", sys.argv[-1]])
+"""
+
+# Copies what differs, as rsync --checksum does, and says how many bytes that were.
+RSYNC = """
+import os, pathlib, shutil, sys
+def place(word):
+    host, colon, path = word.partition(":")
+    return pathlib.Path(os.environ["BOARDS"], host, path) if colon else pathlib.Path(word)
+source, target = map(place, sys.argv[-2:])
+pairs = [(source, target)] if source.is_file() else [(file, target / file.name) for file in source.iterdir()]
+sent = 0
+for old, new in pairs:
+    if not new.is_file() or new.read_bytes() != old.read_bytes():
+        shutil.copyfile(old, new)
+        sent += old.stat().st_size
+print(f"Literal data: {sent:,} bytes")
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty pictures in class folders, the last one twice; shared, so not to be changed."""
+    folder = write_pictures(tmp_path_factory.mktemp("data") / "data", LABELS, 2)
+    shutil.copy(folder / "jay/0001.png", folder / "jay/copy.png")
+    return folder
+
+
+@pytest.fixture
+def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the boards' homes, which ssh and rsync on the PATH lead to."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in (("ssh", SSH), ("rsync", RSYNC)):
+        (programs / name).write_text(f"#!{sys.executable}\n{script}")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(Path(mixer_edge.__file__).parents[1]))
+    monkeypatch.setenv("BOARDS", str(tmp_path / "boards"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "boards"
+
+
+def deployed(home: Path, bundle: Path) -> Path:
+    """Put ``bundle`` where deploy would and return the folder of all that it writes."""
+    base = home / ".local/share/mixer-edge"
+    release = base / "releases/abc"
+    (release / "venv/bin").mkdir(parents=True)
+    shutil.copytree(bundle, release / "bundle")
+    shutil.copy(Path("tests/data/drawn_seven.png").resolve(), release / "smoke.png")
+    python = release / "venv/bin/python"
+    python.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} "$@"\n')  # without -I, for PYTHONPATH
+    python.chmod(0o755)
+    facts = {"bundle": Bundle.open(bundle).manifest.fingerprint(), "mixer-edge": mixer_edge.__version__, "name": "tiny"}
+    (release / "release.json").write_text(json.dumps(facts | {"backend": "ai-edge-litert", "variant": "int8"}))
+    (base / "current").symlink_to("releases/abc")
+    return base
+
+
+def compared(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> tuple[list[dict], str]:
+    """Return the boards that ``compare --json`` prints, and its standard error."""
+    assert main(["compare", *map(str, arguments), "--variants", "int8", "--json"]) == code
+    printed = capsys.readouterr()
+    return json.loads(printed.out)["boards"], printed.err
+
+
+def test_two_boards_beside_this_machine(
+    tiny_bundle: Path, data: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each board has its row; equal interpreters answer the same, one copy of equal pictures stands for both."""
+    bases = [deployed(boards / host, tiny_bundle) for host in ("pi@a", "pi@b")]
+    arguments = ["compare", tiny_bundle, "--data", data, "--on", "pi@a", "--on", "pi@b", "--report", tmp_path / "out"]
+    assert main(list(map(str, [*arguments, "--variants", "float16,int8"]))) == 0
+    printed = capsys.readouterr()
+    block = next(block for block in printed.out.split("\n\n") if block.startswith("host"))
+    assert [line.split()[0] for line in block.splitlines()] == ["host", *["pi@a"] * 3, *["pi@b"] * 3]
+    facts = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
+    accuracies = [row["score"]["top1"] for row in facts["rows"]]
+    for board in facts["boards"]:
+        assert (board["backend"], board["pictures"], board["notes"], board["error"]) == ("ai-edge-litert", 21, [], None)
+        assert [row["name"] for row in board["variants"]] == ["float32", "float16", "int8"]
+        assert [(row["changed"], row["changed_files"]) for row in board["variants"]] == [(0, [])] * 3
+        assert [row["top1"] for row in board["variants"]] == accuracies
+        assert all(row["latency_ms"] > 0 for row in board["variants"])
+    for base in bases:
+        assert len(list(base.glob("evaluations/*/pictures/*"))) == 20
+    assert "## On the boards\n\n| host | board | variant |" in (tmp_path / "out/report.md").read_text("utf-8")
+    assert (tmp_path / "out/report.html").read_text("utf-8").count('<th scope="row">pi@') == 6
+
+
+def test_a_second_run_copies_nothing_and_another_answer_is_named(
+    tiny_bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pictures stay and so do the answers: the one changed in the journal is the one that differs from here."""
+    data = write_pictures(tmp_path / "data", LABELS, 1)
+    bundle = Bundle.open(tiny_bundle)
+    base = deployed(boards / "a", tiny_bundle)
+    arguments = [tiny_bundle, "--data", data, "--on", "a"]
+    _, told = compared(capsys, *arguments)
+    assert f"[a] copy     {sum(path.stat().st_size for path in data.rglob('*.png')):,} bytes sent\n" in told
+    (journal,) = base.glob("evaluations/*/abc.float32,int8.journal")
+    line, _, content = journal.read_bytes().partition(b"\n")
+    records = np.frombuffer(content, record_dtype(("float32", "int8"), len(LABELS))).copy()
+    records["int8"]["classes"][3, 0] = (records["int8"]["classes"][3, 0] + 1) % len(LABELS)
+    journal.write_bytes(line + b"\n" + records.tobytes())
+    digests = {
+        hashlib.sha256(load_pixels(path, bundle.manifest.preprocess).tobytes()).digest(): path
+        for path in data.rglob("*.png")
+    }
+    name = digests[records["pixels"][3].tobytes()].relative_to(data).as_posix()
+    (board,), told = compared(capsys, *arguments)
+    assert "[a] copy     nothing to send, they are there\n" in told
+    assert [(row["name"], row["changed"], row["changed_files"]) for row in board["variants"]] == [
+        ("float32", 0, []),
+        ("int8", 1, [name]),
+    ]
+    main([*map(str, ["compare", *arguments]), "--variants", "int8"])
+    assert f"\na: int8 differs from this machine in {name}.\n" in capsys.readouterr().out
+    # a picture that is gone comes back, and as it is a new file all are answered anew
+    lost = min(base.glob("evaluations/*/pictures/*"))
+    size = lost.stat().st_size
+    lost.unlink()
+    (board,), told = compared(capsys, *arguments)
+    assert f"[a] copy     {size:,} bytes sent\n" in told
+    assert [row["changed"] for row in board["variants"]] == [0, 0]
+
+
+def test_a_board_with_another_bundle(
+    tiny_bundle: Path, data: Path, boards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A board that runs something else, or nothing, is told to be deployed to; the other one has its figures."""
+    fingerprint = Bundle.open(tiny_bundle).manifest.fingerprint()
+    base = deployed(boards / "a", tiny_bundle)
+    deployed(boards / "b", tiny_bundle)
+    facts = json.loads((base / "current/release.json").read_text())
+    (base / "current/release.json").write_text(json.dumps(facts | {"bundle": "0" * 64, "name": "other"}))
+    (boards / "c").mkdir()
+    on = ["--on", "a", "--on", "b", "--on", "c", "--on", "absent"]
+    found, told = compared(capsys, tiny_bundle, "--data", data, *on, code=1)
+    expected = (
+        f"expected tiny {fingerprint[:16]} (mixer-edge {mixer_edge.__version__}); "
+        f"deploy first: mixer-edge-export deploy {tiny_bundle} "
+    )
+    other = f"other {'0' * 16} (mixer-edge {mixer_edge.__version__}) is deployed there, "
+    assert [board["error"] for board in found] == [
+        f"{other}{expected}a",
+        None,
+        f"nothing is deployed there, {expected}c",
+        "no such name on the network: check the spelling, try the board's IP address, or give it a name in "
+        "~/.ssh/config",
+    ]
+    assert f"[a] error: {other}{expected}a\n" in told
+    main(["compare", str(tiny_bundle), "--data", str(data), "--on", "c", "--variants", "int8"])
+    assert (
+        f"\nc     FAILED  -        -            -                 -              -\nc failed: {found[2]['error']}.\n"
+        in (capsys.readouterr().out)
+    )
+    assert found[0]["variants"] == []
+    assert [row["changed"] for row in found[1]["variants"]] == [0, 0]
+
+
+def test_what_a_board_decodes_otherwise_is_told(
+    tiny_bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that cannot be read there does not count; one that has other pixels there counts and is told."""
+    data = write_pictures(tmp_path / "data", LABELS, 1)
+    python = deployed(boards / "a", tiny_bundle) / "releases/abc/venv/bin/python"
+    python.write_text(
+        "#!/bin/sh\nshift\n"
+        'if [ "$3" = evaluate ]; then\n'
+        "    cd evaluations/*/pictures\n"
+        '    echo broken > "$(ls | sed -n 1p)"; cp "$(ls | sed -n 3p)" "$(ls | sed -n 2p)"; cd ../../..\n'
+        f'fi\nexec {sys.executable} "$@"\n'
+    )
+    (board,), _ = compared(capsys, tiny_bundle, "--data", data, "--on", "a")
+    assert board["pictures"] == 9
+    assert board["notes"] == [
+        "pictures that cannot be read there and do not count: 1",
+        "pictures that are decoded to other pixels there: 1",
+    ]
+
+
+def test_a_board_without_pictures(tiny_bundle: Path, boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to compare on without --data, and nothing is run."""
+    assert main(["compare", str(tiny_bundle), "--on", "a"]) == 2
+    assert capsys.readouterr().err == "error: a board is compared on pictures: add --data to --on\n"
