@@ -7,25 +7,28 @@ export's alone), 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.commands import benchmark, camera, classify, evaluate, info, verify, watch
 from mixer_edge.errors import MixerEdgeError
 
-COMMANDS = (classify, camera, watch, info, verify, benchmark, evaluate)
+COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
+"""Modules of ``mixer_edge.commands``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="mixer-edge", description="Classify pictures with a mixer-edge bundle.")
     parser.add_argument("--version", action="version", version=mixer_edge.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    # only the command that is asked for is imported: the others would cost it 4 MB of memory
+    for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
+        importlib.import_module(f"mixer_edge.commands.{name}").add_parser(commands)
     arguments = parser.parse_args(argv)
     return run(arguments.run, arguments)
 
