@@ -9,8 +9,9 @@ writes ``docs/quantization.json``, ``docs/quantization.svg`` and prints the tabl
 - ``hard``: the same function, its weights changed exactly so that its activations are hard to quantize.
 - ``heavy-tailed``: Mixer-B/32 at full size with heavy-tailed random weights, on generated pictures.
 
-For ``heavy-tailed``, instructions per image of the files with integers are counted on emulated boards (``tests/device``)
-and CPU time is a ratio to float32 on this host. Stages may be run one by one; each adds its figures to the JSON file.
+For ``heavy-tailed``, instructions per image of the files with integers are counted on emulated boards
+(``tests/device``) and CPU time is a ratio to float32 on this host. Stages may be run one by one; each adds its figures
+to the JSON file.
 """
 
 from __future__ import annotations
