@@ -9,21 +9,23 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
+.SILENT:
 .PHONY: help install export compare deploy test test-device lint clean train-digits
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo
-	@echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= DATA= PI= VARIANT= BACKEND= IDENTITY= SERVICE= PYTHON=$(PYTHON)"
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	echo
+	echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= DATA= PYTHON=$(PYTHON)"
+	echo "Deploy: PI= VARIANT= BACKEND= IDENTITY= SERVICE="
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --editable 'runtime[litert]' --editable export
-	@touch $@
+	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(PIP) install --quiet --constraint constraints.txt --requirement requirements-dev.txt
-	@touch $@
+	touch $@
 
 install: $(VENV)/installed ## make .venv with both packages
 

@@ -19,19 +19,22 @@ CONFIG = MixerConfig(
 )
 
 
-def facts(content: bytes, image: np.ndarray) -> tuple[Counter[str], np.ndarray]:
-    """Return the operators of a file and what it gives for an image."""
+def facts(content: bytes, image: np.ndarray) -> tuple[Counter[str], list[str], np.ndarray]:
+    """Return the operators of a file, the names of its activations and what it gives for an image."""
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
     interpreter.invoke()
     output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    return Counter(op["op_name"] for op in interpreter._get_ops_details()), output
+    details = {details["index"]: details["name"] for details in interpreter.get_tensor_details()}
+    operators = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
+    names = [details[index] for op in operators for index in op["outputs"]]
+    return Counter(op["op_name"] for op in operators), names, output
 
 
 @pytest.mark.parametrize("classes", [16, None])
 def test_stand_ins_leave_no_trace(classes: int | None) -> None:
-    """Operators and outputs are those of a plain conversion, though nearly all kernels have the same shape."""
+    """Operators, names and outputs are those of a plain conversion, though nearly all kernels have the same shape."""
     config = MixerConfig(**{**vars(CONFIG), "num_classes": classes})
     weights = MixerWeights.random(config, seed=5)
     arrays = fold(weights)
@@ -39,9 +42,10 @@ def test_stand_ins_leave_no_trace(classes: int | None) -> None:
     function = tf.function(lambda images: {"output": folded_mixer(config, arrays, images)}, [spec])
     plain = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module()).convert()
     image = np.random.default_rng(0).uniform(-1, 1, config.input_shape).astype(np.float32)
-    expected_operators, expected_output = facts(plain, image)
-    operators, output = facts(convert.convert_float(weights), image)
+    expected_operators, expected_names, expected_output = facts(plain, image)
+    operators, names, output = facts(convert.convert_float(weights), image)
     assert operators == expected_operators
+    assert names == expected_names
     np.testing.assert_allclose(output, expected_output, rtol=0, atol=1e-6)
 
 

@@ -7,9 +7,20 @@ from collections.abc import Sequence
 
 import mixer_edge_export
 from mixer_edge.cli import run
-from mixer_edge_export.commands import benchmark, compare, deploy, export, rollback, status, train_digits, undeploy
+from mixer_edge_export.commands import (
+    benchmark,
+    compare,
+    deploy,
+    export,
+    inspect,
+    rollback,
+    runtimes,
+    status,
+    train_digits,
+    undeploy,
+)
 
-COMMANDS = (export, compare, deploy, status, rollback, undeploy, benchmark, train_digits)
+COMMANDS = (export, compare, inspect, runtimes, deploy, status, rollback, undeploy, benchmark, train_digits)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
 
 def fold(weights: MixerWeights) -> dict[str, np.ndarray]:
-    """Return the float32 arrays of ``folded_mixer`` by published key, without those that fold away; float64 inside."""
-    arrays = {key: array.astype(np.float64) for key, array in weights.arrays.items()}
+    """Return the float32 arrays of ``folded_mixer`` by published key, without those that fold away; sums in float64."""
+    arrays = dict(weights.arrays)
 
     def fold_norm(norm: str, dense: str) -> None:
-        scale, bias = arrays.pop(f"{norm}/scale"), arrays.pop(f"{norm}/bias")
-        arrays[f"{dense}/bias"] = arrays[f"{dense}/bias"] + bias @ arrays[f"{dense}/kernel"]
-        arrays[f"{dense}/kernel"] = scale[:, np.newaxis] * arrays[f"{dense}/kernel"]
+        scale, bias, kernel = arrays.pop(f"{norm}/scale"), arrays.pop(f"{norm}/bias"), arrays[f"{dense}/kernel"]
+        shift = bias.astype(np.float64) @ kernel.astype(np.float64)
+        arrays[f"{dense}/bias"] = (arrays[f"{dense}/bias"] + shift).astype(np.float32)
+        arrays[f"{dense}/kernel"] = scale[:, np.newaxis] * kernel
 
     def centre(layer: str) -> None:
         for leaf in ("kernel", "bias"):
-            arrays[f"{layer}/{leaf}"] -= arrays[f"{layer}/{leaf}"].mean(axis=-1, keepdims=True)
+            array = arrays[f"{layer}/{leaf}"]
+            arrays[f"{layer}/{leaf}"] = array - array.mean(-1, np.float64, keepdims=True).astype(np.float32)
 
     centre(STEM)
     for block in range(weights.config.num_blocks):
@@ -43,7 +45,7 @@ def fold(weights: MixerWeights) -> dict[str, np.ndarray]:
         centre(f"MixerBlock_{block}/channel_mixing/Dense_1")
     if weights.config.num_classes is not None:
         fold_norm(FINAL_NORM, HEAD)
-    return {key: array.astype(np.float32) for key, array in arrays.items()}
+    return arrays
 
 
 def folded_mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) -> tf.Tensor:

@@ -1,34 +1,144 @@
-"""Facts of a TFLite file: its operators, and how much of it XNNPACK takes over."""
+"""Facts of a TFLite file: what it takes and gives, its operators and where they run."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixer_edge.errors import ModelError
+from mixer_edge.interpreter import Interpreter
+from mixer_edge.manifest import TensorSpec
+
+CONVERSIONS = {"DEQUANTIZE", "QUANTIZE"}
+MIN_RUNTIME: dict[str, tuple[str, ...]] = {
+    "ADD": ("1.5", "1.14", "2.4", "2.6"),
+    "CONV_2D": ("1.5", "1.14", "1.14", "2.3", "2.4", "2.9"),
+    "DEQUANTIZE": ("1.13.1", "1.14", "1.15", "2.2", "2.7"),
+    "FULLY_CONNECTED": ("1.5", "1.10", "1.14", "1.14", "2.0", "2.1", "2.3", "2.3", "2.3"),
+    "GELU": ("2.9", "2.9"),
+    "MEAN": ("1.6", "1.14", "2.4"),
+    "MUL": ("1.5", "1.14", "1.15", "2.3", "2.6"),
+    "QUANTIZE": ("1.14", "1.15", "2.7"),
+    "RESHAPE": ("1.5",),
+    "RSQRT": ("1.10", "2.5"),
+    "SUB": ("1.6", "1.14", "2.3", "2.4", "2.4"),
+    "TRANSPOSE": ("1.6", "1.14", "1.15", "2.3", "2.4"),
+}
+"""Operator -> first TensorFlow Lite that has version 1, 2, ... of it (TensorFlow's versioning/runtime_version.cc)."""
+NEWER = "newer than 2.9"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
     """What a file is made of and how ai-edge-litert runs it here."""
 
+    size_bytes: int
+    input: TensorSpec
+    output: TensorSpec
     operators: dict[str, int]
     """Operator -> how many of it the file holds."""
+    versions: dict[str, int]
+    """Operator -> the version that the file asks a runtime for; only a run proves that it gets along with it."""
+    float_tensors: int
+    """How many tensors hold floats: 0 in a strictly integer file."""
+    float_operators: dict[str, int]
+    """Operator -> how many of it compute in float; changing to integers or back does not count."""
     partitions: int
     """XNNPACK partitions, each a piece of the graph that runs without a break."""
     fully_delegated: bool
     """Whether one partition leads from the input to the output."""
+    min_runtime: str
+    """First TensorFlow Lite that declares these versions; see ``versions`` for what that is worth."""
 
 
 def inspect_file(path: Path) -> FileFacts:
-    """Return the facts of the TFLite file at ``path``, which is loaded but not run."""
-    from ai_edge_litert.interpreter import Interpreter
+    """Return the facts of the TFLite file at ``path``, which is loaded but not run.
 
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
-    operators = Counter(op["op_name"] for op in interpreter._get_ops_details())
-    partitions = operators.pop("DELEGATE", 0)
-    delegates = [op for op in interpreter._get_ops_details() if op["op_name"] == "DELEGATE"]
-    inputs = {details["index"] for details in interpreter.get_input_details()}
-    outputs = {details["index"] for details in interpreter.get_output_details()}
-    whole = partitions == 1 and inputs <= set(delegates[0]["inputs"]) and outputs <= set(delegates[0]["outputs"])
-    return FileFacts(operators=dict(operators), partitions=partitions, fully_delegated=whole)
+    Raises:
+        ModelError: there is no such file, or it is no TFLite file.
+        InterpreterError: ai-edge-litert refuses it.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a .tflite file")
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise ModelError(f"{path}: not a TFLite file; expected one")
+    loaded = Interpreter(path, backend="ai-edge-litert")
+    details: list[dict[str, Any]] = loaded._interpreter._get_ops_details()
+    floats = {int(t["index"]) for t in loaded._interpreter.get_tensor_details() if t["dtype"] == np.float32}
+    operators = [op for op in details if op["op_name"] != "DELEGATE"]
+    delegates = [op for op in details if op["op_name"] == "DELEGATE"]
+    versions = declared_versions(content)
+    in_float = (op for op in operators if op["op_name"] not in CONVERSIONS and floats & set(map(int, op["outputs"])))
+    return FileFacts(
+        size_bytes=len(content),
+        input=loaded.input,
+        output=loaded.output,
+        operators=_count(operators),
+        versions=versions,
+        float_tensors=len(floats),
+        float_operators=_count(in_float),
+        partitions=len(delegates),
+        fully_delegated=(
+            len(delegates) == 1
+            and loaded._input_index in delegates[0]["inputs"]
+            and loaded._output_index in delegates[0]["outputs"]
+        ),
+        min_runtime=min_runtime(versions),
+    )
+
+
+def declared_versions(content: bytes) -> dict[str, int]:
+    """Return the highest version of each operator that a TFLite file asks for."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    model = schema.Model.GetRootAs(content)
+    versions: dict[str, int] = {}
+    for index in range(model.OperatorCodesLength()):
+        code = model.OperatorCodes(index)
+        name = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        versions[name] = max(versions.get(name, 0), code.Version())
+    return dict(sorted(versions.items()))
+
+
+def min_runtime(versions: Mapping[str, int]) -> str:
+    """Return the first TensorFlow Lite that has these operators, or ``NEWER`` if the table does not know one."""
+    first = "1.5"
+    for name, version in versions.items():
+        known = MIN_RUNTIME.get(name, ())
+        if version > len(known):
+            return NEWER
+        first = max(first, known[version - 1], key=lambda text: [int(part) for part in text.split(".")])
+    return first
+
+
+def format_facts(facts: FileFacts) -> str:
+    """Return the facts as text for a terminal, without a newline at the end."""
+
+    def tensor(spec: TensorSpec) -> str:
+        steps = "" if spec.scale is None else f", scale {spec.scale:.6g}, zero point {spec.zero_point}"
+        return f"{spec.name} {list(spec.shape)} {spec.dtype}{steps}"
+
+    part = "from input to output" if facts.fully_delegated else "the rest runs on builtin kernels"
+    in_float = ", ".join(f"{count} {name}" for name, count in facts.float_operators.items()) or "none"
+    lines = [
+        f"size         {facts.size_bytes:,} bytes",
+        f"input        {tensor(facts.input)}",
+        f"output       {tensor(facts.output)}",
+        f"partitions   {facts.partitions} of XNNPACK, {part}",
+        f"in float     {in_float}; {facts.float_tensors} tensors",
+        f"declares     TensorFlow Lite {facts.min_runtime}",
+        "operators    count  version",
+    ]
+    lines += [f"  {name:<17} {count:>5}  {facts.versions[name]:>7}" for name, count in facts.operators.items()]
+    return "\n".join(lines)
+
+
+def _count(operators: Iterable[dict[str, Any]]) -> dict[str, int]:
+    return dict(sorted(Counter(op["op_name"] for op in operators).items()))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.errors import ModelError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import (
     MANIFEST_NAME,
@@ -29,7 +31,10 @@ from mixer_edge_export.convert import check_size
 from mixer_edge_export.digits.images import write_images
 from mixer_edge_export.judge import check_outputs
 from mixer_edge_export.labels import read_labels
-from mixer_edge_export.quantize import measure_ranges, quantize_model
+from mixer_edge_export.metadata import LABELS_NAME, attach, describe, embed
+from mixer_edge_export.metadata import replace as replace_metadata
+from mixer_edge_export.quantize import LOSSLESS_OFFSET, measure_ranges, quantize_model
+from mixer_edge_export.runtimes import LITERT, Runtime, find_runtimes, try_file
 from mixer_edge_export.sources import MIXER_RANGE, Source, load_source
 from mixer_edge_export.variants import VARIANTS, Variant, select_variants
 
@@ -82,29 +87,42 @@ def export(
     pictures = _calibration(calibration, source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
 
-    float_model = source.float_model()  # first: what the judge loads would stand in memory beside the conversion
+    task = "embedding" if source.num_classes is None else "classification"
+
+    def metadata(preprocess: PreprocessSpec) -> bytes:
+        return describe(source.name, preprocess, has_labels=bool(label_lines), task=task)
+
+    # the conversion comes first: what the judge loads would stand in memory beside it
+    float_model = embed(source.float_model(), metadata(spec))
     reference = source.network()(normalize(golden, spec))
     rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
     ranges = {}
     if any(variant.calibrated for variant in selected):
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
+    files = {LABELS_NAME: "".join(f"{label}\n" for label in label_lines).encode()} if label_lines else {}
+    runtimes = find_runtimes()
     with atomic_folder(out) as folder:
         specs, outputs = [], {}
         for variant in progress(selected, "writing variants"):
             path = folder / f"{variant.name}.tflite"
-            path.write_bytes(quantize_model(float_model, variant, ranges))
+            lossless = variant.calibrated and source.weights is not None
+            content = quantize_model(float_model, variant, ranges, None if lossless else pixel_range)
+            own_spec = replace(spec, offset=LOSSLESS_OFFSET) if lossless else spec
+            path.write_bytes(attach(replace_metadata(content, metadata(spec), metadata(own_spec)), files))
             check_size(path.stat().st_size, variant.bytes_per_weight * source.parameter_count, variant.name)
-            variant_spec, outputs[variant.name] = _check_variant(path, variant, source, spec, golden, reference)
+            variant_spec, outputs[variant.name] = _check_variant(
+                path, variant, source, own_spec, golden, reference, runtimes
+            )
             specs.append(variant_spec)
         np.savez_compressed(folder / "golden.npz", images=golden, reference=reference, **outputs)  # type: ignore[arg-type]
         label_spec = None
-        if label_lines:
-            (folder / "labels.txt").write_text("".join(f"{label}\n" for label in label_lines), "utf-8")
-            label_spec = FileSpec.of(folder / "labels.txt")
+        if files:
+            (folder / LABELS_NAME).write_bytes(files[LABELS_NAME])
+            label_spec = FileSpec.of(folder / LABELS_NAME)
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             name=source.name,
-            task="embedding" if source.num_classes is None else "classification",
+            task=task,
             source=SourceSpec(
                 kind=source.kind,
                 location=source.location,
@@ -133,12 +151,23 @@ def _check_variant(
     spec: PreprocessSpec,
     golden: NDArray[np.uint8],
     reference: NDArray[np.float32],
+    runtimes: Sequence[Runtime],
 ) -> tuple[VariantSpec, NDArray[np.generic]]:
-    """Run the file on the golden pictures; return its facts and raw outputs once they are close to the reference."""
-    interpreter = Interpreter(path, backend="ai-edge-litert")
+    """Run the file on the golden pictures in every runtime; return its facts and ai-edge-litert's raw outputs.
+
+    Only ai-edge-litert, the runtime it was made for, must get along with it; what another makes of it is put down.
+    """
+    interpreter = Interpreter(path, backend=LITERT)
     tensors = quantize(normalize(golden, spec), interpreter.input)
-    raw = np.concatenate([interpreter.invoke(tensor[np.newaxis]) for tensor in tensors])
-    error = check_outputs(
+    fared, raws = {}, {}
+    for runtime in runtimes:
+        fared[runtime.name], raws[runtime.name] = try_file(
+            path, runtime, tensors, interpreter.output, reference, variant.max_error
+        )
+    raw = raws[LITERT]
+    if raw is None:
+        raise ModelError(f"{variant.name}: {LITERT} cannot run it ({fared[LITERT].reason}); nothing was written")
+    check_outputs(
         variant.name, dequantize(raw, interpreter.output), reference, judge=source.location, max_error=variant.max_error
     )
     return (
@@ -146,9 +175,10 @@ def _check_variant(
             name=variant.name,
             recipe=variant.recipe,
             file=FileSpec.of(path),
+            offset=spec.offset,
             input=interpreter.input,
             output=interpreter.output,
-            error=error,
+            runtimes=fared,
         ),
         raw,
     )

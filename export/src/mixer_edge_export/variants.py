@@ -2,15 +2,34 @@
 
 - ``float32``: the reference.
 - ``float16``: weights stored as float16, computed in float32.
-- ``int8``: weights and activations of the convolution and the dense layers int8, calibrated; the rest float32.
+- ``int8``: convolution and dense layers static int8, calibrated, the head and the rest float32.
+- ``int8-dynamic``: weights int8, the dense layers' inputs quantized row by row as they come.
+- ``int8-integer``: no float tensor in the file, int8 throughout.
+- ``int16-integer``: no float tensor in the file, layers int8, the residual stream and LayerNorm int16.
+
+A quantized input is lossless: ``q = pixel - 128`` at scale 1/127.5, see ``quantize.shift_input``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixer_edge.errors import ModelError
+
+LAYERS = ("CONV_2D", "FULLY_CONNECTED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What becomes of the operators in some layers; a later rule of a recipe overrules an earlier one."""
+
+    operators: tuple[str, ...]
+    method: str
+    """``static``, ``dynamic``, ``float16`` or ``none``."""
+    layers: str = ".*"
+    """Regular expression, searched for in the names of an operator's outputs, which begin with the layer's key."""
+    activation_bits: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +44,27 @@ class Variant:
     """Lower bound of the file's size per parameter of the network: a file below it has lost weights."""
     max_error: float
     """Largest difference to the TensorFlow graph on the golden pictures, as a part of the largest output."""
-    calibrated: bool
+    rules: tuple[Rule, ...] = ()
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the ranges of activations are needed; then the input is int8 and lossless."""
+        return any(rule.method == "static" for rule in self.rules)
+
+
+STATIC = Rule(operators=LAYERS, method="static")
+INTEGER_INPUT = Rule(operators=("INPUT",), method="static")
+INTEGER_EDGES = Rule(operators=("INPUT", "OUTPUT"), method="static")
+GELU = Rule(operators=("GELU",), method="static")
+AROUND = Rule(operators=("ADD", "MEAN", "MUL", "RSQRT", "SUB"), method="static")
+"""LayerNorm and the residual stream."""
+FLOAT_HEAD = Rule(operators=("FULLY_CONNECTED",), method="none", layers="^PartitionedCall")
+"""The converter calls the output of the last layer so."""
+
+MOVES = Rule(operators=("RESHAPE", "TRANSPOSE"), method="static")
+"""Next to an int8 layer, bytes are cheaper to move than wider numbers, and the same."""
+NARROW_AFFINE = Rule(operators=("MUL", "ADD"), method="static", layers="/LayerNorm_0/(mul_2|add_1)")
+"""Scale and bias in front of token mixing, whose input is int8 anyway."""
 
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
@@ -37,7 +75,6 @@ VARIANTS: dict[str, Variant] = {
             recipe="float32",
             bytes_per_weight=4,
             max_error=1e-4,
-            calibrated=False,
         ),
         Variant(
             name="float16",
@@ -45,15 +82,39 @@ VARIANTS: dict[str, Variant] = {
             recipe="weights float16, computed in float32",
             bytes_per_weight=2,
             max_error=2e-2,
-            calibrated=False,
+            rules=(Rule(operators=("*",), method="float16"),),
         ),
         Variant(
             name="int8",
             purpose="a quarter of the size and the fastest on a Pi: the one to ship",
-            recipe="convolution and dense layers static int8 (weights per channel, min-max ranges), the rest float32",
+            recipe="convolution and dense layers static int8 (weights per channel), the head and the rest float32",
             bytes_per_weight=1,
             max_error=0.5,
-            calibrated=True,
+            rules=(INTEGER_INPUT, STATIC, MOVES, FLOAT_HEAD),
+        ),
+        Variant(
+            name="int8-dynamic",
+            purpose="no calibration; closest to float32 of the int8 files, slower on a Pi",
+            recipe="weights int8 per channel, inputs of dense layers quantized at run time, the rest float32",
+            bytes_per_weight=1,
+            max_error=0.5,
+            rules=(Rule(operators=LAYERS, method="dynamic"),),
+        ),
+        Variant(
+            name="int8-integer",
+            purpose="integers only, for accelerators and readers without floats; runs in every runtime",
+            recipe="every operator static int8, no float tensor",
+            bytes_per_weight=1,
+            max_error=1.0,
+            rules=(INTEGER_EDGES, STATIC, GELU, AROUND, MOVES),
+        ),
+        Variant(
+            name="int16-integer",
+            purpose="integers only and closer to float32, twice as slow; needs int16 kernels",
+            recipe="layers and GELU static int8, LayerNorm and residual stream int16, no float tensor",
+            bytes_per_weight=1,
+            max_error=0.5,
+            rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), MOVES, NARROW_AFFINE),
         ),
     )
 }

@@ -41,7 +41,7 @@ class Bundle:
         classes = manifest.architecture.get("num_classes")
         labels: tuple[str, ...] = ()
         if manifest.labels is not None:
-            labels = tuple(manifest.labels.check(path).read_text("utf-8").splitlines())
+            labels = tuple(manifest.labels.check(path).read_text("utf-8").removesuffix("\n").split("\n"))
             if len(labels) != classes:
                 raise BundleError(f"{path}: {len(labels)} labels for {classes} classes; export it again")
         return cls(folder=path, manifest=manifest, labels=labels)

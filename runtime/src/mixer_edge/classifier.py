@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.decode import MAX_PIXELS, ImageSource
-from mixer_edge.errors import BundleError, ImageError
-from mixer_edge.interpreter import Interpreter
+from mixer_edge.errors import BundleError, ImageError, InterpreterError
+from mixer_edge.interpreter import Interpreter, resolve_backend
 from mixer_edge.metrics import softmax, top_k
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.tensors import dequantize, quantize
@@ -59,11 +59,17 @@ class Classifier:
         self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
         self.threads = threads
         spec = bundle.manifest.variant(variant)
+        backend = resolve_backend(backend)
+        if reason := spec.refusal(backend):  # before the file is loaded: it may crash there, or give wrong numbers
+            others = [other.name for other in bundle.manifest.variants if not other.refusal(backend)]
+            raise InterpreterError(
+                f"{bundle.folder / spec.file.name}: not for {backend}: {reason}; choose {', '.join(others)}"
+            )
         self.interpreter = Interpreter(bundle.model_path(variant), backend=backend, threads=threads)
         if (self.interpreter.input.shape, self.interpreter.input.dtype) != (spec.input.shape, spec.input.dtype):
             raise BundleError(f"{bundle.folder / spec.file.name}: its input is not the manifest's; export it again")
         every_pixel = np.arange(256, dtype=np.uint8)
-        self._table = quantize(normalize(every_pixel, bundle.manifest.preprocess), self.interpreter.input)
+        self._table = quantize(normalize(every_pixel, bundle.manifest.preprocess_of(variant)), self.interpreter.input)
 
     @classmethod
     def load(

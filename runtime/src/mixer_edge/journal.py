@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,30 +37,35 @@ class Journal:
             DataError: it cannot be written, is about something else, or another process holds it.
         """
         self.records: NDArray[np.void] = np.empty(0, dtype)
-        self._file = None
+        self._file: BinaryIO | None = None
         if path is None:
             return
-        line = _line(subject)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file.seek(0)
-            content = self._file.read()
-        except BlockingIOError:
-            raise DataError(f"{path}: another run of the same evaluation is writing to it; wait for it") from None
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+            self._start(self._file, path, _line(subject), dtype)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, BlockingIOError):
+                raise DataError(f"{path}: another run of the same evaluation is writing to it; wait for it") from None
+            if isinstance(error, OSError):
+                raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+            raise
+
+    def _start(self, file: BinaryIO, path: Path, line: bytes, dtype: np.dtype[np.void]) -> None:
+        file.seek(0)
+        content = file.read()
         if not line.startswith(content[: len(line)]):
             raise DataError(f"{path}: is of another evaluation; remove it or choose another place")
-        whole = max(0, len(content) - len(line)) // dtype.itemsize
-        if not content[len(line) :]:  # new, or killed within the first line
-            self._file.truncate(0)
-            self._file.write(line)
+        if len(content) <= len(line):  # new, or killed within the first line
+            file.truncate(0)
+            file.write(line)
         else:
-            self._file.truncate(len(line) + whole * dtype.itemsize)
+            whole = (len(content) - len(line)) // dtype.itemsize
+            file.truncate(len(line) + whole * dtype.itemsize)
             self.records = np.frombuffer(content, dtype, whole, offset=len(line))
-        self._file.flush()
+        file.flush()
 
     def append(self, records: NDArray[np.void]) -> None:
         """Write records, so that they outlive this process."""
@@ -75,6 +80,10 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the file and let it go."""
+        self.close()
+
+    def close(self) -> None:
         """Close the file and let it go."""
         if self._file is not None:
             self._file.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,16 +108,36 @@ class CalibrationSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RuntimeSpec:
+    """How a file fared in one runtime on the workstation, in a process of its own."""
+
+    version: str
+    status: str
+    """``ok``, ``refused`` (not for this runtime) or ``unchecked`` (the workstation has no such runtime)."""
+    reason: str | None
+    """Why it is refused or unchecked."""
+    max_error: float | None
+    """Largest difference to the golden outputs, as a part of the largest one; None if it did not run."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariantSpec:
     """One TFLite file: a row of the table of variants, as it was written."""
 
     name: str
     recipe: str
     file: FileSpec
+    offset: float
+    """Takes the place of the preprocessing's offset; another one makes an integer input lossless."""
     input: TensorSpec
     output: TensorSpec
-    error: float
-    """Largest difference to the judge on the golden pictures, as a part of its largest output."""
+    runtimes: Mapping[str, RuntimeSpec]
+    """Distribution name of a runtime, e.g. ``tflite-runtime``, -> how the file fared there."""
+
+    def refusal(self, runtime: str) -> str | None:
+        """Return why the file is not for a runtime, or None if nothing speaks against it."""
+        found = self.runtimes.get(runtime)
+        return found.reason if found is not None and found.status == "refused" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +175,10 @@ class Manifest:
             if variant.name == name:
                 return variant
         raise BundleError(f"no variant {name!r} in this bundle; it has {', '.join(v.name for v in self.variants)}")
+
+    def preprocess_of(self, variant: str) -> PreprocessSpec:
+        """Return the preprocessing for one variant's input."""
+        return replace(self.preprocess, offset=self.variant(variant).offset)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

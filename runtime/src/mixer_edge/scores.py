@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ class ClassScore:
     """How often the pictures of one class are recognised, and how often the reference recognises them."""
 
     index: int
+    label: str
     pictures: int
     correct: int
     reference_correct: int
@@ -55,7 +57,6 @@ class Score:
     pictures: int
     top1: Accuracy | None
     top5: Accuracy | None
-    """None too for models of fewer than ten classes, where it says nothing."""
     difference: Difference | None
     changed: int
     """Predictions that differ from the reference's."""
@@ -69,8 +70,8 @@ class Score:
     """The classes that lost most to the reference, then those recognised worst; only classes that miss pictures."""
 
 
-def score(evaluation: Evaluation, name: str) -> Score:
-    """Return the figures of one variant."""
+def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Score:
+    """Return the figures of one variant; ``label`` gives the name of a class."""
     truth, total = evaluation.truth(), len(evaluation.records)
     same = int((evaluation.predictions(name) == evaluation.predictions(evaluation.reference)).sum())
     answers = evaluation.records[name]
@@ -84,7 +85,7 @@ def score(evaluation: Evaluation, name: str) -> Score:
         agreement=_accuracy(same, total),
         mean_kl_divergence=float(answers["kl_divergence"].mean()),
         largest_difference=float(answers["largest_difference"].max()),
-        worst_classes=() if truth is None else _worst_classes(evaluation, name, truth),
+        worst_classes=() if truth is None else _worst_classes(evaluation, name, truth, label),
     )
 
 
@@ -105,7 +106,9 @@ def _difference(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> 
     )
 
 
-def _worst_classes(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> tuple[ClassScore, ...]:
+def _worst_classes(
+    evaluation: Evaluation, name: str, truth: NDArray[np.int64], label: Callable[[int], str]
+) -> tuple[ClassScore, ...]:
     right = evaluation.predictions(name) == truth
     reference_right = evaluation.predictions(evaluation.reference) == truth
     size = int(truth.max()) + 1
@@ -119,6 +122,7 @@ def _worst_classes(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) 
     return tuple(
         ClassScore(
             index=index,
+            label=label(index),
             pictures=int(pictures[index]),
             correct=int(correct[index]),
             reference_correct=int(before[index]),

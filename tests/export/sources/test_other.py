@@ -58,7 +58,12 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
     assert (manifest.preprocess.height, manifest.preprocess.width) == (24, 32)
     assert (manifest.preprocess.scale, manifest.preprocess.offset) == (255, 0)
     assert manifest.variant("float32").input.shape == (1, 24, 32, 3)
-    assert manifest.variant("float32").error < 1e-5
+    assert manifest.variant("float32").runtimes["ai-edge-litert"].max_error == pytest.approx(0, abs=1e-5)
+    assert {variant.offset for variant in manifest.variants} == {0}
+    assert (manifest.variant("int8").input.scale, manifest.variant("int8").input.zero_point) == (
+        pytest.approx(1 / 255),
+        -128,
+    )
     bundle = Bundle.open(tmp_path / "bundle")
     picture = bundle.golden()["images"][0]
     signature = tf.saved_model.load(str(convnet)).signatures["serving_default"]
@@ -72,7 +77,7 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
 def test_a_pixel_range_is_for_other_networks_alone(twin: Path) -> None:
     """A Mixer's input is [-1, 1], whatever is asked for."""
     with pytest.raises(ModelError) as raised:
-        load_source(str(twin)).preprocess((0, 1))
+        load_source(str(twin)).preprocess(pixel_range=(0, 1))
     assert str(raised.value) == "mixer_12_blocks: pixels cannot become 0 to 1; expected -1 to 1 for a Mixer"
 
 

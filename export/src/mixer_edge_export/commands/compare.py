@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--limit", type=positive, help="use at most so many pictures, spread evenly (default: all)")
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html, .md, .csv and .json there")
-    parser.add_argument("--sensitivity", type=Path, help="file of the sensitivity command, to be shown in the report")
+    parser.add_argument("--sensitivity", type=Path, help="what sensitivity --json printed, to be shown in the report")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, as in report.json")
 
 

@@ -89,16 +89,25 @@ def compare(
         task = Task(bundle=folder, names=names, backend=BACKEND, source_outputs=outputs)
         evaluation = evaluate(task, dataset, workers=workers, resume=resume)
     latencies = dict(candidates)
-    return _comparison(bundle, evaluation, latencies, photo_ms, max_drop)
+    return summarize(bundle, evaluation, latencies, photo_ms, max_drop)
 
 
-def _comparison(
+def summarize(
     bundle: Bundle,
     evaluation: Evaluation | None,
     latencies: dict[str, float],
     photo_ms: dict[str, float | None],
     max_drop: float | None,
 ) -> Comparison:
+    """Return the comparison of what was measured.
+
+    Args:
+        bundle: whose variants.
+        evaluation: their answers; None without pictures.
+        latencies: milliseconds of one inference by variant.
+        photo_ms: milliseconds from a picture's file to its label by variant.
+        max_drop: points that a variant may lose to the reference; None for no bound.
+    """
     manifest = bundle.manifest
     names = evaluation.names if evaluation else tuple(latencies)
     candidates = [
@@ -106,11 +115,12 @@ def _comparison(
             name=name,
             size_bytes=None if name == SOURCE else manifest.variant(name).file.size_bytes,
             latency_ms=latencies.get(name),
-            score=score(evaluation, name) if evaluation else None,
+            score=score(evaluation, name, bundle.label) if evaluation else None,
         )
         for name in names
     ]
     reference = candidates[0]
+    largest = next((candidate for candidate in candidates if candidate.name == REFERENCE), reference)
     bounds, recommendation = [], None
     changed_count, changed = changed_pictures(evaluation, bundle) if evaluation else (0, ())
     if evaluation:
@@ -132,7 +142,7 @@ def _comparison(
         unreadable=evaluation.unreadable if evaluation else (),
         duplicates=duplicates(evaluation) if evaluation else (),
         overlap=(),
-        rows=tuple(_row(manifest, candidate, reference, photo_ms) for candidate in candidates),
+        rows=tuple(_row(manifest, candidate, reference, largest, photo_ms) for candidate in candidates),
         recommendation=recommendation,
         max_drop=max_drop,
         bounds=tuple(bounds),
@@ -145,7 +155,11 @@ def _comparison(
 
 
 def _row(
-    manifest: Manifest, candidate: Candidate, reference: Candidate, photo_ms: dict[str, float | None]
+    manifest: Manifest,
+    candidate: Candidate,
+    reference: Candidate,
+    largest: Candidate,
+    photo_ms: dict[str, float | None],
 ) -> VariantResult:
     spec = None if candidate.name == SOURCE else manifest.variant(candidate.name)
     return VariantResult(
@@ -157,7 +171,7 @@ def _row(
         latency_ms=candidate.latency_ms,
         photo_to_label_ms=photo_ms.get(candidate.name),
         score=candidate.score,
-        verdict=verdict(candidate, reference),
+        verdict=verdict(candidate, reference, largest),
     )
 
 

@@ -59,9 +59,7 @@ def _load(bundle: Bundle, model: str) -> Network:
     try:
         source = load_source(model)
     except ModelError as error:
-        raise ModelError(
-            f"the source of {bundle.folder} is not there ({error}); say where it is with --source"
-        ) from None
+        raise ModelError(f"{bundle.folder}: its source is not there ({error}); give --source") from None
     if source.fingerprint() != bundle.manifest.source.fingerprint:
         raise BundleError(f"{model}: not the weights that {bundle.folder} was made from; choose another --source")
     return source.network()

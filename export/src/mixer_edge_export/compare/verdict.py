@@ -24,18 +24,19 @@ class Candidate:
     score: Score | None
 
 
-def verdict(candidate: Candidate, reference: Candidate) -> str:
-    """Return one sentence on a variant, as compared with the reference."""
+def verdict(candidate: Candidate, reference: Candidate, largest: Candidate) -> str:
+    """Return one sentence on a variant: its answers against the reference's, its cost against ``largest``'s."""
     if candidate.name == reference.name:
         return f"{candidate.name}: the reference."
     parts = []
     if (score := candidate.score) is not None:
         parts.append(_against(score, reference.name))
-    if candidate.size_bytes and reference.size_bytes:
-        parts.append(_times(reference.size_bytes / candidate.size_bytes, "smaller", "larger"))
-    if candidate.latency_ms and reference.latency_ms:
-        parts.append(_times(reference.latency_ms / candidate.latency_ms, "faster here", "slower here"))
-    return f"{candidate.name}: {'; '.join(parts)}."
+    if candidate.size_bytes and largest.size_bytes and candidate.name != largest.name:
+        parts.append(_times(largest.size_bytes / candidate.size_bytes, "smaller", "larger"))
+    if candidate.latency_ms and largest.latency_ms and candidate.name != largest.name:
+        parts.append(_times(largest.latency_ms / candidate.latency_ms, "faster here", "slower here"))
+    than = f" (than {largest.name})" if largest.name != reference.name and candidate.name != largest.name else ""
+    return f"{candidate.name}: {'; '.join(parts)}{than}."
 
 
 def recommend(candidates: Sequence[Candidate], reference: Candidate, max_drop: float | None) -> tuple[str, str]:
@@ -54,14 +55,14 @@ def recommend(candidates: Sequence[Candidate], reference: Candidate, max_drop: f
     if not kept:
         largest = max(files, key=lambda candidate: candidate.size_bytes or 0)
         return largest.name, (
-            f"no file is shown to stay within {drop:g} points of {reference.name}'s accuracy; this one is the largest"
+            f"no file is shown to stay within {_points(drop)} of {reference.name}'s accuracy; this one is the largest"
         )
     smallest = min(candidate.size_bytes or 0 for candidate in kept)
     alike = [candidate for candidate in kept if (candidate.size_bytes or 0) <= ALIKE * smallest]
     best = min(alike, key=lambda candidate: (candidate.latency_ms or 0.0, candidate.name))
     if best.name == reference.name:
-        return best.name, f"no smaller file is shown to stay within {drop:g} points of its accuracy"
-    what = f"stay within {drop:g} points of {reference.name}'s accuracy"
+        return best.name, f"no smaller file is shown to stay within {_points(drop)} of its accuracy"
+    what = f"stay within {_points(drop)} of {reference.name}'s accuracy"
     if best.score is None or best.score.difference is None:
         what += " (by agreement: without labels a changed prediction counts as lost)"
     rivals = f", and faster here than {' and '.join(c.name for c in alike if c is not best)}" if len(alike) > 1 else ""
@@ -81,15 +82,15 @@ def check_bound(score: Score, reference: str, max_drop: float) -> tuple[bool, st
     else:
         difference, low = score.agreement.share - 1, score.agreement.interval[0] - 1
         kind, at_worst = "share of changed predictions", "changed predictions"
-    measured = f"{kind} to {reference} is {-100 * difference:.2f} points, 95 % interval up to {-100 * low:.2f}"
+    measured = f"{kind} to {reference} is {0 - 100 * difference:.2f} points, 95 % interval up to {0 - 100 * low:.2f}"
     if low >= -bound:
-        return True, f"{score.name} keeps within {max_drop:g} points: its {measured}", None
+        return True, f"{score.name} keeps within {_points(max_drop)}: its {measured}", None
     needed = pictures_needed(difference, low, bound, score.pictures)
     if needed is None:
-        return False, f"{score.name} does not keep within {max_drop:g} points: its {measured}", None
+        return False, f"{score.name} does not keep within {_points(max_drop)}: its {measured}", None
     return (
         False,
-        f"{score.name} is not shown to keep within {max_drop:g} points: its {measured}; if the {at_worst} "
+        f"{score.name} is not shown to keep within {_points(max_drop)}: its {measured}; if the {at_worst} "
         f"stays as measured, about {needed:,} pictures in all would show it ({needed - score.pictures:,} more)",
         needed,
     )
@@ -109,7 +110,7 @@ def _against(score: Score, reference: str) -> str:
     place = f"{abs(points):.2f} points {'below' if points < 0 else 'above'}" if points else "level with"
     distinct = "not distinguishable" if low <= 0 <= high else ("worse" if points < 0 else "better")
     return (
-        f"{place} {reference}, interval {low:+.2f} to {high:+.2f}, {distinct} "
+        f"{place} {reference}, interval {low + 0:+.2f} to {high + 0:+.2f}: {distinct} "
         f"({changed}: {difference.lost:,} lost, {difference.won:,} won)"
     )
 
@@ -122,3 +123,7 @@ def _times(ratio: float, more: str, less: str) -> str:
     if 0.95 < ratio < 1.05:
         return {"smaller": "the same size", "faster here": "as fast here"}[more]
     return f"{ratio:.1f} times {more}" if ratio > 1 else f"{1 / ratio:.1f} times {less}"
+
+
+def _points(points: float) -> str:
+    return f"{points:g} point" + "s" * (points != 1)

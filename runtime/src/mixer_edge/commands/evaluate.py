@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = open_dataset(arguments.data, bundle.labels).limited(arguments.limit)
     task = Task(bundle=arguments.bundle, names=names, backend=arguments.backend)
     result = evaluate(task, dataset, workers=arguments.workers, journal=arguments.journal, resume=True)
-    scores = [score(result, name) for name in names]
+    scores = [score(result, name, bundle.label) for name in names]
     if arguments.json:
         facts = {
             "bundle_fingerprint": bundle.manifest.fingerprint(),

@@ -1,0 +1,119 @@
+"""The network in ONNX, quantized by ONNX Runtime with its defaults; run in an environment of its own.
+
+``python onnx_static.py FOLDER`` reads ``weights.npz`` and ``images.npz`` there, writes ``outputs.npy``, ``facts.json``.
+"""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+
+def build(weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+    """Return the network: channels-last input ``[1, H, W, 3]``, LayerNormalization and Gelu (tanh) of opset 20."""
+    nodes, constants = [], {}
+
+    def constant(name: str, array: np.ndarray) -> str:
+        constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def op(kind: str, *inputs: str, **attributes: object) -> str:
+        output = f"{kind}_{len(nodes)}"
+        nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def dense(x: str, prefix: str) -> str:
+        kernel, bias = (constant(f"{prefix}/{leaf}", weights[f"{prefix}/{leaf}"]) for leaf in ("kernel", "bias"))
+        return op("Add", op("MatMul", x, kernel), bias)
+
+    def mlp(x: str, prefix: str) -> str:
+        return dense(op("Gelu", dense(x, f"{prefix}/Dense_0"), approximate="tanh"), f"{prefix}/Dense_1")
+
+    def norm(x: str, prefix: str) -> str:
+        scale, bias = (constant(f"{prefix}/{leaf}", weights[f"{prefix}/{leaf}"]) for leaf in ("scale", "bias"))
+        return op("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-6)
+
+    kernel = weights["stem/kernel"]
+    patch, hidden = kernel.shape[0], kernel.shape[-1]
+    tokens = weights["MixerBlock_0/token_mixing/Dense_0/kernel"].shape[0]
+    side = math.isqrt(tokens) * patch
+    stem = constant("stem/kernel", kernel.transpose(3, 2, 0, 1))
+    x = op("Transpose", "images", perm=[0, 3, 1, 2])
+    x = op("Conv", x, stem, constant("stem/bias", weights["stem/bias"]), strides=[patch, patch])
+    x = op("Reshape", x, constant("shape", np.array([1, hidden, tokens])))
+    x = op("Transpose", x, perm=[0, 2, 1])
+    for block in range(len({key.split("/")[0] for key in weights if key.startswith("MixerBlock_")})):
+        prefix = f"MixerBlock_{block}"
+        y = op("Transpose", norm(x, f"{prefix}/LayerNorm_0"), perm=[0, 2, 1])
+        x = op("Add", x, op("Transpose", mlp(y, f"{prefix}/token_mixing"), perm=[0, 2, 1]))
+        x = op("Add", x, mlp(norm(x, f"{prefix}/LayerNorm_1"), f"{prefix}/channel_mixing"))
+    x = op("ReduceMean", norm(x, "pre_head_layer_norm"), constant("axes", np.array([1])), keepdims=0)
+    x = dense(x, "head")
+    graph = helper.make_graph(
+        nodes,
+        "mixer",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, side, side, 3])],
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, [1, weights["head/bias"].size])],
+        list(constants.values()),
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+class Reader(CalibrationDataReader):
+    """Hands out the calibration pictures one by one."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = iter(images)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """Return the next picture's feed, or None at the end."""
+        image = next(self.images, None)
+        return None if image is None else {"images": image[np.newaxis]}
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """Return a session of one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def main(folder: Path) -> None:
+    """Quantize, run and time."""
+    images = np.load(folder / "images.npz")
+    onnx.save(build(dict(np.load(folder / "weights.npz"))), folder / "float.onnx")
+    quant_pre_process(str(folder / "float.onnx"), str(folder / "prepared.onnx"))
+    quantize_static(
+        str(folder / "prepared.onnx"),
+        str(folder / "int8.onnx"),
+        Reader(images["calibration"]),
+        per_channel=True,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+    )
+    sessions = [session(folder / name) for name in ("float.onnx", "int8.onnx")]
+    outputs = [sessions[1].run(None, {"images": image[np.newaxis]})[0][0] for image in images["images"]]
+    np.save(folder / "outputs.npy", np.stack(outputs))
+    seconds: list[list[float]] = [[], []]
+    for _ in range(15):
+        for place, one in enumerate(sessions):
+            start = time.process_time()
+            one.run(None, {"images": images["images"][:1]})
+            seconds[place].append(time.process_time() - start)
+    facts = {
+        "size_bytes": (folder / "int8.onnx").stat().st_size,
+        "cpu_ratio": float(np.median(seconds[1]) / np.median(seconds[0])),
+    }
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

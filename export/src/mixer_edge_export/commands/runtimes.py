@@ -1,0 +1,23 @@
+"""``mixer-edge-export runtimes``: the environments that exported files are tried in."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "runtimes", help="install tflite-runtime in an environment of its own, to try files in"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the environment and print the runtimes."""
+    from mixer_edge_export.runtimes import find_runtimes, install_tflite
+
+    install_tflite()
+    for runtime in find_runtimes():
+        print(f"{runtime.name} {runtime.version}: {runtime.python}")
+    return 0

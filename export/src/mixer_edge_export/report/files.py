@@ -1,0 +1,119 @@
+"""Writes the four reports into a folder, each whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict
+from pathlib import Path
+
+from mixer_edge import strict_json
+from mixer_edge.errors import DataError
+from mixer_edge_export.compare.table import picture_warnings
+from mixer_edge_export.compare.types import Comparison, VariantResult
+from mixer_edge_export.report.page import page
+from mixer_edge_export.report.sensitivity import read_sensitivity
+
+
+def write_report(comparison: Comparison, data: Path | None, folder: Path, sensitivity: Path | None = None) -> Path:
+    """Write ``report.html``, ``.md``, ``.csv`` and ``.json`` into ``folder`` and return the page's path.
+
+    Args:
+        comparison: what to show.
+        data: folder of the pictures, for the gallery's thumbnails.
+        folder: made if it is not there; reports that are there are replaced.
+        sensitivity: what the sensitivity of the layers was measured to be; None leaves it out.
+
+    Raises:
+        DataError: the folder cannot be written to, or the sensitivity file cannot be read.
+    """
+    layers = None if sensitivity is None else read_sensitivity(sensitivity)
+    contents = {
+        "report.json": strict_json.dumps(asdict(comparison)),
+        "report.csv": _csv(comparison).encode(),
+        "report.md": _markdown(comparison).encode(),
+        "report.html": page(comparison, data, layers).encode(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            partial = folder / f".{name}.partial"
+            partial.write_bytes(content)
+            partial.replace(folder / name)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from None
+    return folder / "report.html"
+
+
+def columns(row: VariantResult) -> dict[str, object]:
+    """Return one variant's figures by column name, shares in [0, 1]; None where there is nothing to say."""
+    score = row.score
+    top1, top5 = (score.top1, score.top5) if score else (None, None)
+    difference = score.difference if score else None
+    return {
+        "variant": row.name,
+        "top1": top1.share if top1 else None,
+        "top1_low": top1.interval[0] if top1 else None,
+        "top1_high": top1.interval[1] if top1 else None,
+        "top5": top5.share if top5 else None,
+        "top5_low": top5.interval[0] if top5 else None,
+        "top5_high": top5.interval[1] if top5 else None,
+        "difference": difference.share if difference else None,
+        "difference_low": difference.interval[0] if difference else None,
+        "difference_high": difference.interval[1] if difference else None,
+        "mcnemar_p": difference.p_value if difference else None,
+        "lost": difference.lost if difference else None,
+        "won": difference.won if difference else None,
+        "changed": score.changed if score else None,
+        "agreement": score.agreement.share if score else None,
+        "mean_kl_divergence": score.mean_kl_divergence if score else None,
+        "largest_logit_difference": score.largest_difference if score else None,
+        "size_bytes": row.size_bytes,
+        "latency_ms": row.latency_ms,
+        "photo_to_label_ms": row.photo_to_label_ms,
+    }
+
+
+def _csv(comparison: Comparison) -> str:
+    text = io.StringIO()
+    rows = [columns(row) for row in comparison.rows]
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _markdown(comparison: Comparison) -> str:
+    lines = [
+        f"# {comparison.model}: comparison of its variants",
+        "",
+        "| variant | top-1 | 95 % interval | difference, points | lost / won | size | latency |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in comparison.rows:
+        cells = ["-", "-", "-", "-"]
+        if row.score and row.score.top1 and row.score.difference:
+            low, high = row.score.top1.interval
+            cells = [f"{row.score.top1.share:.2%}", f"{low:.2%} to {high:.2%}", "reference", "-"]
+            if row.name != comparison.reference:
+                start, end = row.score.difference.interval
+                cells[2] = f"{100 * row.score.difference.share:+.2f} ({100 * start:+.2f} to {100 * end:+.2f})"
+                cells[3] = f"{row.score.difference.lost} / {row.score.difference.won}"
+        size = "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f} MB"
+        latency = "-" if row.latency_ms is None else f"{row.latency_ms:.2f} ms"
+        lines.append(f"| {' | '.join([row.name, *cells, size, latency])} |")
+    lines.append("")
+    if comparison.recommendation:
+        lines += [f"**Ship {comparison.recommendation.variant}:** {comparison.recommendation.reason}.", ""]
+    lines += [f"- {row.verdict}" for row in comparison.rows[1:]]
+    lines += [f"- {bound.reason}." for bound in comparison.bounds]
+    lines += [f"- {warning}" for warning in (*picture_warnings(comparison), *comparison.notes)]
+    measured = comparison.measured
+    lines += [
+        "",
+        f"{comparison.pictures:,} pictures{'' if comparison.labelled else ' without labels'}; measured on "
+        f"{measured.machine} with {', '.join(f'{tool} {version}' for tool, version in measured.tools.items())}. "
+        f"Bundle `{measured.bundle_fingerprint[:16]}`, data `{(measured.data_fingerprint or 'none')[:16]}`.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+"""``report.html``: one file that asks for nothing else, from the template, its style sheet and its script."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from PIL import Image, ImageOps
+
+from mixer_edge_export.compare.table import picture_warnings
+from mixer_edge_export.compare.types import Comparison, VariantResult
+from mixer_edge_export.compare.verdict import DEFAULT_DROP
+from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
+from mixer_edge_export.report.sensitivity import Layer
+
+THUMBNAIL = 128
+"""Width and height of a thumbnail at most, in pixels."""
+PAIRS = 24
+"""Changed predictions shown for each variant at most."""
+LAYERS = 20
+
+
+def page(comparison: Comparison, data: Path | None, layers: Sequence[Layer] | None) -> str:
+    """Return the page; ``data`` is where the changed pictures are."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    environment.filters["points"] = lambda share: signed(100 * share)
+    folder = resources.files("mixer_edge_export.report")
+    template = environment.from_string(folder.joinpath("report.html.jinja").read_text("utf-8"))
+    variants = [row.name for row in comparison.rows[1:]]
+    return template.render(
+        comparison=comparison,
+        chosen=comparison.recommendation.variant if comparison.recommendation else None,
+        style=Markup(folder.joinpath("report.css").read_text("utf-8")),
+        script=Markup(folder.joinpath("report.js").read_text("utf-8")),
+        plots=_plots(comparison),
+        differences=_differences(comparison),
+        sensitivity=_sensitivity(layers),
+        layer_count=0 if layers is None else len(layers),
+        confusions={
+            name: [pair for pair in comparison.confusions if pair.variant == name][:PAIRS] for name in variants
+        },
+        thumbnails={}
+        if data is None
+        else {picture.file: thumbnail(data / picture.file) for picture in comparison.changed},
+        preprocess=asdict(comparison.measured.preprocess),
+        warnings=picture_warnings(comparison),
+    )
+
+
+def signed(value: float) -> str:
+    """Return a number with two places and its sign, U+2212 for minus; 0.00 has none."""
+    text = f"{value:+.2f}"
+    return text[1:] if text[1:] == "0.00" else text.replace("-", "\N{MINUS SIGN}")
+
+
+def thumbnail(path: Path) -> str:
+    """Return a picture as a ``data:`` address of at most ``THUMBNAIL`` pixels, upright, transparency on white."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
+            small = ImageOps.exif_transpose(image).convert("RGBA")
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    flat = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
+    file = io.BytesIO()
+    flat.save(file, "JPEG", quality=75)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _plots(comparison: Comparison) -> list[Markup]:
+    """Return accuracy, or agreement without labels, against latency and against size."""
+    places = []
+    for shape, row in enumerate(comparison.rows):
+        if row.score is not None and row.size_bytes is not None and row.latency_ms is not None:
+            share = row.score.top1 or row.score.agreement
+            chosen = comparison.recommendation is not None and row.name == comparison.recommendation.variant
+            places.append((shape, row, share, chosen))
+    what = "Top-1" if comparison.labelled else f"Agreement with {comparison.reference}"
+    return [
+        scatter(
+            [
+                Point(
+                    name=row.name,
+                    shape=shape,
+                    x=x(row),
+                    y=100 * share.share,
+                    low=100 * share.interval[0],
+                    high=100 * share.interval[1],
+                    chosen=chosen,
+                )
+                for shape, row, share, chosen in places
+            ],
+            title=f"{what} against {x_title}",
+            x_title=x_title,
+            y_format=lambda value: f"{value:g} %",
+        )
+        for x, x_title in ((_latency_ms, "latency on this machine, ms"), (_megabytes, "size of the file, MB"))
+        if places
+    ]
+
+
+def _latency_ms(row: VariantResult) -> float:
+    return row.latency_ms or 0.0
+
+
+def _megabytes(row: VariantResult) -> float:
+    return (row.size_bytes or 0) / 1e6
+
+
+def _differences(comparison: Comparison) -> Markup | None:
+    rows = []
+    for shape, row in enumerate(comparison.rows[1:], start=1):
+        if row.score is not None and row.score.difference is not None:
+            difference = row.score.difference
+            rows.append(
+                Interval(
+                    name=row.name,
+                    shape=shape,
+                    value=100 * difference.share,
+                    low=100 * difference.interval[0],
+                    high=100 * difference.interval[1],
+                    text=f"{signed(100 * difference.share)} points; {difference.lost} lost, {difference.won} won",
+                    chosen=comparison.recommendation is not None and row.name == comparison.recommendation.variant,
+                )
+            )
+    if not rows:
+        return None
+    bound = DEFAULT_DROP if comparison.max_drop is None else comparison.max_drop
+    return intervals(
+        rows,
+        title=f"Difference of top-1 to {comparison.reference}, in points",
+        x_title=f"points of top-1, compared with {comparison.reference}",
+        line=0.0,
+        bound=-bound,
+    )
+
+
+def _sensitivity(layers: Sequence[Layer] | None) -> Markup | None:
+    if not layers:
+        return None
+    rows = [(layer.name, layer.value) for layer in layers[:LAYERS]]
+    return bars(rows, title="Sensitivity of the layers", x_title="KL divergence when it alone is quantized, nats")

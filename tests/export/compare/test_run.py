@@ -1,0 +1,136 @@
+"""The comparison as a whole, through the command that users type."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.conftest import LABELS
+from tests.pictures import write_pictures
+
+from mixer_edge_export.cli import main
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals of the tests stay in the tests' folders."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty pictures in class folders; shared, so not to be changed."""
+    return write_pictures(tmp_path_factory.mktemp("data") / "data", LABELS, 6)
+
+
+def compared(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
+    """Return what ``compare --json`` prints."""
+    main(["compare", *map(str, arguments), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_table_with_verdicts(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command prints a row and a verdict for each variant and one recommendation."""
+    assert main(["compare", str(tiny_bundle), "--data", str(data)]) == 0
+    blocks = capsys.readouterr().out.strip().split("\n\n")
+    assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", "float16", "int8", "60"]
+    assert [line.split(":")[0] for line in blocks[1].splitlines()] == ["float16", "int8"]
+    assert blocks[2].startswith("Ship ")
+
+
+def test_the_float_file_computes_what_the_source_does(
+    tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against the source in TensorFlow, float32 changes no prediction and its logits differ by rounding alone."""
+    weights = tiny_bundle.parent / "tiny.npz"
+    facts = compared(capsys, tiny_bundle, "--data", data, "--reference", "source", "--source", weights)
+    source, float32 = facts["rows"][0], facts["rows"][1]
+    assert (source["name"], source["size_bytes"], source["latency_ms"]) == ("source", None, None)
+    assert float32["score"]["changed"] == 0
+    assert 0 < float32["score"]["largest_difference"] < 1e-4
+
+
+def test_another_source_is_refused(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights that the bundle was not made from are told by their fingerprint; a place without a model is told."""
+    for source, reason in (
+        ("digits", f"error: digits: not the weights that {tiny_bundle} was made from; choose another --source\n"),
+        ("nowhere", f"error: {tiny_bundle}: its source is not there (nowhere: no such model"),
+    ):
+        arguments = ["--data", str(data), "--reference", "source", "--source", source]
+        assert main(["compare", str(tiny_bundle), *arguments]) == 2
+        assert capsys.readouterr().err.startswith(reason)
+
+
+def test_a_bound_decides_the_exit_code(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sixty pictures cannot show that at most 0.5 points are lost: code 3; that at most 100 are, they can: code 0."""
+    assert main(["compare", str(tiny_bundle), "--data", str(data), "--variants", "float16", "--max-drop", "0.5"]) == 3
+    assert "float16 is not shown to keep within 0.5 points" in capsys.readouterr().out
+    assert main(["compare", str(tiny_bundle), "--data", str(data), "--variants", "float16", "--max-drop", "100"]) == 0
+
+
+def test_copies_are_reported(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same pixels under two names are one group of duplicates."""
+    folder = shutil.copytree(data, tmp_path / "data")
+    shutil.copy(folder / "bird/0000.png", folder / "dog/copy.png")
+    assert compared(capsys, tiny_bundle, "--data", folder)["duplicates"] == [["bird/0000.png", "dog/copy.png"]]
+
+
+def test_the_order_of_the_files_does_not_matter(
+    tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures written in another order and under other names give the same scores and the same fingerprint."""
+    folder = tmp_path / "data"
+    for number, path in enumerate(sorted(data.rglob("*.png"), reverse=True)):
+        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.parent.name / f"{number:03}.png")
+    first, second = (compared(capsys, tiny_bundle, "--data", place) for place in (data, folder))
+    assert [row["score"] for row in first["rows"]] == [row["score"] for row in second["rows"]]
+    assert first["measured"]["data_fingerprint"] == second["measured"]["data_fingerprint"]
+
+
+def test_a_limit(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit of 20 takes 20 of the 60 pictures, some of every class."""
+    facts = compared(capsys, tiny_bundle, "--data", data, "--limit", 20)
+    assert facts["pictures"] == 20
+
+
+def test_without_pictures(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without data there are sizes and latencies, and nothing is recommended."""
+    facts = compared(capsys, tiny_bundle)
+    assert (facts["pictures"], facts["recommendation"]) == (0, None)
+    assert all(row["latency_ms"] > 0 and row["score"] is None for row in facts["rows"])
+
+
+def test_reports_agree(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The four files say the same: JSON as printed, CSV with its figures, Markdown with its recommendation."""
+    facts = compared(capsys, tiny_bundle, "--data", data, "--report", tmp_path / "report")
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "report.csv",
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
+    assert json.loads((tmp_path / "report/report.json").read_text("utf-8")) == facts
+    with (tmp_path / "report/report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["variant"], float(row["top1"]), int(row["changed"])) for row in rows] == [
+        (row["name"], row["score"]["top1"]["share"], row["score"]["changed"]) for row in facts["rows"]
+    ]
+    recommended = facts["recommendation"]
+    assert f"**Ship {recommended['variant']}:** {recommended['reason']}." in (tmp_path / "report/report.md").read_text(
+        "utf-8"
+    )
+
+
+def test_a_folder_that_cannot_be_written(
+    tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report folder that is a file is named."""
+    (tmp_path / "file").write_text("")
+    assert main(["compare", str(tiny_bundle), "--data", str(data), "--report", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {tmp_path}/file: cannot be written to (File exists); choose another folder"
+    )

@@ -1,0 +1,126 @@
+"""The figures in words: what is said, which variant is recommended, and when a bound is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mixer_edge.dataset import Dataset, LabelledImage
+from mixer_edge.evaluate import Evaluation, record_dtype
+from mixer_edge.scores import Score, score
+from mixer_edge_export.compare.verdict import Candidate, check_bound, recommend, verdict
+
+
+def scored(right: int, lost: int, won: int, total: int, *, labelled: bool = True) -> Score:
+    """Return the score of ``int8`` on ``total`` pictures of class 0, of which float32 gets ``right`` right."""
+    records = np.zeros(total, record_dtype(("float32", "int8"), 10))
+    records["picture"] = np.arange(total)
+    records["float32"]["classes"][right:, 0] = 1
+    records["int8"]["classes"][:, 0] = records["float32"]["classes"][:, 0]
+    records["int8"]["classes"][:lost, 0] = 2
+    records["int8"]["classes"][right : right + won, 0] = 0
+    image = LabelledImage(path=__file__, index=0 if labelled else None)  # type: ignore[arg-type]
+    dataset = Dataset(folder=__file__, layout="", images=(image,) * total)  # type: ignore[arg-type]
+    evaluation = Evaluation(dataset=dataset, names=("float32", "int8"), records=records, unreadable=())
+    return score(evaluation, "int8", str)
+
+
+FLOAT32 = Candidate(name="float32", size_bytes=4_000_000, latency_ms=2.0, score=scored(900, 0, 0, 1000))
+
+
+def candidate(name: str, size: int, latency: float, result: Score) -> Candidate:
+    """Return a candidate, for short."""
+    return Candidate(name=name, size_bytes=size, latency_ms=latency, score=result)
+
+
+def test_a_difference_that_is_noise() -> None:
+    """Three pictures of a thousand lost and one won are said to be no difference that can be told."""
+    int8 = candidate("int8", 1_000_000, 1.0, scored(900, 3, 1, 1000))
+    assert verdict(int8, FLOAT32, FLOAT32) == (
+        "int8: 0.20 points below float32, interval -0.70 to +0.20: not distinguishable (4 of 1,000 predictions "
+        "changed: 3 lost, 1 won); 4.0 times smaller; 2.0 times faster here."
+    )
+
+
+def test_a_difference_that_is_none() -> None:
+    """Forty lost and two won are worse, whatever the chance."""
+    int8 = candidate("int8", 3_900_000, 8.0, scored(900, 40, 2, 1000))
+    assert verdict(int8, FLOAT32, FLOAT32) == (
+        "int8: 3.80 points below float32, interval -5.10 to -2.60: worse (42 of 1,000 predictions changed: 40 lost, 2 "
+        "won); the same size; 4.0 times slower here."
+    )
+
+
+def test_without_labels() -> None:
+    """Without labels the agreement is all there is to say."""
+    int8 = candidate("int8", 1_000_000, 2.0, scored(900, 10, 0, 1000, labelled=False))
+    assert verdict(int8, FLOAT32, FLOAT32) == (
+        "int8: agrees with float32 on 99.00% of the pictures, interval 98.17% to 99.46% (10 of 1,000 predictions "
+        "changed); 4.0 times smaller; as fast here."
+    )
+
+
+def test_the_smallest_that_keeps_its_accuracy() -> None:
+    """A collapsed int8 is passed over for the next smallest file."""
+    float16 = candidate("float16", 2_000_000, 2.0, scored(900, 0, 0, 1000))
+    int8 = candidate("int8", 1_000_000, 1.0, scored(900, 40, 2, 1000))
+    assert recommend([FLOAT32, float16, int8], FLOAT32, None) == (
+        "float16",
+        "the smallest file that is shown to stay within 1 point of float32's accuracy",
+    )
+
+
+def test_of_files_alike_in_size_the_faster() -> None:
+    """Two files within a tenth of the size: the latency decides, and the reason says so."""
+    int8 = candidate("int8", 1_000_000, 1.2, scored(900, 1, 1, 1000))
+    dynamic = candidate("dynamic", 1_050_000, 1.1, scored(900, 1, 1, 1000))
+    assert recommend([FLOAT32, int8, dynamic], FLOAT32, 2.0) == (
+        "dynamic",
+        "the smallest file that is shown to stay within 2 points of float32's accuracy, and faster here than int8",
+    )
+
+
+def test_nothing_but_the_reference() -> None:
+    """Ten pictures show nothing: the reference is recommended."""
+    int8 = candidate("int8", 1_000_000, 1.0, scored(9, 0, 0, 10))
+    reference = candidate("float32", 4_000_000, 2.0, scored(9, 0, 0, 10))
+    assert recommend([reference, int8], reference, None) == (
+        "float32",
+        "no smaller file is shown to stay within 1 point of its accuracy",
+    )
+
+
+def test_a_bound_that_is_kept() -> None:
+    """An interval within the bound holds."""
+    assert check_bound(scored(900, 1, 1, 1000), "float32", 0.5) == (
+        True,
+        "int8 keeps within 0.5 points: its drop to float32 is 0.00 points, 95 % interval up to 0.30",
+        None,
+    )
+
+
+def test_a_bound_that_more_pictures_would_settle() -> None:
+    """An interval across the bound says how many pictures would do at the measured difference."""
+    holds, reason, needed = check_bound(scored(900, 3, 1, 1000), "float32", 0.5)
+    assert (holds, needed) == (False, 2778)
+    assert reason == (
+        "int8 is not shown to keep within 0.5 points: its drop to float32 is 0.20 points, 95 % interval up to 0.70; if "
+        "the drop stays as measured, about 2,778 pictures in all would show it (1,778 more)"
+    )
+
+
+def test_a_bound_that_no_picture_would_settle() -> None:
+    """A measured drop beyond the bound is no question of more pictures."""
+    assert check_bound(scored(900, 40, 2, 1000), "float32", 0.5) == (
+        False,
+        "int8 does not keep within 0.5 points: its drop to float32 is 3.80 points, 95 % interval up to 5.10",
+        None,
+    )
+
+
+@pytest.mark.parametrize(("changed", "holds"), [(0, True), (8, False)])
+def test_a_bound_without_labels(changed: int, holds: bool) -> None:
+    """No more can be lost than predictions changed, so that the share of those is held against the bound."""
+    found, reason, _ = check_bound(scored(900, changed, 0, 1000, labelled=False), "float32", 0.5)
+    assert found is holds
+    assert "share of changed predictions to float32" in reason

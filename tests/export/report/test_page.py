@@ -1,0 +1,214 @@
+"""The page in a real Chromium: nothing asked of the network, no error, plots, filters, phone, keyboard."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+from tests.conftest import LABELS
+from tests.pictures import write_pictures
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.dataset import open_dataset
+from mixer_edge.evaluate import Evaluation, record_dtype
+from mixer_edge_export.compare.run import summarize
+from mixer_edge_export.compare.types import Comparison
+from mixer_edge_export.report import write_report
+
+NAMES = ("float32", "float16", "int8")
+HOSTILE = "<script>document.title = 'run'</script>\"'"
+
+
+@pytest.fixture(scope="module")
+def comparison(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
+    """Twenty pictures: int8 loses two of the first class, wins one, and changes one that stays wrong."""
+    data = write_pictures(tmp_path_factory.mktemp("data") / "data", LABELS, 2)
+    dataset = open_dataset(data, LABELS)
+    records = np.zeros(20, record_dtype(NAMES, 10))
+    records["picture"] = np.arange(20)
+    records["pixels"] = [bytes([number]) * 32 for number in range(20)]
+    for name in NAMES:
+        for number, image in enumerate(dataset.images):
+            records[name]["classes"][number] = (np.arange(5) + (image.index or 0)) % 10
+        records[name]["probabilities"] = (0.5, 0.2, 0.1, 0.1, 0.05)
+        records[name]["classes"][18:, 0] = 5
+    for number, answer in ((0, 1), (1, 2), (18, 9), (19, 6)):
+        records["int8"]["classes"][number, 0] = answer
+        records["int8"]["kl_divergence"][number] = 0.25
+    evaluation = Evaluation(
+        dataset=dataset, names=NAMES, records=records, unreadable=("data/broken.png: is no picture",)
+    )
+    bundle = replace(Bundle.open(tiny_bundle), labels=(LABELS[0], HOSTILE, *LABELS[2:]))
+    latencies = {"float32": 2.0, "float16": 2.0, "int8": 1.0}
+    photo_ms: dict[str, float | None] = {"float32": 4.0, "float16": 4.0, "int8": 3.0}
+    return summarize(bundle, evaluation, latencies, photo_ms, 0.5), data
+
+
+@pytest.fixture(scope="module")
+def page(comparison: tuple[Comparison, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the comparison, with a measured sensitivity."""
+    folder = tmp_path_factory.mktemp("report")
+    layers = [
+        {"name": f"MixerBlock_{number}/token_mixing/Dense_0", "alone": {"kl_divergence": 1 / (number + 1)}}
+        for number in range(24)
+    ]
+    (folder / "sensitivity.json").write_text(json.dumps({"layers": layers}))
+    return write_report(*comparison, folder, folder / "sensitivity.json")
+
+
+@pytest.fixture
+def opened(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
+    """The page, freshly opened, with the logs of earlier pages read away."""
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get(page.as_uri())
+    return browser
+
+
+def shown(browser: webdriver.Chrome) -> list[str]:
+    """Return the files of the gallery's pictures that are to be seen."""
+    cards = browser.find_elements(By.CSS_SELECTOR, "#gallery > li")
+    return [card.find_element(By.TAG_NAME, "img").get_attribute("alt") or "" for card in cards if card.is_displayed()]
+
+
+def test_no_request_and_no_error(opened: webdriver.Chrome, page: Path) -> None:
+    """Opening and scrolling the page asks for the file itself and nothing else, and logs nothing to the console."""
+    opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+    requests = [
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    ]
+    assert [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
+    assert opened.get_log("browser") == []
+
+
+def test_plots_are_drawn(opened: webdriver.Chrome) -> None:
+    """Two cost plots, the differences and the sensitivity are there, with their size, marks and names."""
+    plots = opened.find_elements(By.TAG_NAME, "svg")
+    assert [plot.get_attribute("aria-label") for plot in plots] == [
+        "Top-1 against latency on this machine, ms",
+        "Top-1 against size of the file, MB",
+        "Difference of top-1 to float32, in points",
+        "Sensitivity of the layers",
+    ]
+    assert all(plot.size["width"] > 200 and plot.size["height"] > 80 for plot in plots)
+    assert [len(plot.find_elements(By.CSS_SELECTOR, ".marker")) for plot in plots] == [3, 3, 2, 0]
+    assert [text.text for text in plots[2].find_elements(By.CSS_SELECTOR, ".name")] == ["float16", "int8"]
+    assert len(plots[3].find_elements(By.CSS_SELECTOR, ".bar")) == 20
+
+
+def test_the_plots_stay_within_their_frame(opened: webdriver.Chrome) -> None:
+    """No mark and no text of a plot lies outside it."""
+    outside = opened.execute_script(
+        "return [...document.querySelectorAll('svg')].flatMap(svg => { const f = svg.getBoundingClientRect();"
+        " return [...svg.querySelectorAll('*')].filter(e => { const r = e.getBoundingClientRect();"
+        " return r.left < f.left - 1 || r.right > f.right + 1 || r.top < f.top - 1 || r.bottom > f.bottom + 1; })"
+        ".map(e => e.outerHTML); })"
+    )
+    assert outside == []
+
+
+def test_the_figures_are_those_of_the_comparison(opened: webdriver.Chrome) -> None:
+    """The row of int8 shows its accuracy, difference, lost and won predictions."""
+    row = opened.find_elements(By.CSS_SELECTOR, ".figures tbody tr")[2].text
+    for figure in ("int8", "85.00 %", "−5.00", "4", "2 lost, 1 won", "agrees 80.00 %", "1.00 ms", "from file 3.00 ms"):
+        assert figure in row
+
+
+def test_thumbnails_are_loaded(opened: webdriver.Chrome) -> None:
+    """Every picture whose label changed has a thumbnail that can be decoded."""
+    sizes = opened.execute_script(
+        "return Promise.all([...document.querySelectorAll('#gallery img')].map(async i => {"
+        " i.loading = 'eager'; await i.decode(); return i.naturalWidth; }))"
+    )
+    assert sizes == [64] * 4
+
+
+def test_filters(opened: webdriver.Chrome) -> None:
+    """Variant, change and text choose among the pictures, together, and the button shows all again."""
+    change = Select(opened.find_element(By.ID, "filter-change"))
+    variant = Select(opened.find_element(By.ID, "filter-variant"))
+    everything = ["airplane/0000.png", "airplane/0001.png", "jay/0000.png", "jay/0001.png"]
+    assert shown(opened) == everything
+    change.select_by_value("lost")
+    assert shown(opened) == everything[:2]
+    change.select_by_value("won")
+    assert shown(opened) == everything[2:3]
+    change.select_by_value("changed")
+    assert shown(opened) == everything[3:]
+    assert opened.find_element(By.ID, "filter-count").text == "1 of 4 shown"
+    change.select_by_value("")
+    variant.select_by_visible_text("float16")
+    assert shown(opened) == []
+    variant.select_by_visible_text("int8")
+    opened.find_element(By.ID, "filter-text").send_keys("JAY/0001")
+    assert shown(opened) == everything[3:]
+    opened.find_element(By.CSS_SELECTOR, "#filters button").click()
+    assert shown(opened) == everything
+
+
+def test_the_keyboard_is_enough(opened: webdriver.Chrome) -> None:
+    """Tab leads through the skip link, the table and all four controls; the focus is to be seen."""
+    body, focused = opened.find_element(By.TAG_NAME, "body"), []
+    body.send_keys(Keys.TAB)
+    for _ in range(6):
+        element = opened.switch_to.active_element
+        focused.append(element.get_attribute("id") or element.get_attribute("class") or element.tag_name)
+        assert element.value_of_css_property("outline-style") != "none"
+        element.send_keys(Keys.TAB)
+    assert focused == ["skip", "scroll", "filter-variant", "filter-change", "filter-text", "button"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_readable_on_a_phone(opened: webdriver.Chrome, scheme: str) -> None:
+    """At 360 pixels nothing runs out of the page, and text has a contrast of at least 4.5 to 1 in both schemes."""
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 780, "deviceScaleFactor": 2, "mobile": True}
+    )
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    assert opened.execute_script("return document.documentElement.scrollWidth") == 360
+    style = opened.execute_script(
+        "const s = getComputedStyle(document.documentElement);"
+        "return Object.fromEntries(['paper', 'card', 'ink', 'soft', 'accent', 'accent-soft', 'lost', 'won']"
+        ".map(n => [n, s.getPropertyValue('--' + n).trim()]))"
+    )
+    for text in ("ink", "soft", "accent", "lost", "won"):
+        for ground in ("paper", "card", "accent-soft") if text in ("ink", "soft", "accent") else ("card",):
+            assert contrast(style[text], style[ground]) >= 4.5, f"{text} on {ground}"
+
+
+def test_labels_cannot_run(opened: webdriver.Chrome, page: Path) -> None:
+    """A label that looks like a script is shown as text."""
+    assert HOSTILE in opened.find_element(By.CSS_SELECTOR, "#confusions ~ .columns").text
+    assert opened.title == "bundle: ship float32" or opened.title.endswith("ship float32")
+    assert "<script>document" not in page.read_text("utf-8")
+
+
+def test_the_page_asks_for_nothing(page: Path) -> None:
+    """No address but data: stands in the file, and its policy forbids the rest."""
+    content = page.read_text("utf-8")
+    assert "default-src 'none'; img-src data:;" in content
+    assert re.findall(r"""(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}|@import|url\(""", content) == []
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the contrast of two colours ``#rrggbb`` by WCAG 2: (lighter + 0.05) / (darker + 0.05)."""
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of ``#rrggbb`` in [0, 1], by WCAG 2."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

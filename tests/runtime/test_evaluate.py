@@ -1,0 +1,177 @@
+"""The evaluation: complete, the same in any order and with any number of processes, and after a kill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import LABELS
+from tests.pictures import write_pictures
+
+import mixer_edge.evaluate
+from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Classifier
+from mixer_edge.cli import main
+from mixer_edge.dataset import Dataset, LabelledImage, open_dataset
+from mixer_edge.errors import DataError
+from mixer_edge.evaluate import SOURCE, Evaluation, Task, evaluate
+from mixer_edge.metrics import kl_divergence, softmax
+from mixer_edge.scores import score
+
+NAMES = ("float32", "float16", "int8")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pictures in class folders; shared, so not to be changed."""
+    return write_pictures(tmp_path_factory.mktemp("data") / "data", LABELS, 4)
+
+
+@pytest.fixture(scope="module")
+def evaluation(tiny_bundle: Path, data: Path) -> Evaluation:
+    """All variants on all pictures, in this process alone."""
+    return evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(data, LABELS), workers=1)
+
+
+def test_records_are_what_the_classifier_says(tiny_bundle: Path, data: Path, evaluation: Evaluation) -> None:
+    """Classes, probabilities, divergence and logit difference equal those of single classifications."""
+    bundle = Bundle.open(tiny_bundle)
+    outputs = {}
+    for name in ("float32", "int8"):
+        with Classifier(bundle, name, threads=1) as classifier:
+            paths = [image.path for image in evaluation.dataset.images]
+            outputs[name] = np.stack([classifier.output(classifier.tensor(path)) for path in paths])
+    answers = evaluation.records["int8"]
+    best = np.argsort(-outputs["int8"], axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(answers["classes"], best)
+    np.testing.assert_array_equal(answers["probabilities"], np.take_along_axis(softmax(outputs["int8"]), best, axis=1))
+    np.testing.assert_allclose(answers["kl_divergence"], kl_divergence(outputs["float32"], outputs["int8"]), rtol=1e-9)
+    np.testing.assert_array_equal(
+        answers["largest_difference"], np.abs(outputs["float32"] - outputs["int8"]).max(axis=1)
+    )
+    assert evaluation.truth().tolist() == [index for index in range(10) for _ in range(4)]
+
+
+def test_neither_order_nor_processes_matter(
+    tiny_bundle: Path, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures in reverse, evaluated by three processes, have the same records and the same data fingerprint."""
+    monkeypatch.setattr(mixer_edge.evaluate, "ALONE_S", 0.0)
+    dataset = evaluation.dataset
+    turned = Dataset(folder=dataset.folder, layout=dataset.layout, images=dataset.images[::-1])
+    other = evaluate(Task(bundle=tiny_bundle, names=NAMES), turned, workers=3)
+    for name in NAMES:
+        np.testing.assert_array_equal(other.records[name][::-1], evaluation.records[name])
+    assert other.data_fingerprint() == evaluation.data_fingerprint()
+    assert [score(other, name, str) for name in NAMES] == [score(evaluation, name, str) for name in NAMES]
+
+
+def test_unreadable_pictures_are_listed(tiny_bundle: Path, data: Path, tmp_path: Path) -> None:
+    """A broken picture is named with its reason and counts for nothing."""
+    folder = shutil.copytree(data, tmp_path / "data")
+    (folder / "bird" / "broken.png").write_bytes(b"no picture")
+    result = evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(folder, LABELS))
+    assert result.unreadable == (
+        f"{folder}/bird/broken.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
+        "(it begins with b'no picture')",
+    )
+    assert len(result.records) == 40
+    assert score(result, "int8", str).pictures == 40
+
+
+def test_nothing_readable(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A folder of broken pictures alone is an error that names the first."""
+    (tmp_path / "bird").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "bird" / name).write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"bird/a\.png: is no JPEG.*; nor can any other of the 2 pictures"):
+        evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(tmp_path, LABELS))
+
+
+def test_the_source_is_read_from_its_outputs(tiny_bundle: Path, evaluation: Evaluation, tmp_path: Path) -> None:
+    """Given logits are the reference: equal to float32's they differ by nothing, and by 2 where one is moved."""
+    bundle = Bundle.open(tiny_bundle)
+    with Classifier(bundle, "float32", threads=1) as classifier:
+        logits = np.stack([classifier.output(classifier.tensor(image.path)) for image in evaluation.dataset.images])
+    logits[7, 3] -= 2
+    np.save(tmp_path / "logits.npy", logits)
+    task = Task(bundle=tiny_bundle, names=(SOURCE, "float32"), source_outputs=tmp_path / "logits.npy")
+    result = evaluate(task, evaluation.dataset)
+    assert result.reference == SOURCE
+    assert np.flatnonzero(result.records["float32"]["largest_difference"]).tolist() == [7]
+    assert result.records["float32"]["largest_difference"][7] == pytest.approx(2)
+
+
+def test_feature_extractors_have_nothing_to_evaluate(tiny_features: Path, evaluation: Evaluation) -> None:
+    """A bundle without classes is refused."""
+    with pytest.raises(DataError, match="a feature extractor has no classes to evaluate"):
+        evaluate(Task(bundle=tiny_features, names=NAMES), evaluation.dataset)
+
+
+def test_unlabelled_pictures_give_agreement_alone(tiny_bundle: Path, evaluation: Evaluation) -> None:
+    """Without classes there is no accuracy, but the changed predictions are counted."""
+    dataset = evaluation.dataset
+    images = tuple(LabelledImage(path=image.path, index=None) for image in dataset.images)
+    unlabelled = Dataset(folder=dataset.folder, layout="unlabelled", images=images)
+    result = score(evaluate(Task(bundle=tiny_bundle, names=NAMES), unlabelled), "int8", str)
+    known = score(evaluation, "int8", str)
+    assert (result.top1, result.top5, result.difference, result.worst_classes) == (None, None, None, ())
+    assert (result.changed, result.agreement) == (known.changed, known.agreement)
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Killed by SIGKILL in the middle, the command's second run takes up the rest and prints what one run prints."""
+    folder = write_pictures(tmp_path / "data", LABELS, 300)
+    command = [
+        sys.executable,
+        "-m",
+        "mixer_edge",
+        "evaluate",
+        str(tiny_bundle),
+        str(folder),
+        "--json",
+        "--workers",
+        "2",
+    ]
+
+    def run(journal: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, "--journal", str(tmp_path / journal)], capture_output=True, text=True, check=True
+        )
+
+    straight = json.loads(run("straight").stdout)
+    killed = subprocess.Popen(
+        [*command, "--journal", str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    whole = (tmp_path / "straight").stat().st_size
+    while not (tmp_path / "killed").is_file() or (tmp_path / "killed").stat().st_size < whole / 4:
+        assert killed.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert (tmp_path / "killed").stat().st_size < whole
+    resumed = run("killed")
+    assert "continuing: " in resumed.stderr
+    assert json.loads(resumed.stdout) == straight
+    assert (tmp_path / "killed").stat().st_size == whole
+
+
+def test_the_commands_table(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table shows every variant once, the reference first, and says how many pictures there were."""
+    code = main(["evaluate", str(tiny_bundle), str(data), "--variants", "int8", "--journal", str(tmp_path / "journal")])
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines] == ["variant", "float32", "int8", "40"]
+    assert lines[-1] == "40 pictures; changed: predictions that differ from float32's."
+
+
+def test_a_record_is_small() -> None:
+    """A picture's record of three variants and 1000 classes takes 192 bytes: 50,000 of them 9.6 MB."""
+    assert mixer_edge.evaluate.record_dtype(NAMES, 1000).itemsize == 36 + 3 * 52

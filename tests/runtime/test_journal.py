@@ -1,0 +1,83 @@
+"""The journal of an evaluation: what a killed run leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixer_edge.errors import DataError
+from mixer_edge.journal import Journal, default_journal
+
+DTYPE = np.dtype([("picture", "<i4"), ("value", "<f4")])
+RECORDS = np.array([(3, 0.5), (1, 0.25)], DTYPE)
+
+
+def write(path: Path, subject: dict[str, object]) -> None:
+    """Write both records, one after the other."""
+    with Journal(path, subject, DTYPE) as journal:
+        journal.append(RECORDS[:1])
+        journal.append(RECORDS[1:])
+
+
+def test_records_come_back(tmp_path: Path) -> None:
+    """What one run appends the next one reads, in the order in which it was written."""
+    write(tmp_path / "new" / "a.journal", {"bundle": "x"})
+    with Journal(tmp_path / "new" / "a.journal", {"bundle": "x"}, DTYPE) as journal:
+        assert journal.records.tolist() == [(3, 0.5), (1, 0.25)]
+
+
+def test_killed_at_any_byte(tmp_path: Path) -> None:
+    """Cut at every possible length, the file gives the whole records before the cut and takes new ones after them."""
+    path, subject = tmp_path / "a.journal", {"bundle": "x"}
+    write(path, subject)
+    content = path.read_bytes()
+    head = len(content) - 2 * DTYPE.itemsize
+    for length in range(len(content) + 1):
+        path.write_bytes(content[:length])
+        whole = max(0, length - head) // DTYPE.itemsize
+        with Journal(path, subject, DTYPE) as journal:
+            assert journal.records.tolist() == RECORDS[:whole].tolist()
+            journal.append(RECORDS[whole:])
+        assert path.read_bytes() == content
+
+
+def test_another_subject_is_refused(tmp_path: Path) -> None:
+    """Records of another bundle are not taken for this one's."""
+    write(tmp_path / "a.journal", {"bundle": "x"})
+    with pytest.raises(DataError) as error:
+        Journal(tmp_path / "a.journal", {"bundle": "y"}, DTYPE)
+    assert str(error.value) == f"{tmp_path}/a.journal: is of another evaluation; remove it or choose another place"
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    """A second run that would write into the same file is told to wait."""
+    with Journal(tmp_path / "a.journal", {}, DTYPE), pytest.raises(DataError) as error:
+        Journal(tmp_path / "a.journal", {}, DTYPE)
+    assert str(error.value) == (
+        f"{tmp_path}/a.journal: another run of the same evaluation is writing to it; wait for it"
+    )
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    """A folder that is a file is named."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"file/a\.journal: cannot be written"):
+        Journal(tmp_path / "file" / "a.journal", {}, DTYPE)
+
+
+def test_without_a_path_nothing_is_kept() -> None:
+    """A journal without a file takes records and has none."""
+    with Journal(None, {}, DTYPE) as journal:
+        journal.append(RECORDS)
+        assert len(journal.records) == 0
+
+
+def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default place follows XDG_CACHE_HOME and depends on the subject, not on the order of its keys."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    place = default_journal({"a": 1, "b": 2})
+    assert place.parent == tmp_path / "mixer-edge" / "evaluations"
+    assert place == default_journal({"b": 2, "a": 1})
+    assert place != default_journal({"a": 1, "b": 3})

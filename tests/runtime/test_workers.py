@@ -1,0 +1,64 @@
+"""The same function in several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from mixer_edge.errors import DataError, MixerEdgeError
+from mixer_edge.workers import CHUNK, default_workers, map_in_processes
+
+
+def square_maker() -> Callable[[int], tuple[int, int]]:
+    """Return a function that says in which process it ran."""
+    return lambda value: (value * value, os.getpid())
+
+
+def failing_maker() -> Callable[[int], int]:
+    """Return nothing, for want of data."""
+    raise DataError("data/: no such folder")
+
+
+def killed_maker() -> Callable[[int], int]:
+    """Return a function whose process is killed at the item 9."""
+
+    def function(value: int) -> int:
+        if value == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
+
+    return function
+
+
+def test_every_item_once_in_several_processes() -> None:
+    """All results come, each once, from two processes, neither of them this one."""
+    items = list(range(4 * CHUNK + 3))
+    results = [result for chunk in map_in_processes(square_maker, items, 2) for result in chunk]
+    assert sorted(value for value, _ in results) == [value * value for value in items]
+    assert len({process for _, process in results}) == 2
+    assert os.getpid() not in {process for _, process in results}
+
+
+def test_an_error_of_a_process_is_raised_here() -> None:
+    """What a process raises arrives with its type and message."""
+    with pytest.raises(DataError, match="^data/: no such folder$"):
+        list(map_in_processes(failing_maker, [1, 2, 3], 2))
+
+
+def test_a_killed_process_is_told() -> None:
+    """A process that is killed ends the work with advice, not with a wait for ever."""
+    with pytest.raises(MixerEdgeError) as error:
+        list(map_in_processes(killed_maker, list(range(40)), 2))
+    assert str(error.value) == (
+        "a worker process was killed, perhaps for want of memory; run again with fewer --workers, it continues where "
+        "it stopped"
+    )
+
+
+def test_as_many_as_cores_and_memory_allow() -> None:
+    """One process for each core, but one alone where memory holds no second."""
+    assert default_workers(1) == len(os.sched_getaffinity(0))
+    assert default_workers(1 << 60) == 1
