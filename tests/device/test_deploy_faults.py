@@ -166,7 +166,7 @@ def test_python_without_venv(bench: Bench) -> None:
 def test_wrong_architecture(bench: Bench) -> None:
     """A board that no interpreter has a wheel for is told which ones there are."""
     uname = bench.board.root / "usr/local/bin/uname"
-    uname.parent.mkdir(exist_ok=True)
+    uname.parent.mkdir(parents=True, exist_ok=True)
     uname.write_text('#!/bin/sh\n[ "$1" = -m ] && echo armv6l || exec /usr/bin/uname "$@"\n')
     uname.chmod(0o755)
     try:
