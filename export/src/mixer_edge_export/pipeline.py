@@ -122,6 +122,7 @@ def export(
     else:
         pictures = _own_calibration(source, spec, out)
     golden = pictures.golden(GOLDEN_COUNT)
+    probe = None if max_drop is None else _selection(selection, pictures, source, label_lines or (), spec)
 
     task = "embedding" if source.num_classes is None else "classification"
 
@@ -138,9 +139,8 @@ def export(
         ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
     files = {LABELS_NAME: "".join(f"{label}\n" for label in label_lines).encode()} if label_lines else {}
     runtimes = find_runtimes()
-    probe, mixture, bound = None, None, None
-    if max_drop is not None:
-        probe = _selection(selection, pictures, source, label_lines or (), spec)
+    mixture = bound = None
+    if probe is not None and max_drop is not None:
         layers = find_layers(float_model, source.architecture)
         mixture = find_mixture(float_model, layers, ranges, probe, max_drop)
         print(format_mixture(mixture, probe), file=sys.stderr)

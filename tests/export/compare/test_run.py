@@ -34,10 +34,12 @@ def compared(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
 
 def test_a_table_with_verdicts(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints a row and a verdict for each variant and one recommendation."""
-    assert main(["compare", str(tiny_bundle), "--data", str(data)]) == 0
+    variants = ["--variants", "float16,int8"]
+    assert main(["compare", str(tiny_bundle), "--data", str(data), *variants]) == 0
     blocks = capsys.readouterr().out.strip().split("\n\n")
-    assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", "float16", "int8", "60"]
-    assert [line.split(":")[0] for line in blocks[1].splitlines()] == ["float16", "int8"]
+    others = ["float16", "int8", "int8-dynamic", "int8-integer", "int16-integer"]
+    assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", *others, "60", "Note:"]
+    assert [line.split(":")[0] for line in blocks[1].splitlines()] == others
     assert blocks[2].startswith("Ship ")
 
 
