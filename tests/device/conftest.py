@@ -1,5 +1,7 @@
 """Fixtures of the device tests: the boards, each made once, and two tiny models with the host's outputs."""
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -38,6 +40,17 @@ def board() -> Iterator[Callable[[str], Board]]:
     """Return a function from a board's name to the board that all tests share; a test that breaks one makes its own."""
     with ExitStack() as stack:
         yield cache(lambda name: stack.enter_context(fresh_board(name)))
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the bundle of the bundled model, exported by the real command; not to be changed."""
+    bundle = tmp_path_factory.mktemp("digits") / "digits"
+    command = [sys.executable, "-m", "mixer_edge_export", "export", "--out", str(bundle)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        pytest.fail(f"{' '.join(command)}\n{finished.stderr}", pytrace=False)
+    return bundle
 
 
 @pytest.fixture(scope="session")

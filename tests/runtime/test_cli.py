@@ -11,15 +11,18 @@ import sys
 import termios
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import LABELS
+from tests.conftest import LABELS, reseal
 
 import mixer_edge
 from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
+from mixer_edge.errors import InterpreterError
+from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import Manifest, RuntimeSpec
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
@@ -215,7 +218,7 @@ def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureF
     """With an interpreter that is not here, nothing runs: exit code 1 and the reason once."""
     assert main(["info", str(tiny_bundle), "--backend", "tflite-runtime"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.endswith("runs on none") for line in lines) == 6
+    assert sum(line.endswith("runs on none") for line in lines) == len(Manifest.read(tiny_bundle).variants)
     assert lines[-1] == (
         "  note: backend 'tflite-runtime' is not installed; install tflite-runtime or choose ai-edge-litert"
     )
@@ -255,6 +258,31 @@ def test_verify_ends_with_1_where_this_machine_computes_something_else(
         r"top-1 equal on \d of 4 golden pictures \(ai-edge-litert\)",
         line,
     )
+
+
+def test_verify_leaves_out_what_never_ran_on_this_interpreter(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One variant is refused: an error if asked for by name or seen to run before; else the others decide."""
+    reason = "int8.tflite: ai-edge-litert cannot run this file (no kernel)"
+
+    def load(path: Path, **options: Any) -> Interpreter:
+        if path.name == "int8.tflite":
+            raise InterpreterError(reason)
+        return Interpreter(path, **options)
+
+    monkeypatch.setattr("mixer_edge.classifier.Interpreter", load)
+    for arguments in (["verify", str(bundle)], ["verify", str(bundle), "--variant", "int8"]):
+        assert main(arguments) == 2
+        assert own_lines(capsys.readouterr().err) == [f"error: {reason}"]
+    reseal(bundle, lambda facts: [variant.update(runtimes={}) for variant in facts["variants"]])
+    assert main(["verify", str(bundle)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"-       int8           {reason}"
+    reseal(bundle, lambda facts: facts.update(variants=facts["variants"][2:3]))
+    assert main(["verify", str(bundle)]) == 2
+    assert own_lines(capsys.readouterr().err) == [
+        f"error: {bundle}: none of its variants runs on ai-edge-litert; export it for ai-edge-litert"
+    ]
 
 
 def test_verify_ends_with_2_on_a_damaged_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

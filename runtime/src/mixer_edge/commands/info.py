@@ -52,6 +52,8 @@ def _machine() -> dict[str, Any]:
 
 def _refusal(bundle: Bundle, variant: str, backend: str) -> str | None:
     """Return why this machine cannot run the file, or None if it can: it is loaded, which settles the question."""
+    if reason := bundle.manifest.variant(variant).refusal(backend):  # loading it could crash
+        return f"{variant} is not for {backend}: {reason}"
     try:
         Classifier(bundle, variant, backend=backend).close()
     except MixerEdgeError as error:

@@ -1,0 +1,84 @@
+"""What the commands that speak to boards share: their flags, and one row per board."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mixer_edge.errors import MixerEdgeError
+
+if TYPE_CHECKING:
+    from mixer_edge_export.deploy.board import Outcome, Report
+    from mixer_edge_export.deploy.ssh import Connection
+
+T = TypeVar("T")
+FAILED = 1
+
+
+def add_hosts(parser: argparse.ArgumentParser) -> None:
+    """Declare the boards and how ssh reaches them."""
+    parser.add_argument("hosts", nargs="+", metavar="HOST", help="name, user@name, or a Host of ~/.ssh/config")
+    parser.add_argument("--identity", type=Path, metavar="FILE", help="private key to offer, as ssh -i")
+    parser.add_argument("--ssh-config", type=Path, metavar="FILE", help="in place of ~/.ssh/config, as ssh -F")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per board and line")
+
+
+def run_on_boards(
+    arguments: argparse.Namespace,
+    action: Callable[[Connection, Report], T],
+    heads: Sequence[str],
+    rows: Callable[[T], list[tuple[str, ...]]],
+    facts: Callable[[T], dict[str, Any]],
+) -> int:
+    """Do ``action`` with every board and print what came of it; 1 if one of them failed.
+
+    Args:
+        arguments: those of ``add_hosts``.
+        action: what to do with a board.
+        heads: the table's heads, the host's apart.
+        rows: the table's rows for a result, the host apart.
+        facts: the JSON of a result, the host apart.
+    """
+    from mixer_edge_export.deploy.fleet import for_each
+
+    results = for_each(arguments.hosts, action, config=arguments.ssh_config, identity=arguments.identity)
+    table = [("host", *heads)]
+    for host, result in zip(arguments.hosts, results, strict=True):
+        found, told = [("FAILED", *("-",) * (len(heads) - 1))], {"error": str(result)}
+        if not isinstance(result, MixerEdgeError):
+            found, told = rows(result), facts(result)
+        table += [(host, *row) for row in found]
+        if arguments.json:
+            print(json.dumps({"host": host} | told))
+    if not arguments.json:
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for row in table:
+            print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    return FAILED if any(isinstance(result, MixerEdgeError) for result in results) else 0
+
+
+def run_and_tell(arguments: argparse.Namespace, action: Callable[[Connection, Report], Outcome]) -> int:
+    """Do ``action``, which changes what a board runs, with every board and print one row each; 1 if one failed."""
+    heads = ("board", "release", "interpreter", "golden", "label", "latency", "temperature", "copied")
+    return run_on_boards(arguments, action, heads, _row, asdict)
+
+
+def celsius(temperature: float | None) -> str:
+    """Return a temperature for a table."""
+    return "-" if temperature is None else f"{temperature:.1f} °C"
+
+
+def _row(outcome: Outcome) -> list[tuple[str, ...]]:
+    latency, copied = outcome.latency_ms, outcome.copied_bytes
+    return [
+        (
+            *(outcome.board, outcome.release or "none", outcome.backend or "-", outcome.verified or "-"),
+            *(outcome.label or "-", "-" if latency is None else f"{latency:.1f} ms"),
+            celsius(outcome.temperature_celsius),
+            "-" if copied is None else f"{copied / 1e6:.1f} MB",
+        )
+    ]

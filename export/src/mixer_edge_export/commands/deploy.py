@@ -1,0 +1,49 @@
+"""``mixer-edge-export deploy``: a bundle to boards, proved there before it is put to use."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mixer_edge.commands import positive
+from mixer_edge.interpreter import BACKENDS
+from mixer_edge_export.commands.boards import add_hosts, run_and_tell
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser(
+        "deploy",
+        help="bring a bundle to Raspberry Pis and put it to use there",
+        description="Copy a bundle and everything it needs to boards over ssh, check it there with the golden vectors, "
+        "and only then put it to use. A board where a step fails runs what it ran before. "
+        "Exit code 1: a board failed.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
+    add_hosts(parser)
+    parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
+    parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
+    parser.add_argument("--keep", type=positive, default=2, help="releases to keep there (default: %(default)s)")
+    parser.add_argument(
+        "--service", metavar="WHAT", help="have the board run watch:/FOLDER, camera or camera:SOURCE by systemd"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="look at the boards, print the plan, change nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Deploy to every board; 1 if one of them failed."""
+    from mixer_edge.bundle import Bundle
+    from mixer_edge_export.deploy.board import Job, deploy
+    from mixer_edge_export.deploy.service import Service
+
+    job = Job(
+        bundle=Bundle.open(arguments.bundle),
+        variant=arguments.variant,
+        backend=arguments.backend,
+        keep=arguments.keep,
+        service=None if arguments.service is None else Service.parse(arguments.service),
+        dry_run=arguments.dry_run,
+    )
+    job.check()
+    return run_and_tell(arguments, lambda connection, report: deploy(connection, job, report))

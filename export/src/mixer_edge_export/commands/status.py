@@ -1,0 +1,41 @@
+"""``mixer-edge-export status``: what boards are and what they run."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from mixer_edge_export.commands.boards import add_hosts, celsius, run_on_boards
+
+if TYPE_CHECKING:
+    from mixer_edge_export.deploy.probe import BoardFacts
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser("status", help="print what boards are and which releases they have")
+    parser.set_defaults(run=run)
+    add_hosts(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one row per board and change nothing; 1 if one of them failed."""
+    from mixer_edge_export.deploy.probe import probe
+
+    heads = ("board", "runs", "release", "others", "temperature", "free")
+    return run_on_boards(arguments, lambda connection, report: probe(connection), heads, _row, asdict)
+
+
+def _row(facts: BoardFacts) -> list[tuple[str, ...]]:
+    told = facts.release
+    return [
+        (
+            facts.name,
+            f"{told['name']} {told['variant']} on {told['backend']}" if told else "nothing",
+            facts.current or "-",
+            ", ".join(name for name in facts.releases if name != facts.current) or "-",
+            celsius(facts.temperature_celsius),
+            f"{facts.free_bytes / 1e9:.1f} GB",
+        )
+    ]

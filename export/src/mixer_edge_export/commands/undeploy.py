@@ -1,0 +1,21 @@
+"""``mixer-edge-export undeploy``: boards as they were before the first deploy."""
+
+from __future__ import annotations
+
+import argparse
+
+from mixer_edge_export.commands.boards import add_hosts, run_and_tell
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser("undeploy", help="remove everything that deploy put on boards")
+    parser.set_defaults(run=run)
+    add_hosts(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Remove all releases, the command and the unit; 1 if a board failed."""
+    from mixer_edge_export.deploy.board import undeploy
+
+    return run_and_tell(arguments, undeploy)

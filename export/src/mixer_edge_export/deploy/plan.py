@@ -1,0 +1,122 @@
+"""What would be installed on a board, and why: decided from its facts before anything is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from mixer_edge.interpreter import BACKENDS
+from mixer_edge_export.deploy.probe import WRAPPER, BoardFacts
+from mixer_edge_export.deploy.ssh import DeployError
+
+TFLITE_RUNTIME = "2.14.0"
+"""The last one; for Python up to 3.11 and numpy below 2."""
+_LITERT_PYTHONS = range(10, 15)
+_TFLITE_PYTHONS = range(10, 12)
+_LITERT_MACHINES = ("aarch64", "x86_64")
+_TFLITE_MACHINES = ("aarch64", "armv7l", "x86_64")
+_LITERT_GLIBC, _TFLITE_GLIBC = 27, 34
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a board gets its interpreter."""
+
+    backend: str
+    python: str
+    machine: str
+    glibc_minor: int
+    requirements: tuple[str, ...]
+    """What pip gets for it on the workstation, the runtime itself apart."""
+    system_packages: bool
+    """Whether numpy and Pillow are those of the board's own system."""
+    why: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The plan in words, one fact per line."""
+        origin = "numpy and Pillow from the board's system" if self.system_packages else "no package from the board"
+        return (
+            f"interpreter {self.backend} ({self.why})",
+            f"packages for Python {self.python} {self.machine}: {', '.join(self.requirements)}; {origin}",
+        )
+
+
+def make_plan(facts: BoardFacts, backend: str = "auto") -> Plan:
+    """Return the plan for a board.
+
+    The versions of interpreter, numpy and Pillow are those installed here wherever the board can have them, so that
+    both sides compute the same.
+
+    Raises:
+        DeployError: the board cannot run any interpreter, or not the one asked for, or lacks a program; the message
+            says what to do.
+    """
+    if backend not in ("auto", *BACKENDS):
+        raise DeployError(f"unknown backend {backend!r}; expected auto, {', '.join(BACKENDS)}")
+    _check_board(facts)
+    refusals = {name: _refusal(facts, name) for name in BACKENDS}
+    wanted = list(BACKENDS) if backend == "auto" else [backend]
+    chosen = next((name for name in wanted if refusals[name] is None), None)
+    if chosen is None:
+        raise DeployError(f"{facts.name}: {'; '.join(f'{name} {refusals[name]}' for name in wanted)}")
+    system_packages = facts.machine == "armv7l"
+    if system_packages and not (facts.has_numpy and facts.has_pillow):
+        raise DeployError(
+            f"{facts.name}: there are no wheels of numpy and Pillow for armv7l: "
+            "sudo apt install python3-numpy python3-pil there, then repeat"
+        )
+    passed_over = [f"{name} {refusals[name]}" for name in wanted[: wanted.index(chosen)]]
+    return Plan(
+        backend=chosen,
+        python=facts.python,
+        machine=facts.machine,
+        glibc_minor=_minor(facts.glibc),
+        requirements=_requirements(chosen, system_packages=system_packages),
+        system_packages=system_packages,
+        why="; ".join(passed_over)
+        or ("as asked for" if backend != "auto" else "the first choice where it has a wheel"),
+    )
+
+
+def _check_board(facts: BoardFacts) -> None:
+    if facts.system != "Linux":
+        raise DeployError(f"{facts.name}: runs {facts.system or 'an unknown system'}, expected Linux")
+    if not facts.python:
+        raise DeployError(f"{facts.name}: no python3 there: sudo apt install python3 python3-venv, then repeat")
+    if not facts.has_venv:
+        raise DeployError(f"{facts.name}: its Python cannot make a venv: sudo apt install python3-venv, then repeat")
+    for program, there in (("rsync", facts.has_rsync), ("flock", facts.has_flock)):
+        if not there:
+            package = "util-linux" if program == "flock" else program
+            raise DeployError(f"{facts.name}: no {program} there: sudo apt install {package}, then repeat")
+    if facts.foreign_wrapper:
+        raise DeployError(f"{facts.name}: ~/{WRAPPER} there is not deploy's; move it away, then repeat")
+
+
+def _refusal(facts: BoardFacts, backend: str) -> str | None:
+    """Return why a board cannot have a wheel of an interpreter, or None if it can."""
+    machines, pythons, glibc = {
+        "ai-edge-litert": (_LITERT_MACHINES, _LITERT_PYTHONS, _LITERT_GLIBC),
+        "tflite-runtime": (_TFLITE_MACHINES, _TFLITE_PYTHONS, _TFLITE_GLIBC),
+    }[backend]
+    if facts.machine not in machines:
+        return f"has no wheel for {facts.machine}, only for {', '.join(machines)}"
+    if not facts.python.startswith("3.") or _minor(facts.python) not in pythons:
+        return f"has no wheel for Python {facts.python}, only for 3.{pythons[0]} to 3.{pythons[-1]}"
+    if _minor(facts.glibc) < glibc:
+        return f"needs glibc 2.{glibc}, found {facts.glibc or 'none'}"
+    return None
+
+
+def _requirements(backend: str, *, system_packages: bool) -> tuple[str, ...]:
+    interpreter = f"tflite-runtime=={TFLITE_RUNTIME}"
+    numpy = "numpy<2"
+    if backend == "ai-edge-litert":
+        interpreter, numpy = f"ai-edge-litert=={version('ai-edge-litert')}", f"numpy=={version('numpy')}"
+    return (interpreter,) if system_packages else (interpreter, numpy, f"pillow=={version('pillow')}")
+
+
+def _minor(number: str) -> int:
+    _, _, minor = number.partition(".")
+    return int(minor) if minor.isdigit() else 0

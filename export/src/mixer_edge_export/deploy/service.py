@@ -1,0 +1,99 @@
+"""A systemd user unit that keeps ``mixer-edge watch`` or ``camera`` running on a board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mixer_edge_export.deploy.probe import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.ssh import Connection, DeployError
+
+NAME = "mixer-edge.service"
+UNIT = f".config/systemd/user/{NAME}"
+
+_WRITE = f"""
+set -eu
+cd
+if [ -e {UNIT} ] && ! grep -qsF '{MARK}' {UNIT}; then
+    echo "error: ~/{UNIT} there is not deploy's; move it away, then repeat" >&2
+    exit 1
+fi
+mkdir -p "$(dirname {UNIT})"
+new=$(mktemp -d)
+printf %s "$1" > "$new/{NAME}"
+if command -v systemd-analyze >/dev/null 2>&1; then
+    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$new}} systemd-analyze --user verify "$new/{NAME}"
+fi
+mv -f "$new/{NAME}" {UNIT}
+rm -rf "$new"
+"""
+_START = f"systemctl --user daemon-reload && systemctl --user enable {NAME} && systemctl --user restart {NAME}"
+_RESTART = f"! grep -qsF '{MARK}' ~/{UNIT} || systemctl --user try-restart {NAME}"
+_REMOVE = f"""
+if grep -qsF '{MARK}' ~/{UNIT}; then
+    systemctl --user disable --now {NAME} 2>/dev/null || true
+    rm -f ~/{UNIT}
+    systemctl --user daemon-reload 2>/dev/null || true
+fi
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What the unit runs: ``watch`` with a folder, or ``camera`` with a source (empty for the default one)."""
+
+    command: str
+    argument: str
+
+    @classmethod
+    def parse(cls, text: str) -> Service:
+        """Return the service that ``watch:DIR``, ``camera`` or ``camera:SOURCE`` names.
+
+        Raises:
+            DeployError: it names none.
+        """
+        command, _, argument = text.partition(":")
+        watched = command == "watch" and argument.startswith(("/", "~/"))
+        if not (watched or command == "camera") or not argument.isprintable():
+            raise DeployError(
+                f"unknown service {text!r}; expected watch:/FOLDER, watch:~/FOLDER, camera or camera:SOURCE"
+            )
+        return cls(command=command, argument=argument)
+
+    def unit(self, variant: str, backend: str) -> str:
+        """Return the text of the unit."""
+        arguments = [self.command, f"%h/{BASE}/current/bundle"]
+        if self.command == "watch":
+            arguments += [f"%h/{_escape(self.argument[2:])}" if self.argument[0] == "~" else _escape(self.argument)]
+        elif self.argument:
+            arguments += ["--source", _escape(self.argument)]
+        arguments += ["--variant", variant, "--backend", backend, "--json"]
+        command = " ".join(f'"{argument}"' for argument in arguments)
+        return (
+            f"{MARK}\n[Unit]\nDescription=mixer-edge {self.command}\n\n"
+            f"[Service]\nExecStart=%h/{WRAPPER} {command}\nRestart=on-failure\nRestartSec=5\n\n"
+            "[Install]\nWantedBy=default.target\n"
+        )
+
+
+def write_service(connection: Connection, text: str, *, start: bool) -> str:
+    """Write and check the unit, start it where the user's systemd runs, and return what was done in words."""
+    connection.run(_WRITE, text)
+    if not start:
+        return f"~/{UNIT} written, not started: no systemd for this user there"
+    connection.run(_START)
+    return f"{NAME} started; to have it run without a login: sudo loginctl enable-linger, there"
+
+
+def restart_service(connection: Connection) -> None:
+    """Have a unit of ours that is running use the release that is in use now."""
+    connection.run(_RESTART)
+
+
+def remove_service(connection: Connection) -> None:
+    """Stop and remove the unit, if it is ours."""
+    connection.run(_REMOVE)
+
+
+def _escape(text: str) -> str:
+    """Return ``text`` for the inside of double quotes in a unit: no specifier, no variable, no end of the quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")

@@ -1,0 +1,211 @@
+"""The only place that runs ssh and rsync: the user's own, with their configuration, agent, jump hosts and known hosts.
+
+One master connection per board carries every command and copy. Nothing here answers a question or relaxes a check of
+ssh: what the user's ssh would ask is an error that says what to type.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixer_edge.errors import MixerEdgeError
+
+CONNECT_TIMEOUT_S = 20
+SILENCE_S = 60
+"""A board that has not answered for so long is gone."""
+SSH_FAILED = 255
+"""Exit code of ssh when it is ssh that failed and not the command."""
+_RSYNC_REMOTE_ERRORS = (3, 11, 12, 23)
+"""Exit codes of rsync when a file cannot be written; 12 also when the connection is lost."""
+_HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class DeployError(MixerEdgeError):
+    """A board cannot be reached, cannot take a release, or refused a step; it runs what it ran before."""
+
+
+class RemoteError(DeployError):
+    """A command ran on the board and failed."""
+
+    def __init__(self, message: str, *, code: int, stdout: str, stderr: str) -> None:
+        super().__init__(message)
+        self.code, self.stdout, self.stderr = code, stdout, stderr
+        self.disk_full = "No space left on device" in stderr or "Disk quota exceeded" in stderr
+
+
+def check_host(host: str) -> str:
+    """Return ``host`` if it is a name, or user@name, that neither ssh nor a shell can take for anything else.
+
+    Raises:
+        DeployError: it is not.
+    """
+    if not _HOST.fullmatch(host):
+        raise DeployError(
+            f"{host!r} is not a host: expected NAME or USER@NAME of letters, digits, '.', '_' and '-'; "
+            "ports, IPv6 addresses and jump hosts belong under a name in ~/.ssh/config"
+        )
+    return host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """An open way to one board; ``connect`` makes it."""
+
+    host: str
+    options: tuple[str, ...]
+    """What follows ``ssh`` in every call, the socket of the master connection included."""
+
+    def run(self, script: str, *arguments: str) -> str:
+        """Run a POSIX shell script on the board with ``$1``, ``$2`` ... and return its standard output.
+
+        The script travels as one argument, so that a cut connection never leaves half of one running.
+
+        Raises:
+            RemoteError: the script ended with another code than 0.
+            DeployError: the connection failed.
+        """
+        done = _execute(self._command(script, *arguments))
+        if done.returncode == SSH_FAILED:
+            raise DeployError(explain(self.host, done.stderr))
+        if done.returncode:
+            raise _remote_error(self.host, done)
+        return done.stdout
+
+    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a script that lives until its standard input is closed, or the connection is lost."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self._command(script, *arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    def copy(self, source: Path, target: str, *, excludes: Sequence[str], like: Sequence[str]) -> int:
+        """Make the folder ``target`` (relative to the home) equal to ``source`` and return the bytes that were sent.
+
+        Contents are compared, not times. Links in ``source`` are followed. Files that are in one of the folders
+        ``like`` (relative to ``target``) already become hard links to it.
+
+        Raises:
+            RemoteError: rsync failed on the board, for want of space for instance.
+            DeployError: the connection failed.
+        """
+        command = ["rsync", "--recursive", "--copy-links", "--perms", "--chmod=D755,F644", "--checksum", "--partial"]
+        command += ["--delete", "--stats", f"--timeout={SILENCE_S}", "-e", shlex.join(["ssh", *self.options])]
+        command += [f"--exclude={name}" for name in excludes] + [f"--link-dest={folder}" for folder in like]
+        done = _execute([*command, "--", f"{source.absolute()}/", f"{self.host}:{target}/"])
+        if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
+            raise _remote_error(self.host, done)
+        if done.returncode:
+            raise DeployError(explain(self.host, done.stderr))
+        sent = re.search(r"^Total bytes sent: ([\d,.]+)", done.stdout, re.MULTILINE)
+        return int(re.sub(r"\D", "", sent[1])) if sent else 0
+
+    def _command(self, script: str, *arguments: str) -> list[str]:
+        remote = shlex.join(["sh", "-c", script, "mixer-edge-deploy", *arguments])
+        return ["ssh", *self.options, "--", self.host, remote]
+
+
+@contextmanager
+def connect(host: str, *, config: Path | None = None, identity: Path | None = None) -> Iterator[Connection]:
+    """Open the master connection to a board, and close it when the block ends.
+
+    Args:
+        host: a name of ``~/.ssh/config`` or of the network, or user@name.
+        config: file to read in place of ``~/.ssh/config``, as ``ssh -F``.
+        identity: private key to offer, as ``ssh -i``.
+
+    Raises:
+        DeployError: ssh did not get in; the message says why and what to do.
+    """
+    options = ["-F", str(config)] if config else []
+    options += ["-i", str(identity)] if identity else []
+    options += ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_TIMEOUT_S}"]
+    options += ["-o", "ServerAliveInterval=15", "-o", f"ServerAliveCountMax={SILENCE_S // 15}"]
+    options += ["-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
+    check_host(host)
+    # A short path: the name of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="mixer-edge-") as folder, (Path(folder) / "log").open("w+") as log:
+        socket = Path(folder) / "s"
+        options += ["-o", f"ControlPath={socket}"]
+        master = _start(["ssh", *options, "-o", "ControlMaster=yes", "-N", "--", host], log.fileno())
+        try:
+            while not socket.exists():
+                if master.poll() is not None:
+                    log.seek(0)
+                    raise DeployError(explain(host, log.read()))
+                time.sleep(0.02)
+            # Without the master a command fails: a connection of its own would go on without the lock of the lost one.
+            yield Connection(host=host, options=(*options, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"))
+        finally:
+            master.terminate()
+            master.wait()
+
+
+def explain(host: str, stderr: str) -> str:
+    """Return one line on why ssh failed and what to do, from what it printed."""
+    name = host.rpartition("@")[2]
+    for mark, text in _REASONS:
+        if mark in stderr:
+            return f"{host}: {text.format(host=host, name=name)}"
+    said = next((f" ({line.strip()})" for line in stderr.splitlines() if line.strip()), "")
+    return (
+        f"{host}: the connection broke{said}; "
+        "the board runs what it ran before; repeat the command, it goes on where it stopped"
+    )
+
+
+_REASONS = (
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "its host key is not the one known for this name: another machine answers, or the system was installed anew. "
+        "Only if you know that it was: ssh-keygen -R {name}, then `ssh {host}` once to see and accept the new key",
+    ),
+    (
+        "Host key verification failed",
+        "its host key is not known here: log in once with `ssh {host}`, compare the fingerprint, then repeat",
+    ),
+    (
+        "Permission denied",
+        "it does not accept your key: `ssh-copy-id {host}`, or name the right key with --identity, then repeat",
+    ),
+    (
+        "Could not resolve hostname",
+        "no such name on the network: check the spelling, try the board's IP address, or give it a name in "
+        "~/.ssh/config",
+    ),
+    ("Connection refused", "it refuses ssh: enable it there (sudo raspi-config, Interface Options, SSH), then repeat"),
+    ("No route to host", "it does not answer: is it switched on and on this network?"),
+    ("Connection timed out", "it does not answer: is it switched on and on this network?"),
+    ("rsync: command not found", "rsync is missing there: sudo apt install rsync"),
+    ("Can't open user config file", "ssh finds no such configuration file: check --ssh-config"),
+)
+
+
+def _remote_error(host: str, done: subprocess.CompletedProcess[str]) -> RemoteError:
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    telling = [line for line in lines if line.lower().startswith(("error", "rsync: [")) or "No space left" in line]
+    reason = (telling or lines[-1:] or [f"exit code {done.returncode}"])[0]
+    return RemoteError(f"{host}: {reason}", code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def _execute(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise DeployError(_missing(command[0])) from None
+
+
+def _start(command: list[str], log: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    except FileNotFoundError:
+        raise DeployError(_missing(command[0])) from None
+
+
+def _missing(program: str) -> str:
+    return f"no {program} on this machine: install {'OpenSSH' if program == 'ssh' else program}, then repeat"

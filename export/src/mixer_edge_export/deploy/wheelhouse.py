@@ -1,0 +1,116 @@
+"""The packages of a board, fetched on the workstation and kept, so that the board needs no internet."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import mixer_edge
+from mixer_edge.manifest import file_sha256
+from mixer_edge_export.deploy.plan import Plan
+from mixer_edge_export.deploy.ssh import DeployError
+
+_OLDEST_GLIBC = 17
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def cache_folder() -> Path:
+    """Return the folder of kept packages: in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixer-edge/wheels"
+
+
+def wheelhouse(plan: Plan) -> Path:
+    """Return a folder with every wheel that a board of this plan installs, pip among them, fetched unless kept.
+
+    Raises:
+        DeployError: a wheel cannot be had.
+    """
+    facts = (plan.machine, plan.python, str(plan.glibc_minor), *plan.requirements)
+    folder = cache_folder() / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            _download(plan, Path(temporary) / "wheels")
+            try:
+                (Path(temporary) / "wheels").rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another deploy was first
+                    raise
+    return folder
+
+
+def runtime_wheel(folder: Path) -> Path:
+    """Write the wheel of the ``mixer_edge`` that runs here, byte for byte the same each time, and return its path."""
+    package, metadata = Path(mixer_edge.__file__).parent, distribution("mixer-edge")
+    stem = f"mixer_edge-{mixer_edge.__version__}"
+    files = {
+        f"mixer_edge/{path.relative_to(package).as_posix()}": path.read_bytes()
+        for path in sorted(package.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    files[f"{stem}.dist-info/METADATA"] = (metadata.read_text("METADATA") or "").encode()
+    files[f"{stem}.dist-info/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: mixer-edge-export\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    record = f"{stem}.dist-info/RECORD"
+    files[record] = "".join(_record_line(name, content) for name, content in files.items()).encode() + (
+        f"{record},,\n".encode()
+    )
+    wheel = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content, zipfile.ZIP_DEFLATED)
+    return wheel
+
+
+def requirements_text(wheels: Path) -> str:
+    """Return the lines by which pip installs these wheels, itself apart, and no others, each with its sha256."""
+    lines = []
+    for wheel in sorted(wheels.glob("*.whl")):
+        name, number = wheel.name.split("-")[:2]
+        if name != "pip":
+            lines.append(f"{name}=={number} --hash=sha256:{file_sha256(wheel)}\n")
+    return "".join(lines)
+
+
+def unpacked_bytes(wheels: Path) -> int:
+    """Return the space that these wheels take on a board, packed and installed."""
+    packed = sum(wheel.stat().st_size for wheel in wheels.glob("*.whl"))
+    unpacked = 0
+    for wheel in wheels.glob("*.whl"):
+        if not wheel.name.startswith("pip-"):
+            with zipfile.ZipFile(wheel) as archive:
+                unpacked += sum(entry.file_size for entry in archive.infolist())
+    return packed + unpacked
+
+
+def _download(plan: Plan, target: Path) -> None:
+    python = plan.python.replace(".", "")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(target)]
+    pip += ["--only-binary=:all:", "--implementation=cp", f"--python-version={plan.python}"]
+    tags = [f"manylinux_2_{minor}_{plan.machine}" for minor in range(plan.glibc_minor, _OLDEST_GLIBC - 1, -1)]
+    pip += [f"--platform={tag}" for tag in [*tags, f"manylinux2014_{plan.machine}"]]
+    pip += [f"--abi={abi}" for abi in (f"cp{python}", "abi3", "none")]
+    # where the board's own numpy is used, nothing may bring another one
+    pip += ["--no-deps"] if plan.system_packages else []
+    done = subprocess.run(
+        [*pip, *plan.requirements, "pip"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
+        raise DeployError(
+            f"pip cannot fetch {', '.join(plan.requirements)} for Python {plan.python} {plan.machine} ({reason}); "
+            "check this machine's access to its package index, then repeat"
+        )
+
+
+def _record_line(name: str, content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(content)}\n"

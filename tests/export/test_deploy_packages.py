@@ -1,0 +1,104 @@
+"""The runtime's wheel, the lock that pip gets, the unit, and what the command line refuses."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mixer_edge
+from mixer_edge_export.cli import main
+from mixer_edge_export.deploy.service import Service
+from mixer_edge_export.deploy.ssh import DeployError
+from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes
+
+
+def test_runtime_wheel_is_the_same_each_time_and_installs(tmp_path: Path) -> None:
+    """Two wheels are equal byte for byte; pip takes one by its sha256, and the command runs from there."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (runtime_wheel(folder) for folder in folders)
+    assert first.read_bytes() == second.read_bytes()
+    assert first.name == f"mixer_edge-{mixer_edge.__version__}-py3-none-any.whl"
+    (tmp_path / "requirements.txt").write_text(requirements_text(folders[0]))
+    pip = [sys.executable, "-m", "pip", "--isolated", "install", "--quiet", "--no-index", "--find-links", folders[0]]
+    pip += ["--no-deps", "--require-hashes", "--target", tmp_path / "site", "-r", tmp_path / "requirements.txt"]
+    subprocess.run([*pip, "--disable-pip-version-check"], check=True)
+    command = [sys.executable, "-m", "mixer_edge", "--version"]
+    done = subprocess.run(
+        command, cwd=tmp_path / "site", env={"PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True
+    )
+    assert done.stdout == f"{mixer_edge.__version__}\n"
+    assert unpacked_bytes(folders[0]) > first.stat().st_size
+
+
+def test_lock_leaves_pip_out(tmp_path: Path) -> None:
+    """Pip brings the others in and is not installed itself; every line has its sha256."""
+    (tmp_path / "pip-26.3-py3-none-any.whl").write_bytes(b"")
+    (tmp_path / "some_name-1.2-py3-none-any.whl").write_bytes(b"")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert requirements_text(tmp_path) == f"some_name==1.2 --hash=sha256:{empty}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("camera", '"camera" "%h/B"'),
+        ("camera:/dev/video0", '"camera" "%h/B" "--source" "/dev/video0"'),
+        ("watch:/srv/in", '"watch" "%h/B" "/srv/in"'),
+        ('watch:~/5% of $HOME "x" \\', '"watch" "%h/B" "%h/5%% of $$HOME \\"x\\" \\\\"'),
+    ],
+)
+def test_unit_quotes_what_systemd_would_expand(text: str, command: str) -> None:
+    """Per cent signs, dollars, quotes and backslashes in a folder's name stay what they are."""
+    unit = Service.parse(text).unit("int8", "tflite-runtime")
+    (line,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    command = command.replace("%h/B", "%h/.local/share/mixer-edge/current/bundle")
+    assert line == (
+        f'ExecStart=%h/.local/bin/mixer-edge {command} "--variant" "int8" "--backend" "tflite-runtime" "--json"'
+    )
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """Systemd's own check has nothing to say to it."""
+    path = tmp_path / "mixer-edge.service"
+    path.write_text(
+        Service.parse("watch:~/in box").unit("int8", "auto").replace("%h/.local/bin/mixer-edge", "/bin/true")
+    )
+    environment = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", path], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("text", ["watch", "watch:", "watch:in", "watch:/a\nb", "rm", "camera:a\nb"])
+def test_unknown_service(text: str) -> None:
+    """Anything but the two commands, relative folders and line breaks are refused."""
+    with pytest.raises(DeployError) as caught:
+        Service.parse(text)
+    assert str(caught.value) == (
+        f"unknown service {text!r}; expected watch:/FOLDER, watch:~/FOLDER, camera or camera:SOURCE"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status", "pi;reboot"], "'pi;reboot' is not a host: expected NAME or USER@NAME of letters"),
+        (["status", "--", "-oProxyCommand=x"], "'-oProxyCommand=x' is not a host: expected NAME or USER@NAME"),
+        (["status", "pi", "pi"], "a host is named twice: pi, pi"),
+        (["status", "pi", "--identity", "absent"], "--identity absent: no such file"),
+        (["status", "pi", "--ssh-config", "absent"], "--ssh-config absent: no such file"),
+        (["deploy", "absent", "pi"], "absent/manifest.json: no such file; expected a bundle folder"),
+    ],
+)
+def test_wrong_use_is_told_before_any_board_is_spoken_to(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on standard error and exit code 2."""
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")

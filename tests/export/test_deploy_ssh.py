@@ -1,0 +1,157 @@
+"""Hosts, messages and calls of ssh, without a board: a fake ssh and a fake rsync stand on the PATH."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError, check_host, connect, explain
+
+
+def connection() -> Connection:
+    """A connection that was never opened."""
+    return Connection(host="pi@board", options=("-F", "my config"))
+
+
+def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, script: str) -> None:
+    """Put a program of that name first on the PATH."""
+    (folder / program).write_text(f"#!{shutil.which('sh')}\n{script}\n")
+    (folder / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize("host", ["raspberrypi.local", "pi@192.168.1.7", "PI_5", "a_b.c@x-y.example"])
+def test_host_names_are_taken_as_they_are(host: str) -> None:
+    """What ssh takes for a name is one."""
+    assert check_host(host) == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("-oProxyCommand=touch x", "-lroot", "pi@-x", "pi;reboot", "$(reboot)", "`x`", "a b", "a\nb", "", "@x", "pi@"),
+        *("host:path", "pi@h:22", "ssh://h", "h|x", "h&", "h>f", "'h'", '"h"', "h*", "~h", "hé"),
+    ],
+)
+def test_anything_else_is_refused(host: str) -> None:
+    """Options, shell characters and addresses that need the configuration never reach ssh."""
+    with pytest.raises(DeployError) as caught:
+        check_host(host)
+    assert str(caught.value) == (
+        f"{host!r} is not a host: expected NAME or USER@NAME of letters, digits, '.', '_' and '-'; "
+        "ports, IPv6 addresses and jump hosts belong under a name in ~/.ssh/config"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stderr", "message"),
+    [
+        (
+            "@@@\nWARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.\n",
+            "pi@board: its host key is not the one known for this name: another machine answers, or the system was "
+            "installed anew. Only if you know that it was: ssh-keygen -R board, then `ssh pi@board` once to see and "
+            "accept the new key",
+        ),
+        (
+            "Host key verification failed.\n",
+            "pi@board: its host key is not known here: log in once with `ssh pi@board`, compare the fingerprint, "
+            "then repeat",
+        ),
+        (
+            "pi@board: Permission denied (publickey,password).\n",
+            "pi@board: it does not accept your key: `ssh-copy-id pi@board`, or name the right key with --identity, "
+            "then repeat",
+        ),
+        (
+            "ssh: Could not resolve hostname board: Name or service not known\n",
+            "pi@board: no such name on the network: check the spelling, try the board's IP address, or give it a name "
+            "in ~/.ssh/config",
+        ),
+        (
+            "ssh: connect to host board port 22: Connection refused\n",
+            "pi@board: it refuses ssh: enable it there (sudo raspi-config, Interface Options, SSH), then repeat",
+        ),
+        (
+            "ssh: connect to host board port 22: Connection timed out\n",
+            "pi@board: it does not answer: is it switched on and on this network?",
+        ),
+        (
+            "client_loop: send disconnect: Broken pipe\n",
+            "pi@board: the connection broke (client_loop: send disconnect: Broken pipe); the board runs what it ran "
+            "before; repeat the command, it goes on where it stopped",
+        ),
+        (
+            "",
+            "pi@board: the connection broke; the board runs what it ran before; repeat the command, it goes on "
+            "where it stopped",
+        ),
+    ],
+)
+def test_what_ssh_prints_becomes_what_to_do(stderr: str, message: str) -> None:
+    """Each failure of ssh has its own line."""
+    assert explain("pi@board", stderr) == message
+
+
+def test_command_is_one_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options, ``--``, host and one quoted command: nothing that a shell on the way could take apart."""
+    fake(tmp_path, monkeypatch, "ssh", 'for word; do echo "[$word]"; done')
+    assert connection().run("echo $1", "it's; $HOME").splitlines() == [
+        *("[-F]", "[my config]", "[--]", "[pi@board]"),
+        "[sh -c 'echo $1' mixer-edge-deploy 'it'\"'\"'s; $HOME']",
+    ]
+
+
+def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """255 is ssh's own failure; any other code is the command's, with its telling line."""
+    fake(tmp_path, monkeypatch, "ssh", "echo told; echo first >&2; echo 'ERROR: second' >&2; echo third >&2; exit 3")
+    with pytest.raises(RemoteError) as failed:
+        connection().run("x")
+    assert (str(failed.value), failed.value.code, failed.value.stdout) == ("pi@board: ERROR: second", 3, "told\n")
+    assert not failed.value.disk_full
+    fake(tmp_path, monkeypatch, "ssh", "echo 'Connection closed by remote host' >&2; exit 255")
+    with pytest.raises(DeployError, match=r"^pi@board: the connection broke \(Connection closed by remote host\); "):
+        connection().run("x")
+
+
+def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rsync gets ssh with its options quoted, and paths that it cannot take for options; it tells what it sent."""
+    fake(tmp_path, monkeypatch, "rsync", f'printf "%s\\n" "$@" > {tmp_path}/seen; echo "Total bytes sent: 1,234"')
+    sent = connection().copy(tmp_path, "there", excludes=["/venv"], like=["../old"])
+    assert sent == 1234
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert seen[seen.index("-e") + 1] == "ssh -F 'my config'"
+    assert seen[-5:] == ["--exclude=/venv", "--link-dest=../old", "--", f"{tmp_path}/", "pi@board:there/"]
+
+
+def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rsync says of a full disk is told as it is, and is no lost connection."""
+    line = 'rsync: [receiver] write failed on "x": No space left on device (28)'
+    fake(tmp_path, monkeypatch, "rsync", f"echo '{line}' >&2; echo 'rsync error: error in file IO' >&2; exit 11")
+    with pytest.raises(RemoteError) as caught:
+        connection().copy(tmp_path, "there", excludes=[], like=[])
+    assert str(caught.value) == f"pi@board: {line}"
+    assert caught.value.disk_full
+
+
+def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workstation without ssh or rsync is told what to install."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match=r"^no ssh on this machine: install OpenSSH, then repeat$"), connect("board"):
+        pass
+    with pytest.raises(DeployError, match=r"^no rsync on this machine: install rsync, then repeat$"):
+        connection().copy(tmp_path, "there", excludes=[], like=[])
+
+
+def test_master_asks_nothing_and_checks_host_keys_as_the_user_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No question, keep-alive, and not a word about host keys: that is the user's own configuration."""
+    fake(tmp_path, monkeypatch, "ssh", f'printf "%s\\n" "$@" > {tmp_path}/seen; exit 255')
+    with pytest.raises(DeployError), connect("board", config=Path("c"), identity=Path("k")):
+        pass
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert seen[:5] == ["-F", "c", "-i", "k", "-T"]
+    assert seen[-3:] == ["-N", "--", "board"]
+    assert {"BatchMode=yes", "ServerAliveInterval=15", "ControlMaster=yes"} <= set(seen)
+    assert "hostkey" not in " ".join(seen).lower()
