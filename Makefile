@@ -6,17 +6,18 @@ OUT ?= build/$(subst :,_,$(patsubst %.npz,%,$(notdir $(patsubst %/,%,$(MODEL))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+TWIN_VENV := build/twins-venv
 flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare deploy test test-device lint clean train-digits
+.PHONY: help install export compare deploy runtimes test test-browser test-device lint twin train-digits clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
-	echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= DATA= PYTHON=$(PYTHON)"
-	echo "Deploy: PI= VARIANT= BACKEND= IDENTITY= SERVICE="
+	echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= MAX_DROP= DATA= REPORT="
+	echo "           PI= VARIANT= BACKEND= IDENTITY= SERVICE= PYTHON=$(PYTHON)"
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,20 +32,27 @@ install: $(VENV)/installed ## make .venv with both packages
 
 export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print their accuracy
 	$(BIN)/mixer-edge-export export --model '$(MODEL)' --out '$(OUT)' --overwrite $(call flag,CALIBRATION,calibration) \
-		$(call flag,LABELS,labels) $(call flag,VARIANTS,variants) $(call flag,DATA,data)
+		$(call flag,LABELS,labels) $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) $(call flag,DATA,data)
 
-compare: $(VENV)/installed ## print the accuracy table of the bundle OUT on the labelled folder DATA
-	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,DATA,data)
+compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
+	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
+		$(call flag,DATA,data) $(call flag,REPORT,report)
 
 deploy: $(VENV)/installed ## bring the bundle OUT to the board PI and put it to use there
-	$(BIN)/mixer-edge-export deploy '$(OUT)' $(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),'$(host)') \
-		$(call flag,VARIANT,variant) $(call flag,BACKEND,backend) $(call flag,IDENTITY,identity) \
-		$(call flag,SERVICE,service)
+	$(BIN)/mixer-edge-export deploy '$(OUT)' \
+		$(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),'$(host)') \
+		$(call flag,VARIANT,variant) $(call flag,BACKEND,backend) $(call flag,IDENTITY,identity) $(call flag,SERVICE,service)
+
+runtimes: $(VENV)/installed ## make the environment in which every export tries its files on tflite-runtime
+	$(BIN)/mixer-edge-export runtimes
 
 test: $(VENV)/installed-dev ## run the tests
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-test-device: $(VENV)/installed-dev ## run the tests on emulated Raspberry Pis; needs x86-64 Linux and root
+test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chromium and chromedriver
+	$(BIN)/python -m pytest tests/browser
+
+test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux and root
 	$(BIN)/python -m tests.device.root
 	$(BIN)/python -m pytest tests/device
 
@@ -53,6 +61,11 @@ lint: $(VENV)/installed-dev ## check style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy runtime/src export/src
 	$(BIN)/lint-imports
+
+twin: ## write a full-size twin of the Hub module to build/twin; needs Python 3.11
+	$(PYTHON) -m venv $(TWIN_VENV)
+	$(TWIN_VENV)/bin/pip install --quiet --requirement tests/export/twins/requirements.txt
+	$(TWIN_VENV)/bin/python tests/export/twins/make_twins.py --full build/twin
 
 train-digits: $(VENV)/installed ## train the bundled model again
 	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz

@@ -49,7 +49,7 @@ from PIL import Image
 interpreter = tf.lite.Interpreter(sys.argv[1])
 interpreter.allocate_tensors()
 pixels = np.asarray(Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.BILINEAR))
-interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (pixels / np.float32(127.5) - 1)[np.newaxis])
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (pixels ^ 0x80).view(np.int8)[np.newaxis])
 interpreter.invoke()
 print(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).argmax())
 """

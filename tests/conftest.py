@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mixer_edge.manifest import MANIFEST_NAME
+from mixer_edge.strict_json import dumps
 from mixer_edge_export.mixer import MixerConfig, MixerWeights
 from mixer_edge_export.sources.npz import save_npz
 
@@ -39,6 +45,14 @@ def export_tiny(folder: Path, *flags: str, num_classes: int | None) -> Path:
     return bundle
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_runtimes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Exports find no tflite-runtime, whether this machine has one for them or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path_factory.mktemp("runtimes")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of ten labelled classes; shared, so not to be changed."""
@@ -55,3 +69,12 @@ def tiny_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of ``tiny_bundle`` that a test may change."""
     return shutil.copytree(tiny_bundle, tmp_path / "bundle")
+
+
+def reseal(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest and seal it again, as another program would that writes bundles."""
+    facts = json.loads((bundle / MANIFEST_NAME).read_bytes())
+    del facts["fingerprint"]
+    change(facts)
+    fingerprint = hashlib.sha256(dumps(facts)).hexdigest()
+    (bundle / MANIFEST_NAME).write_bytes(dumps(facts | {"fingerprint": fingerprint}))

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -222,7 +222,7 @@ def test_logits_are_averaged_exponentially(
 def test_fps_is_the_rate_of_the_last_frames(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame every quarter of a second is 4 fps, from the second frame on."""
     ticks: Callable[[], float] = iter(np.arange(0, 10, 0.25)).__next__
-    monkeypatch.setattr("mixer_edge.camera.time.monotonic", ticks)
+    monkeypatch.setattr("mixer_edge.camera.time", SimpleNamespace(monotonic=ticks))
     picture = np.zeros((64, 64, 3), np.uint8)
     with Classifier.load(tiny_bundle) as classifier:
         answers = list(classify_frames(classifier, [picture] * 4))

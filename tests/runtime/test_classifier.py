@@ -62,11 +62,15 @@ def test_top_k_stops_at_the_number_of_classes(classifier: Classifier) -> None:
     assert sum(probabilities) == pytest.approx(1)
 
 
-def test_the_tensor_is_the_pixel_table(classifier: Classifier) -> None:
-    """A float input holds pixel / 127.5 - 1, in float32, without a detour."""
-    tensor = classifier.tensor_of_pixels(np.full((64, 64, 3), 255, np.uint8))
-    assert tensor.shape == (1, 64, 64, 3)
-    assert set(np.unique(tensor)) == {np.float32(1)}
+def test_an_integer_input_is_the_pixel_minus_128(classifier: Classifier, tiny_bundle: Path) -> None:
+    """Every one of the 256 values, in int8, without loss; the float file gets pixel / 127.5 - 1."""
+    pixels = np.resize(np.arange(256, dtype=np.uint8), (64, 64, 3))
+    tensor = classifier.tensor_of_pixels(pixels)
+    assert (tensor.shape, tensor.dtype) == ((1, 64, 64, 3), np.int8)
+    np.testing.assert_array_equal(tensor[0], pixels.astype(int) - 128)
+    with Classifier.load(tiny_bundle, "float32") as float_classifier:
+        tensor = float_classifier.tensor_of_pixels(pixels)
+    np.testing.assert_array_equal(tensor[0], pixels / np.float32(127.5) - np.float32(1))
 
 
 def test_classify_many_answers_in_order_and_goes_on_after_an_error(classifier: Classifier, tmp_path: Path) -> None:

@@ -9,17 +9,21 @@ import re
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import LABELS
+from tests.conftest import LABELS, reseal
 
 import mixer_edge
 from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
-from mixer_edge.manifest import Manifest
+from mixer_edge.errors import InterpreterError
+from mixer_edge.interpreter import Interpreter
+from mixer_edge.manifest import Manifest, RuntimeSpec
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 
@@ -200,7 +204,7 @@ def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsy
     text = capsys.readouterr().out
     assert text.startswith("tiny: classification, 10 labels, trained weights (tiny.npz)\n")
     assert "  input 64 x 64, squash, bilinear, antialias on, decode scaled\n" in text
-    assert re.search(r"^  int8 +0\.\d\d MB  float32 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
+    assert re.search(r"^  int8 +0\.\d\d MB  int8 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
     assert main(["info", str(tiny_bundle), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     manifest = Manifest.read(tiny_bundle)
@@ -214,7 +218,7 @@ def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureF
     """With an interpreter that is not here, nothing runs: exit code 1 and the reason once."""
     assert main(["info", str(tiny_bundle), "--backend", "tflite-runtime"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.endswith("runs on none") for line in lines) == 3
+    assert sum(line.endswith("runs on none") for line in lines) == len(Manifest.read(tiny_bundle).variants)
     assert lines[-1] == (
         "  note: backend 'tflite-runtime' is not installed; install tflite-runtime or choose ai-edge-litert"
     )
@@ -225,14 +229,17 @@ def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixt
     assert main(["verify", str(tiny_bundle)]) == 0
     fingerprint = Manifest.read(tiny_bundle).fingerprint()
     assert capsys.readouterr().out.splitlines() == [
-        f"{tiny_bundle}: 5 files as written, fingerprint {fingerprint[:16]}",
-        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "ok      float16  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "ok      int8     bit-equal on 4 golden pictures (ai-edge-litert)",
+        f"{tiny_bundle}: 8 files as written, fingerprint {fingerprint[:16]}",
+        "ok      float32        bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      float16        bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8           bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8-dynamic   bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int8-integer   bit-equal on 4 golden pictures (ai-edge-litert)",
+        "ok      int16-integer  bit-equal on 4 golden pictures (ai-edge-litert)",
     ]
     assert main(["verify", str(tiny_bundle), "--variant", "int8", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 5)
+    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 8)
     assert [(variant["variant"], variant["passed"]) for variant in facts["variants"]] == [("int8", True)]
 
 
@@ -251,6 +258,31 @@ def test_verify_ends_with_1_where_this_machine_computes_something_else(
         r"top-1 equal on \d of 4 golden pictures \(ai-edge-litert\)",
         line,
     )
+
+
+def test_verify_leaves_out_what_never_ran_on_this_interpreter(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One variant is refused: an error if asked for by name or seen to run before; else the others decide."""
+    reason = "int8.tflite: ai-edge-litert cannot run this file (no kernel)"
+
+    def load(path: Path, **options: Any) -> Interpreter:
+        if path.name == "int8.tflite":
+            raise InterpreterError(reason)
+        return Interpreter(path, **options)
+
+    monkeypatch.setattr("mixer_edge.classifier.Interpreter", load)
+    for arguments in (["verify", str(bundle)], ["verify", str(bundle), "--variant", "int8"]):
+        assert main(arguments) == 2
+        assert own_lines(capsys.readouterr().err) == [f"error: {reason}"]
+    reseal(bundle, lambda facts: [variant.update(runtimes={}) for variant in facts["variants"]])
+    assert main(["verify", str(bundle)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"-       int8           {reason}"
+    reseal(bundle, lambda facts: facts.update(variants=facts["variants"][2:3]))
+    assert main(["verify", str(bundle)]) == 2
+    assert own_lines(capsys.readouterr().err) == [
+        f"error: {bundle}: none of its variants runs on ai-edge-litert; export it for ai-edge-litert"
+    ]
 
 
 def test_verify_ends_with_2_on_a_damaged_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -347,3 +379,19 @@ def test_importing_the_package_is_light() -> None:
     heavy = {"ai_edge_litert", "tflite_runtime", "tensorflow", "argparse", "multiprocessing", "importlib.metadata"}
     assert "mixer_edge.classifier" in modules
     assert not heavy & modules
+
+
+def test_verify_passes_over_what_is_not_for_this_runtime(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variant that the export saw fail in this runtime is named with the reason and is no failure of this machine."""
+    manifest = Manifest.read(bundle)
+    refused = RuntimeSpec(version="2.3.0", status="refused", reason="wrong numbers", max_error=1.0)
+    variants = tuple(
+        replace(variant, runtimes={"ai-edge-litert": refused}) if variant.name != "float32" else variant
+        for variant in manifest.variants
+    )
+    (bundle / "manifest.json").write_bytes(replace(manifest, variants=variants).to_bytes())
+    assert main(["verify", str(bundle), "--backend", "ai-edge-litert"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
+        "not here  float16: not for ai-edge-litert: wrong numbers",
+    ]

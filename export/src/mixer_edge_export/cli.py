@@ -9,18 +9,33 @@ import mixer_edge_export
 from mixer_edge.cli import run
 from mixer_edge_export.commands import (
     benchmark,
+    calibration_pictures,
     compare,
     deploy,
     export,
     inspect,
     rollback,
     runtimes,
+    sensitivity,
     status,
     train_digits,
     undeploy,
 )
 
-COMMANDS = (export, compare, inspect, runtimes, deploy, status, rollback, undeploy, benchmark, train_digits)
+COMMANDS = (
+    export,
+    compare,
+    sensitivity,
+    inspect,
+    deploy,
+    status,
+    benchmark,
+    rollback,
+    undeploy,
+    runtimes,
+    calibration_pictures,
+    train_digits,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

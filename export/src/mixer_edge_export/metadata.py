@@ -20,6 +20,7 @@ NAME = "TFLITE_METADATA"
 LABELS_NAME = "labels.txt"
 _IDENTIFIER = b"M001"
 _TENSOR_AXIS_LABELS, _RGB, _IMAGE_PROPERTIES, _NORMALIZATION = 2, 1, 2, 1
+_HEADROOM = 1 << 16
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest date that a zip archive can hold: the same labels give the same bytes on any day."""
 
@@ -74,7 +75,10 @@ def embed(model: bytes, metadata: bytes) -> bytes:
     entry = schema.MetadataT()
     entry.name, entry.buffer = NAME, len(tree.buffers) - 1
     tree.metadata.append(entry)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
+    # sized at once: a builder that grows by doubling holds the file three times over
+    builder = flatbuffers.Builder(len(model) + len(metadata) + _HEADROOM)
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 def replace(model: bytes, old: bytes, new: bytes) -> bytes:

@@ -41,13 +41,16 @@ class Histogram:
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count the values."""
-        greatest = float(np.abs(values).max())
+        greatest = max(float(values.max()), -float(values.min()))
         while greatest >= self.limit:
             middle = self.counts.reshape(-1, 2).sum(axis=1)
             self.counts = np.pad(middle, BINS // 4)
             self.limit *= 2
-        bins = ((values + np.float32(self.limit)) * np.float32(BINS / 2 / self.limit)).astype(np.int64)
-        self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
+        bins = values + np.float32(self.limit)
+        bins *= np.float32(BINS / 2 / self.limit)
+        counts = np.bincount(bins.astype(np.intp), minlength=BINS)
+        counts[BINS - 1] += counts[BINS:].sum()  # a value next to the limit is rounded up to it
+        self.counts += counts[:BINS]
 
     def centres(self) -> NDArray[np.float64]:
         """Return the middle of each bin, ``[BINS]`` float64."""

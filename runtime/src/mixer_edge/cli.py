@@ -1,36 +1,40 @@
 """The ``mixer-edge`` command.
 
-Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 130 interrupted.
+Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 3 a bound on the accuracy cannot be met (the
+export's alone), 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.commands import benchmark, camera, classify, evaluate, info, verify, watch
 from mixer_edge.errors import MixerEdgeError
 
-COMMANDS = (classify, camera, watch, info, verify, benchmark, evaluate)
+COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
+"""Modules of ``mixer_edge.commands``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="mixer-edge", description="Classify pictures with a mixer-edge bundle.")
     parser.add_argument("--version", action="version", version=mixer_edge.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    # only the command that is asked for is imported: the others would cost it 4 MB of memory
+    for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
+        importlib.import_module(f"mixer_edge.commands.{name}").add_parser(commands)
     arguments = parser.parse_args(argv)
     return run(arguments.run, arguments)
 
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Return the exit code of ``command``; an expected error becomes one line on standard error and code 2."""
+    """Return the exit code of ``command``; an expected error becomes one line on standard error and its code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
@@ -41,7 +45,7 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
             return command(arguments)
     except MixerEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing more to say, not even at shutdown
         return 0

@@ -7,12 +7,18 @@
     ├── BundleError             a bundle that is missing, incomplete, damaged or newer than this program
     ├── ImageError              one picture that cannot be read; the others still can
     ├── DataError               a folder of pictures or a label file that cannot be used
-    └── InterpreterError        no interpreter for this file on this machine, or it refused the file
+    ├── InterpreterError        no interpreter for this file on this machine, or it refused the file
+    └── BoundError              a bound on the accuracy that no file meets: exit code 3
 """
+
+from typing import ClassVar
 
 
 class MixerEdgeError(Exception):
     """Base of every error that mixer-edge raises on purpose."""
+
+    exit_code: ClassVar[int] = 2
+    """Of both command lines."""
 
 
 class ModelError(MixerEdgeError):
@@ -33,3 +39,9 @@ class DataError(MixerEdgeError):
 
 class InterpreterError(MixerEdgeError):
     """No interpreter can run this file on this machine."""
+
+
+class BoundError(MixerEdgeError):
+    """A bound on the accuracy cannot be met."""
+
+    exit_code = 3

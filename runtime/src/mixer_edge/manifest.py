@@ -102,9 +102,32 @@ class CalibrationSpec:
     """The pictures that the activations' ranges were measured on; fingerprint is independent of their order."""
 
     kind: str
-    """``folder`` (the user's pictures), ``digits`` (the bundled model's own) or ``generated``."""
+    """``folder`` or ``arrays`` (the user's), the bundled model's name (its own pictures) or ``generated``."""
     count: int
+    found: int
+    """How many pictures there were to choose from."""
     fingerprint: str
+    warnings: tuple[str, ...]
+    """What looked like a mistake in the set, one sentence each."""
+    file: FileSpec
+    """The pictures' digests and the measured ranges, for the export's tools; not needed to run a model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundSpec:
+    """The drop in accuracy that the int8 file was allowed, and the one it has; points are percents of the pictures."""
+
+    max_drop: float
+    measure: str
+    """``top-1`` (on labelled pictures) or ``agreement`` with float32's predictions."""
+    count: int
+    """Size of the selection set, which is apart from every evaluation set."""
+    fingerprint: str
+    int8_drop: float
+    """Of int8 with no layer in float."""
+    drop: float
+    int8_size_bytes: int
+    """Size of int8 with no layer in float."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +149,8 @@ class VariantSpec:
 
     name: str
     recipe: str
+    kept_float: tuple[str, ...]
+    """Layers left in float beyond the recipe's, to keep the accuracy, by their published key without the leaf."""
     file: FileSpec
     offset: float
     """Takes the place of the preprocessing's offset; another one makes an integer input lossless."""
@@ -151,6 +176,7 @@ class Manifest:
     architecture: Mapping[str, int | None]
     preprocess: PreprocessSpec
     calibration: CalibrationSpec
+    bound: BoundSpec | None
     labels: FileSpec | None
     golden: FileSpec
     variants: tuple[VariantSpec, ...]
@@ -211,7 +237,7 @@ def file_sha256(path: Path) -> str:
     """Return the sha256 of a file in hexadecimal."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
-        while block := file.read(1 << 20):
+        while block := file.read(1 << 16):
             digest.update(block)
     return digest.hexdigest()
 

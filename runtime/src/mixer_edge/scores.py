@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,6 +76,7 @@ def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Sco
     truth, total = evaluation.truth(), len(evaluation.records)
     same = int((evaluation.predictions(name) == evaluation.predictions(evaluation.reference)).sum())
     answers = evaluation.records[name]
+    # fsum rounds once, at the end: the order of the pictures does not matter
     return Score(
         name=name,
         pictures=total,
@@ -83,7 +85,7 @@ def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Sco
         difference=None if truth is None else _difference(evaluation, name, truth),
         changed=total - same,
         agreement=_accuracy(same, total),
-        mean_kl_divergence=float(answers["kl_divergence"].mean()),
+        mean_kl_divergence=math.fsum(answers["kl_divergence"]) / total,
         largest_difference=float(answers["largest_difference"].max()),
         worst_classes=() if truth is None else _worst_classes(evaluation, name, truth, label),
     )

@@ -34,10 +34,12 @@ def compared(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
 
 def test_a_table_with_verdicts(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints a row and a verdict for each variant and one recommendation."""
-    assert main(["compare", str(tiny_bundle), "--data", str(data)]) == 0
+    variants = ["--variants", "float16,int8"]
+    assert main(["compare", str(tiny_bundle), "--data", str(data), *variants]) == 0
     blocks = capsys.readouterr().out.strip().split("\n\n")
-    assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", "float16", "int8", "60"]
-    assert [line.split(":")[0] for line in blocks[1].splitlines()] == ["float16", "int8"]
+    others = ["float16", "int8", "int8-dynamic", "int8-integer", "int16-integer"]
+    assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", *others, "60", "Note:"]
+    assert [line.split(":")[0] for line in blocks[1].splitlines()] == others
     assert blocks[2].startswith("Ship ")
 
 
@@ -51,6 +53,19 @@ def test_the_float_file_computes_what_the_source_does(
     assert (source["name"], source["size_bytes"], source["latency_ms"]) == ("source", None, None)
     assert float32["score"]["changed"] == 0
     assert 0 < float32["score"]["largest_difference"] < 1e-4
+
+
+def test_a_saved_model_is_run_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The twin of a Hub module is the reference in its own graph, XLA operators included."""
+    model, bundle = Path("tests/export/twins/mixer_12_blocks/saved_model.tar.gz").resolve(), tmp_path / "bundle"
+    (tmp_path / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
+    arguments = ["--model", model, "--out", bundle, "--labels", tmp_path / "labels.txt", "--variants", "float16"]
+    assert main(["export", *map(str, arguments)]) == 0
+    data = write_pictures(tmp_path / "data", LABELS, 2)
+    capsys.readouterr()
+    facts = compared(capsys, bundle, "--data", data, "--reference", "source", "--source", model)
+    float32, float16 = facts["rows"][1:]
+    assert 0 < float32["score"]["largest_difference"] < 1e-4 < float16["score"]["largest_difference"]
 
 
 def test_another_source_is_refused(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,8 @@ def test_of_files_alike_in_size_the_faster() -> None:
     dynamic = candidate("dynamic", 1_050_000, 1.1, scored(900, 1, 1, 1000))
     assert recommend([FLOAT32, int8, dynamic], FLOAT32, 2.0) == (
         "dynamic",
-        "the smallest file that is shown to stay within 2 points of float32's accuracy, and faster here than int8",
+        "the smallest file that is shown to stay within 2 points of float32's accuracy, and of those of its size the "
+        "fastest here (int8 compared)",
     )
 
 

@@ -72,8 +72,9 @@ def test_a_refusal_names_the_status(server: Any, status: int) -> None:
     )
 
 
-def test_a_stalled_server_is_given_up(server: Any, twin_archive: bytes) -> None:
+def test_a_stalled_server_is_given_up(server: Any, twin_archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that falls silent ends after the time that the variable sets."""
+    monkeypatch.setenv("MIXER_EDGE_TIMEOUT", "1")
     handle = server.serve_module("mixer", twin_archive)
     server.replies["/mixer.tar.gz"].sent, server.replies["/mixer.tar.gz"].stalls = 1000, True
     with pytest.raises(ModelError, match=r"silent for 1 s, the limit that MIXER_EDGE_TIMEOUT sets\); try again"):

@@ -6,12 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
+from mixer_edge.commands import positive
 from mixer_edge.preprocess import DECODES, GEOMETRIES
+from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
 from mixer_edge_export.commands import names
 from mixer_edge_export.commands.compare import print_comparison
 from mixer_edge_export.variants import VARIANTS
 
 HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
+
+
+def points(text: str) -> float:
+    """Return ``text`` as a number from 0 to 100, for argparse."""
+    if not 0 <= (value := float(text)) <= 100:
+        raise ValueError(text)
+    return value
 
 
 def pixel_range(text: str) -> tuple[float, float]:
@@ -26,7 +35,31 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
     parser.add_argument("--model", default="digits", help="name, address, .npz file or SavedModel (default: digits)")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder to write, e.g. build/digits")
-    parser.add_argument("--calibration", type=Path, help="folder of pictures (default: the model's own or generated)")
+    parser.add_argument(
+        "--calibration", type=Path, help="folder of pictures, .npy or .npz (default: the model's own or generated)"
+    )
+    parser.add_argument(
+        "--calibration-samples",
+        type=positive,
+        default=DEFAULT_SAMPLES,
+        metavar="N",
+        help="calibrate on N of the pictures at most, as evenly from their class folders as they allow "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--calibration-seed", type=int, default=0, help="which ones (default: %(default)s)")
+    parser.add_argument(
+        "--max-drop",
+        type=points,
+        metavar="P",
+        help="keep layers of int8 in float until it loses at most P points of top-1 on the selection set, or of "
+        "agreement with float32 where that has no labels; exit code 3 if none of the mixtures does",
+    )
+    parser.add_argument(
+        "--selection",
+        type=Path,
+        help="pictures for --max-drop, apart from DATA, <label>/<picture> for top-1 "
+        "(default: the calibration pictures or, if these are generated, further ones)",
+    )
     parser.add_argument(
         "--labels", type=Path, help="file with one label per line, or imagenet (default: the model's own)"
     )
@@ -64,6 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.model,
         arguments.out,
         calibration=arguments.calibration,
+        calibration_samples=arguments.calibration_samples,
+        calibration_seed=arguments.calibration_seed,
+        max_drop=arguments.max_drop,
+        selection=arguments.selection,
         labels=arguments.labels,
         pixel_range=arguments.pixel_range,
         variants=arguments.variants,

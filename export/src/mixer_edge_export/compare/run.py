@@ -18,6 +18,7 @@ from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, Task, evaluate
 from mixer_edge.manifest import Manifest
 from mixer_edge.metrics import top_k
 from mixer_edge.scores import score
+from mixer_edge_export.calibration.record import CalibrationRecord
 from mixer_edge_export.compare.pictures import changed_pictures, confusions, duplicates
 from mixer_edge_export.compare.source import source_outputs
 from mixer_edge_export.compare.types import (
@@ -29,6 +30,7 @@ from mixer_edge_export.compare.types import (
     VariantResult,
 )
 from mixer_edge_export.compare.verdict import Candidate, check_bound, recommend, verdict
+from mixer_edge_export.variants import VARIANTS
 
 LATENCY_RUNS = 20
 PHOTO_RUNS = 10
@@ -141,7 +143,7 @@ def summarize(
         pictures=len(evaluation.records) if evaluation else 0,
         unreadable=evaluation.unreadable if evaluation else (),
         duplicates=duplicates(evaluation) if evaluation else (),
-        overlap=(),
+        overlap=_overlap(bundle, evaluation) if evaluation else (),
         rows=tuple(_row(manifest, candidate, reference, largest, photo_ms) for candidate in candidates),
         recommendation=recommendation,
         max_drop=max_drop,
@@ -149,9 +151,30 @@ def summarize(
         confusions=confusions(evaluation, bundle) if evaluation else (),
         changed_count=changed_count,
         changed=changed,
-        notes=(),
+        notes=_notes(manifest),
         measured=_measured(manifest, evaluation),
     )
+
+
+def _overlap(bundle: Bundle, evaluation: Evaluation) -> tuple[str, ...]:
+    """Return the names of the pictures that the bundle was made with, known by their pixels."""
+    record = CalibrationRecord.read(bundle)
+    used = {*record.calibration, *record.selection}
+    return tuple(
+        evaluation.dataset.name(int(row["picture"]))
+        for row in evaluation.records
+        if row["pixels"].tobytes().hex() in used
+    )
+
+
+def _notes(manifest: Manifest) -> tuple[str, ...]:
+    """Return what must be known of how the files were calibrated, one sentence each."""
+    calibrated = any(VARIANTS[variant.name].calibrated for variant in manifest.variants)
+    notes = list(manifest.calibration.warnings) if calibrated and manifest.source.weights != "random" else []
+    for variant in manifest.variants:
+        if kept := variant.kept_float:
+            notes.append(f"{variant.name} keeps {len(kept)} of its layers in float: {', '.join(kept)}")
+    return tuple(notes)
 
 
 def _row(

@@ -41,8 +41,8 @@ def picture_warnings(comparison: Comparison) -> list[str]:
     warnings = []
     if comparison.overlap:
         warnings.append(
-            f"{len(comparison.overlap)} of the pictures calibrated the bundle too; take them out of the data: "
-            f"{_some(comparison.overlap)}."
+            f"{len(comparison.overlap)} of the pictures made the bundle too (calibration or selection); "
+            f"take them out of the data: {_some(comparison.overlap)}."
         )
     if comparison.duplicates:
         copies = sum(len(group) - 1 for group in comparison.duplicates)

@@ -65,7 +65,8 @@ def recommend(candidates: Sequence[Candidate], reference: Candidate, max_drop: f
     what = f"stay within {_points(drop)} of {reference.name}'s accuracy"
     if best.score is None or best.score.difference is None:
         what += " (by agreement: without labels a changed prediction counts as lost)"
-    rivals = f", and faster here than {' and '.join(c.name for c in alike if c is not best)}" if len(alike) > 1 else ""
+    others = [candidate.name for candidate in alike if candidate is not best]
+    rivals = f", and of those of its size the fastest here ({', '.join(others)} compared)" if others else ""
     return best.name, f"the smallest file that is shown to {what}{rivals}"
 
 

@@ -74,7 +74,10 @@ def scatter(points: Sequence[Point], *, title: str, x_title: str, y_format: Call
     for point in points:
         x = across(point.x)
         parts.append(_line("whisker", x, down(point.low), x, down(point.high)))
-    parts += [_marker(across(point.x), down(point.y), point.shape, point.chosen) for point in points]
+    parts += [
+        _marker(across(point.x), down(point.y), point.shape, point.chosen)
+        for point in sorted(points, key=lambda p: p.chosen)
+    ]
     parts += _names([(across(point.x), down(point.y), point) for point in points], floor)
     return _svg(height, title, parts)
 
@@ -136,11 +139,11 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def _names(places: Sequence[tuple[float, float, Point]], floor: float) -> list[str]:
-    """Name the points beside them; names that would overlap move down, or up from the floor."""
+    """Name the points beside them; names that would lie on others, or on a mark, move down."""
     parts: list[str] = []
-    taken: list[tuple[float, float, float]] = []
+    taken = [(x - 6, x + 6, y + 4) for x, y, _ in places]
     for x, y, point in sorted(places, key=lambda place: place[1]):
-        width = 6.6 * len(point.name)
+        width = 7 * len(point.name)
         end = x + 9 + width > WIDTH
         start = x - 9 - width if end else x + 9
         line = y + 4
@@ -156,12 +159,15 @@ def _name_class(point: Point, end: bool) -> str:
 
 
 def _marker(x: float, y: float, number: int, chosen: bool) -> str:
-    """Return the number-th shape: circle, square, diamond, triangle, and again; filled if chosen."""
+    """Return the number-th shape: circle, square, diamond, triangle, ... and again; filled if chosen."""
     shapes = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"',
         f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"',
         f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"',
         f'<path d="M{x:.1f} {y - 6:.1f}l6 11h-12z"',
+        f'<path d="M{x:.1f} {y + 6:.1f}l6 -11h-12z"',
+        f'<path d="M{x - 2:.1f} {y - 6:.1f}h4v4h4v4h-4v4h-4v-4h-4v-4h4z"',
+        f'<path d="M{x - 6:.1f} {y:.1f}l3 -5.2h6l3 5.2l-3 5.2h-6z"',
     )
     return f'{shapes[number % len(shapes)]} class="{"marker chosen" if chosen else "marker"}"/>'
 

@@ -22,7 +22,7 @@ from mixer_edge_export.report.sensitivity import Layer
 
 THUMBNAIL = 128
 """Width and height of a thumbnail at most, in pixels."""
-PAIRS = 24
+PAIRS = 12
 """Changed predictions shown for each variant at most."""
 LAYERS = 20
 
@@ -44,9 +44,8 @@ def page(comparison: Comparison, data: Path | None, layers: Sequence[Layer] | No
         differences=_differences(comparison),
         sensitivity=_sensitivity(layers),
         layer_count=0 if layers is None else len(layers),
-        confusions={
-            name: [pair for pair in comparison.confusions if pair.variant == name][:PAIRS] for name in variants
-        },
+        confusions={name: [pair for pair in comparison.confusions if pair.variant == name] for name in variants},
+        shown_pairs=PAIRS,
         thumbnails={}
         if data is None
         else {picture.file: thumbnail(data / picture.file) for picture in comparison.changed},

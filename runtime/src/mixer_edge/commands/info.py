@@ -12,9 +12,10 @@ from typing import Any
 import mixer_edge
 from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_bundle
 from mixer_edge.errors import MixerEdgeError
-from mixer_edge.interpreter import Interpreter, installed_backends
+from mixer_edge.interpreter import installed_backends
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,8 +52,10 @@ def _machine() -> dict[str, Any]:
 
 def _refusal(bundle: Bundle, variant: str, backend: str) -> str | None:
     """Return why this machine cannot run the file, or None if it can: it is loaded, which settles the question."""
+    if reason := bundle.manifest.variant(variant).refusal(backend):  # loading it could crash
+        return f"{variant} is not for {backend}: {reason}"
     try:
-        Interpreter(bundle.model_path(variant), backend=backend).close()
+        Classifier(bundle, variant, backend=backend).close()
     except MixerEdgeError as error:
         return str(error)
     return None

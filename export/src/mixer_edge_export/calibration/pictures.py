@@ -1,0 +1,101 @@
+"""A calibration set: pictures prepared as the device prepares them, and what the manifest says about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.errors import DataError
+from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.preprocess import load_pixels, normalize
+from mixer_edge_export.calibration.generated import generate, tone
+
+MANIFEST_NAME = "manifest.csv"
+MANIFEST_COLUMNS = ["file", "label", "sha256"]
+DEFAULT_SAMPLES = 200
+GENERATED_COUNT = 64
+GENERATED_FINGERPRINT = "fa19ffb9481fb09d88e16db403cd527c5e6381309766ee5575f780fbbca62c57"
+"""Fingerprint of the generated set; the same on every machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSet:
+    """Pictures of the network's size, ``[height, width, 3]`` uint8, each with a name and a class ("" for none)."""
+
+    kind: str
+    """``folder`` or ``arrays`` (the user's), ``generated``, or the name of the bundled model they come with."""
+    pixels: tuple[NDArray[np.uint8], ...]
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    found: int
+    """How many pictures there were to choose from."""
+    warnings: tuple[str, ...] = ()
+
+    def digests(self) -> tuple[str, ...]:
+        """Return the sha256 of each picture's pixels."""
+        return tuple(hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in self.pixels)
+
+    def representative_dataset(self, spec: PreprocessSpec) -> Iterator[NDArray[np.float32]]:
+        """Yield each picture as ``[1, height, width, 3]`` float32 in [-1, 1]."""
+        for pixels in self.pixels:
+            yield normalize(pixels, spec)[np.newaxis]
+
+    def golden(self, count: int) -> NDArray[np.uint8]:
+        """Return ``count`` pictures spread evenly over the set, ``[count, height, width, 3]`` uint8."""
+        indices = np.linspace(0, len(self.pixels) - 1, min(count, len(self.pixels))).round().astype(int)
+        return np.stack([self.pixels[index] for index in indices])
+
+
+def fingerprint(digests: Iterable[str]) -> str:
+    """Return one sha256 for pictures of these digests, whatever their order."""
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def generated_pictures() -> list[NDArray[np.uint8]]:
+    """Return the generated set, ``[224, 224, 3]`` uint8 each.
+
+    Raises:
+        DataError: this machine generated other pictures than those that were measured.
+    """
+    pictures = generate(GENERATED_COUNT)
+    if fingerprint(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures) != GENERATED_FINGERPRINT:
+        raise DataError("the generated calibration pictures differ on this machine; give photographs (--calibration)")
+    return pictures
+
+
+def generated_calibration(spec: PreprocessSpec) -> CalibrationSet:
+    """Return the generated set, brought to the network's size like any other picture; errors as above."""
+    pictures = generated_pictures()
+    return CalibrationSet(
+        kind="generated",
+        pixels=tuple(load_pixels(picture, spec) for picture in pictures),
+        names=tuple(f"generated picture {index}" for index in range(len(pictures))),
+        classes=("",) * len(pictures),
+        found=len(pictures),
+        warnings=("calibrated on generated pictures; give your own (--calibration, CALIBRATION=)",),
+    )
+
+
+def write_generated(folder: Path) -> int:
+    """Write the generated set as PPM files with their ``manifest.csv``, a folder to calibrate on; return their number.
+
+    Raises:
+        DataError: as above, or the folder cannot be written to.
+    """
+    lines = [",".join(MANIFEST_COLUMNS)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, picture in enumerate(generated_pictures()):
+            # PPM, for a compressed file's bytes depend on the library that wrote it
+            content = f"P6\n{picture.shape[1]} {picture.shape[0]}\n255\n".encode() + picture.tobytes()
+            (folder / f"{index:02d}.ppm").write_bytes(content)
+            lines.append(f"{index:02d}.ppm,{tone(index)},{hashlib.sha256(content).hexdigest()}")
+        (folder / MANIFEST_NAME).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written to ({error}); give another folder") from None
+    return GENERATED_COUNT
