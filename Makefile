@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 MODEL ?= digits
-OUT ?= build/$(subst :,_,$(patsubst %.npz,%,$(notdir $(patsubst %/,%,$(MODEL)))))
+OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(patsubst %/,%,$(patsubst %/1,%,$(MODEL)))))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -11,7 +11,7 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin train-digits clean
+.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark-export train-digits clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,9 +71,12 @@ lint: $(VENV)/installed-dev ## check style, types and import rules
 	$(BIN)/lint-imports
 
 twin: ## write a full-size twin of the Hub module to build/twin; needs Python 3.11
-	$(PYTHON) -m venv $(TWIN_VENV)
+	python3.11 -m venv $(TWIN_VENV)
 	$(TWIN_VENV)/bin/pip install --quiet --requirement tests/export/twins/requirements.txt
 	$(TWIN_VENV)/bin/python tests/export/twins/make_twins.py --full build/twin
+
+benchmark-export: $(VENV)/installed ## measure the export of build/twin against one TFLiteConverter run per variant
+	$(BIN)/python benchmarks/export.py build/twin/mixer_b32/saved_model
 
 train-digits: $(VENV)/installed ## train the bundled model again
 	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz

@@ -157,9 +157,9 @@ def digits_pictures(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 def generated_pictures(count: int) -> NDArray[np.uint8]:
     """Return pictures of the export's own generator, ``[count, 224, 224, 3]`` uint8."""
-    from mixer_edge_export.calibration import generated_calibration
+    from mixer_edge_export.calibration.generated import generate
 
-    return np.stack(generated_calibration(SPEC, count).pixels)
+    return np.stack(generate(count))
 
 
 def format_table(results: Mapping[str, Rows]) -> str:
