@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 MODEL ?= digits
-OUT ?= build/$(subst :,_,$(patsubst %.npz,%,$(notdir $(patsubst %/,%,$(MODEL)))))
+OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(patsubst %/,%,$(patsubst %/1,%,$(MODEL)))))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -11,13 +11,16 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare deploy runtimes test test-browser test-device lint twin train-digits clean
+.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark-export train-digits clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
-	echo "Variables: MODEL=$(MODEL)  OUT=$(OUT)  CALIBRATION= LABELS= VARIANTS= MAX_DROP= DATA= REPORT= ON="
-	echo "           PI= VARIANT= BACKEND= IDENTITY= SERVICE= PYTHON=$(PYTHON)"
+	echo "Variables, each the flag of the same name:"
+	echo "  export   MODEL=$(MODEL) OUT=$(OUT) CALIBRATION= CALIBRATION_SAMPLES= LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
+	echo "  compare  OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
+	echo "  deploy   OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
+	echo "  all      PYTHON=$(PYTHON)"
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,11 +35,16 @@ install: $(VENV)/installed ## make .venv with both packages
 
 export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print their accuracy
 	$(BIN)/mixer-edge-export export --model '$(MODEL)' --out '$(OUT)' --overwrite $(call flag,CALIBRATION,calibration) \
-		$(call flag,LABELS,labels) $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) $(call flag,DATA,data)
+		$(call flag,CALIBRATION_SAMPLES,calibration-samples) $(call flag,LABELS,labels) $(call flag,VARIANTS,variants) \
+		$(call flag,MAX_DROP,max-drop) $(call flag,SELECTION,selection) $(call flag,DATA,data)
 
 compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
 	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
-		$(call flag,DATA,data) $(call flag,REPORT,report) $(foreach host,$(ON),--on '$(host)') $(call flag,IDENTITY,identity)
+		$(call flag,REFERENCE,reference) $(call flag,SOURCE,source) $(call flag,LIMIT,limit) $(call flag,DATA,data) \
+		$(call flag,REPORT,report) $(foreach host,$(ON),--on '$(host)') $(call flag,IDENTITY,identity)
+
+sensitivity: $(VENV)/installed ## print and draw what each layer of the bundle OUT loses in int8
+	$(BIN)/mixer-edge-export sensitivity '$(OUT)' $(call flag,DATA,data) --plot '$(OUT)-sensitivity.svg'
 
 deploy: $(VENV)/installed ## bring the bundle OUT to the board PI and put it to use there
 	$(BIN)/mixer-edge-export deploy '$(OUT)' \
@@ -63,9 +71,12 @@ lint: $(VENV)/installed-dev ## check style, types and import rules
 	$(BIN)/lint-imports
 
 twin: ## write a full-size twin of the Hub module to build/twin; needs Python 3.11
-	$(PYTHON) -m venv $(TWIN_VENV)
+	python3.11 -m venv $(TWIN_VENV)
 	$(TWIN_VENV)/bin/pip install --quiet --requirement tests/export/twins/requirements.txt
 	$(TWIN_VENV)/bin/python tests/export/twins/make_twins.py --full build/twin
+
+benchmark-export: $(VENV)/installed ## measure the export of build/twin against one TFLiteConverter run per variant
+	$(BIN)/python benchmarks/export.py build/twin/mixer_b32/saved_model
 
 train-digits: $(VENV)/installed ## train the bundled model again
 	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VARIANTS = ("float32", "float16", "int8", "int8-dynamic", "int8-integer", "int16-integer")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +103,15 @@ def measure(command: list[str]) -> Cost:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process and all its descendants; 0 once it is gone."""
+    """Return the resident memory of a process and all its descendants; 0 once it is gone.
+
+    Pages that several share count once in all: a process that is just starting another has it as its double.
+    """
     try:
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        resident = next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
         children = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, StopIteration):
         return 0
     return resident + sum(resident_bytes(int(child)) for line in children for child in line)
 

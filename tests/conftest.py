@@ -78,3 +78,10 @@ def reseal(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
     change(facts)
     fingerprint = hashlib.sha256(dumps(facts)).hexdigest()
     (bundle / MANIFEST_NAME).write_bytes(dumps(facts | {"fingerprint": fingerprint}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the tests that were not run, with what they would need."""
+    for report in terminalreporter.stats.get("skipped", []):
+        _, _, reason = report.longrepr
+        terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason.removeprefix('Skipped: ')}")

@@ -166,7 +166,7 @@ def test_python_without_venv(bench: Bench) -> None:
 def test_wrong_architecture(bench: Bench) -> None:
     """A board that no interpreter has a wheel for is told which ones there are."""
     uname = bench.board.root / "usr/local/bin/uname"
-    uname.parent.mkdir(exist_ok=True)
+    uname.parent.mkdir(parents=True, exist_ok=True)
     uname.write_text('#!/bin/sh\n[ "$1" = -m ] && echo armv6l || exec /usr/bin/uname "$@"\n')
     uname.chmod(0o755)
     try:
@@ -209,7 +209,7 @@ def test_board_switched_off_inside_steps_of_a_first_deploy(digits: Path) -> None
             assert len(bench.partial()) == 1, step
         with board.sshd() as server:
             bench = Bench(board, server, digits)
-            assert bench.deploy().verified == "bit-equal"
+            assert bench.deploy().label == "0"
             assert bench.runs() == "int8"
 
 

@@ -102,3 +102,13 @@ def test_a_bundle_without_ranges_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err == (
         f"error: {out}: has no calibrated variant, so no ranges; export it with VARIANTS=int8\n"
     )
+
+
+def test_a_plot_without_a_folder_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The measurement takes minutes; it is not to be lost at its end."""
+    assert main(["sensitivity", str(tmp_path), "--plot", str(tmp_path / "none" / "plot.svg")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/none: no such folder for the plot; make it or choose another\n"
+    )

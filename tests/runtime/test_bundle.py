@@ -52,15 +52,18 @@ def test_a_missing_file_is_named(bundle: Path, no_interpreter: None, name: str) 
 
 
 def test_every_listed_file_is_checked(bundle: Path) -> None:
-    """Models, golden vectors and labels; each of them cut short is found."""
+    """Models, golden vectors, labels and calibration record; each cut short is found, the last may be missing."""
     opened = Bundle.open(bundle)
     names = [f"{variant.name}.tflite" for variant in opened.manifest.variants] + ["golden.npz", "labels.txt"]
+    names.append("calibration.json")
     assert check_files(opened) == len(names) == len(list(bundle.iterdir())) - 1
     for name in names:
         content = (bundle / name).read_bytes()
         (bundle / name).write_bytes(content[:-1])
         assert refusal(lambda: check_files(opened)).startswith(f"{bundle / name}: damaged")
         (bundle / name).write_bytes(content)
+    (bundle / "calibration.json").unlink()
+    assert check_files(opened) == len(names) - 1
 
 
 def test_a_wrong_number_of_labels_is_refused(bundle: Path, no_interpreter: None) -> None:

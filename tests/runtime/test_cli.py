@@ -229,7 +229,7 @@ def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixt
     assert main(["verify", str(tiny_bundle)]) == 0
     fingerprint = Manifest.read(tiny_bundle).fingerprint()
     assert capsys.readouterr().out.splitlines() == [
-        f"{tiny_bundle}: 8 files as written, fingerprint {fingerprint[:16]}",
+        f"{tiny_bundle}: 9 files as written, fingerprint {fingerprint[:16]}",
         "ok      float32        bit-equal on 4 golden pictures (ai-edge-litert)",
         "ok      float16        bit-equal on 4 golden pictures (ai-edge-litert)",
         "ok      int8           bit-equal on 4 golden pictures (ai-edge-litert)",
@@ -239,7 +239,7 @@ def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixt
     ]
     assert main(["verify", str(tiny_bundle), "--variant", "int8", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 8)
+    assert (facts["fingerprint"], facts["files"]) == (fingerprint, 9)
     assert [(variant["variant"], variant["passed"]) for variant in facts["variants"]] == [("int8", True)]
 
 
@@ -391,7 +391,8 @@ def test_verify_passes_over_what_is_not_for_this_runtime(bundle: Path, capsys: p
     )
     (bundle / "manifest.json").write_bytes(replace(manifest, variants=variants).to_bytes())
     assert main(["verify", str(bundle), "--backend", "ai-edge-litert"]) == 0
-    assert capsys.readouterr().out.splitlines()[1:3] == [
-        "ok      float32  bit-equal on 4 golden pictures (ai-edge-litert)",
-        "not here  float16: not for ai-edge-litert: wrong numbers",
+    lines = capsys.readouterr().out.splitlines()[1:3]
+    assert lines == [
+        "ok      float32        bit-equal on 4 golden pictures (ai-edge-litert)",
+        f"-       float16        {bundle / 'float16.tflite'}: not for ai-edge-litert: wrong numbers; choose float32",
     ]

@@ -52,6 +52,8 @@ def check_files(bundle: Bundle) -> int:
     manifest = bundle.manifest
     files = [variant.file for variant in manifest.variants] + [manifest.golden]
     files += [manifest.labels] if manifest.labels else []
+    record = manifest.calibration.file  # nothing here needs it, so a copy of the bundle may do without
+    files += [record] if (bundle.folder / record.name).exists() else []
     for file in files:
         file.check(bundle.folder)
     return len(files)

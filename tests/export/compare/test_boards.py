@@ -186,7 +186,7 @@ def test_a_board_with_another_bundle(
     assert f"[a] error: {other}{expected}a\n" in told
     main(["compare", str(tiny_bundle), "--data", str(data), "--on", "c", "--variants", "int8"])
     assert (
-        f"\nc     FAILED  -        -            -                 -              -\nc failed: {found[2]['error']}.\n"
+        f"\nc     FAILED  -        -            -                 -              -\nc failed: {found[2]['error']}\n"
         in (capsys.readouterr().out)
     )
     assert found[0]["variants"] == []

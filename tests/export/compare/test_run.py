@@ -37,7 +37,7 @@ def test_a_table_with_verdicts(tiny_bundle: Path, data: Path, capsys: pytest.Cap
     variants = ["--variants", "float16,int8"]
     assert main(["compare", str(tiny_bundle), "--data", str(data), *variants]) == 0
     blocks = capsys.readouterr().out.strip().split("\n\n")
-    others = ["float16", "int8", "int8-dynamic", "int8-integer", "int16-integer"]
+    others = ["float16", "int8"]
     assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", *others, "60", "Note:"]
     assert [line.split(":")[0] for line in blocks[1].splitlines()] == others
     assert blocks[2].startswith("Ship ")

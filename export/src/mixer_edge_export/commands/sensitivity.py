@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mixer_edge.commands import positive
+from mixer_edge.errors import DataError
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,6 +30,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table and write the plot."""
+    if arguments.plot is not None and not arguments.plot.parent.is_dir():
+        raise DataError(f"{arguments.plot.parent}: no such folder for the plot; make it or choose another")
     from mixer_edge_export.sensitivity import format_sensitivity, sensitivity
     from mixer_edge_export.sensitivity_plot import plot
 

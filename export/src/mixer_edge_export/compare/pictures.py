@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Category
 from mixer_edge.evaluate import Evaluation
-from mixer_edge_export.compare.types import Answer, ChangedPicture, Confusion
+from mixer_edge_export.compare.types import ChangedPicture, Confusion
 
 GALLERY = 200
 """Pictures in the gallery at most: more would make a page that no phone opens."""
@@ -48,7 +49,7 @@ def _changed_picture(evaluation: Evaluation, bundle: Bundle, row: int) -> Change
         truth=None if truth is None else bundle.label(int(truth[row])),
         answers={
             name: tuple(
-                Answer(index=int(index), label=bundle.label(int(index)), probability=round(float(probability), 4))
+                Category(index=int(index), label=bundle.label(int(index)), probability=round(float(probability), 4))
                 for index, probability in zip(
                     record[name]["classes"][:TOP], record[name]["probabilities"][:TOP], strict=True
                 )

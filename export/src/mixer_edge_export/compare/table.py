@@ -80,7 +80,7 @@ def board_lines(comparison: Comparison) -> list[str]:
     lines = []
     for board in comparison.boards:
         if board.error is not None:
-            lines.append(f"{board.host} failed: {board.error}.")
+            lines.append(f"{board.host} failed: {board.error}")
         for row in board.variants:
             if row.changed:
                 some = _some(row.changed_files, total=row.changed)

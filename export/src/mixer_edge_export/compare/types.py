@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mixer_edge.classifier import Category
 from mixer_edge.manifest import PreprocessSpec
 from mixer_edge.scores import Accuracy, Score
 
@@ -30,22 +31,13 @@ class VariantResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One class that a variant gave: its index, its label, and its softmax probability in [0, 1]."""
-
-    index: int
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class ChangedPicture:
     """A picture whose label is not the same for all variants."""
 
     file: str
     """Path relative to the data folder."""
     truth: str | None
-    answers: Mapping[str, tuple[Answer, ...]]
+    answers: Mapping[str, tuple[Category, ...]]
     """Variant -> its three best classes, best first."""
     changes: Mapping[str, str]
     """Variant that differs from the reference -> ``lost``, ``won`` or ``changed`` (both wrong, or no label)."""
