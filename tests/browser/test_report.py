@@ -20,11 +20,34 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.dataset import open_dataset
 from mixer_edge.evaluate import Evaluation, record_dtype
 from mixer_edge_export.compare.run import summarize
-from mixer_edge_export.compare.types import Comparison
+from mixer_edge_export.compare.types import BoardResult, BoardVariant, Comparison
 from mixer_edge_export.report import write_report
 
 NAMES = ("float32", "float16", "int8")
 HOSTILE = "<script>document.title = 'run'</script>\"'"
+
+BOARDS = (
+    BoardResult(
+        host="pi@kitchen",
+        board="Raspberry Pi 5 Model B Rev 1.0",
+        backend="ai-edge-litert",
+        temperature_celsius=48.3,
+        pictures=20,
+        variants=(BoardVariant(name="int8", changed=1, changed_files=(HOSTILE,), top1=None, latency_ms=8.5),),
+        notes=(),
+        error=None,
+    ),
+    BoardResult(
+        host="pi@garden",
+        board=None,
+        backend=None,
+        temperature_celsius=None,
+        pictures=0,
+        variants=(),
+        notes=(),
+        error="it does not answer",
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +72,7 @@ def comparison(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     bundle = replace(Bundle.open(tiny_bundle), labels=(LABELS[0], HOSTILE, *LABELS[2:]))
     latencies = {"float32": 2.0, "float16": 2.0, "int8": 1.0}
     photo_ms: dict[str, float | None] = {"float32": 4.0, "float16": 4.0, "int8": 3.0}
-    return summarize(bundle, evaluation, latencies, photo_ms, 0.5), data
+    return replace(summarize(bundle, evaluation, latencies, photo_ms, 0.5), boards=BOARDS), data
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +145,23 @@ def test_the_figures_are_those_of_the_comparison(opened: webdriver.Chrome) -> No
     row = opened.find_elements(By.CSS_SELECTOR, ".figures tbody tr")[2].text
     for figure in ("int8", "85.00 %", "−5.00", "4", "2 lost, 1 won", "agrees 80.00 %", "1.00 ms", "from file 3.00 ms"):
         assert figure in row
+
+
+def test_the_boards_have_their_rows(opened: webdriver.Chrome) -> None:
+    """One row for a variant on a board, one for a board that failed, and below them what the rows cannot say."""
+    section = opened.find_element(By.CSS_SELECTOR, "section[aria-labelledby=boards]")
+    rows = [
+        [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")]
+        for row in section.find_elements(By.CSS_SELECTOR, "tbody tr")
+    ]
+    assert rows == [
+        ["pi@kitchen", "Raspberry Pi 5 Model B Rev 1.0", "int8", "-", "1 of 20", "8.50 ms", "48.3 °C"],
+        ["pi@garden", "FAILED", "-", "-", "-", "-", "-"],
+    ]
+    assert [line.text for line in section.find_elements(By.TAG_NAME, "li")] == [
+        f"pi@kitchen: int8 differs from this machine in {HOSTILE}.",
+        "pi@garden failed: it does not answer",
+    ]
 
 
 def test_thumbnails_are_loaded(opened: webdriver.Chrome) -> None:

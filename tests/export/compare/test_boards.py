@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import LABELS
+from tests.conftest import LABELS, reseal
 from tests.pictures import write_pictures
 
 import mixer_edge
@@ -93,7 +93,7 @@ def deployed(home: Path, bundle: Path) -> Path:
 
 def compared(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> tuple[list[dict], str]:
     """Return the boards that ``compare --json`` prints, and its standard error."""
-    assert main(["compare", *map(str, arguments), "--variants", "int8", "--json"]) == code
+    assert main(["compare", "--variants", "int8", *map(str, arguments), "--json"]) == code
     printed = capsys.readouterr()
     return json.loads(printed.out)["boards"], printed.err
 
@@ -212,6 +212,38 @@ def test_what_a_board_decodes_otherwise_is_told(
         "pictures that cannot be read there and do not count: 1",
         "pictures that are decoded to other pixels there: 1",
     ]
+
+
+def test_the_source_stays_here(
+    tiny_bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the source as reference the board still runs the bundle's files and nothing else."""
+    deployed(boards / "a", tiny_bundle)
+    data = write_pictures(tmp_path / "data", LABELS, 1)
+    source = ["--reference", "source", "--source", tiny_bundle.parent / "tiny.npz"]
+    (board,), _ = compared(capsys, tiny_bundle, "--data", data, "--on", "a", *source)
+    assert [(row["name"], row["changed"]) for row in board["variants"]] == [("float32", 0), ("int8", 0)]
+
+
+def test_a_variant_that_the_boards_interpreter_refuses(
+    bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is left out there and named with the reason; the interpreter there is a stand-in."""
+    refused = {"version": "2.14.0", "status": "refused", "reason": "it computes something else", "max_error": 0.5}
+    reseal(bundle, lambda facts: facts["variants"][1]["runtimes"].update({"tflite-runtime": refused}))
+    name = Bundle.open(bundle).manifest.variants[1].name
+    release = deployed(boards / "a", bundle) / "releases/abc"
+    facts = json.loads((release / "release.json").read_text())
+    (release / "release.json").write_text(json.dumps(facts | {"backend": "tflite-runtime"}))
+    (release / "venv/bin/python").write_text(
+        "#!/bin/sh\nshift\n"
+        'for word; do shift; [ "$word" = tflite-runtime ] && word=ai-edge-litert; set -- "$@" "$word"; done\n'
+        f'exec {sys.executable} "$@"\n'
+    )
+    data = write_pictures(tmp_path / "data", LABELS, 1)
+    (board,), _ = compared(capsys, bundle, "--data", data, "--on", "a", "--variants", f"{name},int8")
+    assert (board["backend"], [row["name"] for row in board["variants"]]) == ("tflite-runtime", ["float32", "int8"])
+    assert board["notes"] == [f"{name} does not run there: it computes something else"]
 
 
 def test_a_board_without_pictures(tiny_bundle: Path, boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
