@@ -197,15 +197,15 @@ def test_filters(opened: webdriver.Chrome) -> None:
 
 
 def test_the_keyboard_is_enough(opened: webdriver.Chrome) -> None:
-    """Tab leads through the skip link, the table and all four controls; the focus is to be seen."""
+    """Tab leads through the skip link, both tables and all four controls; the focus is to be seen."""
     body, focused = opened.find_element(By.TAG_NAME, "body"), []
     body.send_keys(Keys.TAB)
-    for _ in range(6):
+    for _ in range(7):
         element = opened.switch_to.active_element
         focused.append(element.get_attribute("id") or element.get_attribute("class") or element.tag_name)
         assert element.value_of_css_property("outline-style") != "none"
         element.send_keys(Keys.TAB)
-    assert focused == ["skip", "scroll", "filter-variant", "filter-change", "filter-text", "button"]
+    assert focused == ["skip", "scroll", "scroll", "filter-variant", "filter-change", "filter-text", "button"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
