@@ -4,6 +4,7 @@
 
     ~/.local/share/mixer-edge/evaluations/<pictures>/
         pictures/<sha256 of the pixels>.<ending>        copied once; the name of the folder stands for all of them
+        listing                                         of the pictures that the journals are about
         <release>.<variants>.journal                    what the board has answered so far
 
 Pictures that this machine reads as the same go there once. They have no classes there: a board answers, this machine
@@ -46,10 +47,12 @@ exec venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --thread
     --variant "$2" --backend "$3" </dev/null
 """
 
-# Pictures that came anew are other files to a journal of before.
+# A picture that came anew is another file to a journal, which would be refused: it goes if the listing changed.
 _EVALUATE = f"""
-cd && cd {BASE} || exit
-[ "$5" = 0 ] || rm -f evaluations/"$2"/*.journal
+cd && cd {BASE}/evaluations/"$2" || exit
+ls -l --full-time pictures > listing.new || exit
+cmp -s listing.new listing || rm -f *.journal
+mv listing.new listing && cd ../.. || exit
 exec "releases/$1/venv/bin/python" -I -m mixer_edge evaluate "releases/$1/bundle" "evaluations/$2/pictures" --json \\
     --variants "$3" --backend "$4" --journal "evaluations/$2/$1.$3.journal" </dev/null
 """
@@ -119,7 +122,7 @@ def _on_board(
     report("evaluate", f"{len(pictures)} pictures")
     variants = ",".join(names)
     try:
-        connection.run(_EVALUATE, release, key, variants, backend, str(sent))
+        connection.run(_EVALUATE, release, key, variants, backend)
     except RemoteError as error:
         if error.code != _UNREADABLE or not error.stdout.startswith("{"):
             raise
