@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -42,12 +43,15 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         with warnings.catch_warnings():
             # Pillow warns about odd metadata of pictures that it reads all the same
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            return command(arguments)
+            code = command(arguments)
+            sys.stdout.flush()  # here, where a reader that has gone is no error
+            return code
     except MixerEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing more to say, not even at shutdown
+        # the reader of our output has gone: what is still buffered goes nowhere, or Python's shutdown would complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
