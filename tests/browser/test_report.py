@@ -12,7 +12,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.conftest import LABELS
 from tests.pictures import write_pictures
 
@@ -193,7 +193,7 @@ def test_filters(opened: webdriver.Chrome) -> None:
     opened.find_element(By.ID, "filter-text").send_keys("JAY/0001")
     assert shown(opened) == everything[3:]
     opened.find_element(By.CSS_SELECTOR, "#filters button").click()
-    assert shown(opened) == everything
+    WebDriverWait(opened, 10).until(lambda _: shown(opened) == everything)  # the page looks again after the reset
 
 
 def test_the_keyboard_is_enough(opened: webdriver.Chrome) -> None:
