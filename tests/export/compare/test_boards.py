@@ -228,7 +228,7 @@ def test_the_source_stays_here(
 def test_a_variant_that_the_boards_interpreter_refuses(
     bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is left out there and named with the reason; the interpreter there is a stand-in."""
+    """It is left out and named with the reason, known before or found there; the interpreter is a stand-in."""
     refused = {"version": "2.14.0", "status": "refused", "reason": "it computes something else", "max_error": 0.5}
     reseal(bundle, lambda facts: facts["variants"][1]["runtimes"].update({"tflite-runtime": refused}))
     name = Bundle.open(bundle).manifest.variants[1].name
@@ -237,13 +237,17 @@ def test_a_variant_that_the_boards_interpreter_refuses(
     (release / "release.json").write_text(json.dumps(facts | {"backend": "tflite-runtime"}))
     (release / "venv/bin/python").write_text(
         "#!/bin/sh\nshift\n"
+        'case "$*" in *"benchmark "*"int8-integer "*) echo "error: it cannot run this file" >&2; exit 2;; esac\n'
         'for word; do shift; [ "$word" = tflite-runtime ] && word=ai-edge-litert; set -- "$@" "$word"; done\n'
         f'exec {sys.executable} "$@"\n'
     )
     data = write_pictures(tmp_path / "data", LABELS, 1)
-    (board,), _ = compared(capsys, bundle, "--data", data, "--on", "a", "--variants", f"{name},int8")
+    (board,), _ = compared(capsys, bundle, "--data", data, "--on", "a", "--variants", f"{name},int8-integer,int8")
     assert (board["backend"], [row["name"] for row in board["variants"]]) == ("tflite-runtime", ["float32", "int8"])
-    assert board["notes"] == [f"{name} does not run there: it computes something else"]
+    assert board["notes"] == [
+        f"{name} does not run there: it computes something else",
+        "int8-integer does not run there: it cannot run this file",
+    ]
 
 
 def test_a_board_without_pictures(tiny_bundle: Path, boards: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import mixer_edge
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import MixerEdgeError
-from mixer_edge.evaluate import SOURCE, Evaluation, record_dtype
+from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, record_dtype
 from mixer_edge.scores import score
 from mixer_edge_export.compare.types import BoardResult, BoardVariant
 from mixer_edge_export.deploy.fleet import for_each
@@ -110,17 +110,15 @@ def _on_board(
     pictures: Mapping[bytes, int],
 ) -> BoardResult:
     release, backend = _deployed(probe(connection), connection.host, bundle)
-    refused = {name: bundle.manifest.variant(name).refusal(backend) for name in here.names if name != SOURCE}
-    names = [name for name, reason in refused.items() if reason is None]
     key = hashlib.sha256("\n".join(sorted(path.name for path in stage.iterdir())).encode()).hexdigest()[:16]
     connection.run(_PREPARE, key)
     report("copy", f"{len(pictures)} pictures")
     sent = connection.copy(stage, f"{BASE}/evaluations/{key}/pictures", excludes=[], like=[])
     report("copy", f"{sent:,} bytes sent" if sent else "nothing to send, they are there")
-    report("measure", f"{', '.join(names)} on {backend}")
-    figures = {name: json.loads(connection.run(_BENCHMARK, release, name, backend)) for name in names}
+    report("measure", f"latencies on {backend}")
+    figures, notes = _figures(connection, release, backend, bundle, [name for name in here.names if name != SOURCE])
     report("evaluate", f"{len(pictures)} pictures")
-    variants = ",".join(names)
+    names, variants = list(figures), ",".join(figures)
     try:
         connection.run(_EVALUATE, release, key, variants, backend)
     except RemoteError as error:
@@ -131,8 +129,30 @@ def _on_board(
         connection.fetch(f"{BASE}/evaluations/{key}/{release}.{variants}.journal", journal)
         _, _, content = journal.read_bytes().partition(b"\n")
     records = np.frombuffer(content, record_dtype(names, bundle.manifest.architecture["num_classes"] or 0))
-    notes = [f"{name} does not run there: {reason}" for name, reason in refused.items() if reason is not None]
     return _beside(connection.host, backend, figures, bundle, here, _like(here, names, records, pictures), notes)
+
+
+def _figures(
+    connection: Connection, release: str, backend: str, bundle: Bundle, names: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return what ``mixer-edge benchmark`` says of each variant that runs there, and why the others do not.
+
+    Raises:
+        RemoteError: not even the reference runs.
+    """
+    figures, notes = {}, []
+    for name in names:
+        reason = bundle.manifest.variant(name).refusal(backend)
+        try:
+            if reason is None:
+                figures[name] = json.loads(connection.run(_BENCHMARK, release, name, backend))
+        except RemoteError as error:
+            if name == REFERENCE:
+                raise
+            reason = str(error).removeprefix(f"{connection.host}: ").removeprefix("error: ")
+        if reason is not None:
+            notes.append(f"{name} does not run there: {reason.rstrip('.')}")
+    return figures, notes
 
 
 def _deployed(facts: BoardFacts, host: str, bundle: Bundle) -> tuple[str, str]:
