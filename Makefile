@@ -18,6 +18,7 @@ help: ## show this list
 	echo
 	echo "Variables, each the flag of the same name:"
 	echo "  export   MODEL=$(MODEL) OUT=$(OUT) CALIBRATION= CALIBRATION_SAMPLES= LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
+	echo "           GEOMETRY= DECODE= PIXEL_RANGE="
 	echo "  compare  OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
 	echo "  deploy   OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
 	echo "  all      PYTHON=$(PYTHON)"
@@ -36,7 +37,8 @@ install: $(VENV)/installed ## make .venv with both packages
 export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print their accuracy
 	$(BIN)/mixer-edge-export export --model '$(MODEL)' --out '$(OUT)' --overwrite $(call flag,CALIBRATION,calibration) \
 		$(call flag,CALIBRATION_SAMPLES,calibration-samples) $(call flag,LABELS,labels) $(call flag,VARIANTS,variants) \
-		$(call flag,MAX_DROP,max-drop) $(call flag,SELECTION,selection) $(call flag,DATA,data)
+		$(call flag,MAX_DROP,max-drop) $(call flag,SELECTION,selection) $(call flag,DATA,data) \
+		$(call flag,GEOMETRY,geometry) $(call flag,DECODE,decode) $(if $(PIXEL_RANGE),--pixel-range='$(PIXEL_RANGE)')
 
 compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
 	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
