@@ -57,6 +57,19 @@ def test_a_feature_extractor_has_a_table_without_accuracy(tiny_features: Path) -
     assert all(row["score"] is None and row["latency_ms"] > 0 for row in rows)
 
 
+def test_the_bundled_model_is_compared_on_its_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --data, export and compare take the 815 held-out pictures beside the bundle; the numbers are equal."""
+    out = tmp_path / "digits"
+    assert main(["export", "--variants", "int8", "--out", str(out), "--json"]) == 0
+    exported = json.loads(capsys.readouterr().out)
+    assert main(["compare", str(out), "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert exported["pictures"] == compared["pictures"] == 815
+    scores = [[row["score"] for row in facts["rows"]] for facts in (exported, compared)]
+    assert scores[0] == scores[1]
+    assert scores[0][0]["top1"]["correct"] == 808
+
+
 def test_results_go_to_stdout_and_no_progress_bar_to_a_pipe(tiny_bundle: Path) -> None:
     """The table alone is on standard output; standard error has no control characters when it is no terminal."""
     result = run("compare", str(tiny_bundle))

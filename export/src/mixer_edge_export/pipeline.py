@@ -40,7 +40,7 @@ from mixer_edge_export.calibration import (
 )
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.convert import check_size
-from mixer_edge_export.digits.images import write_images
+from mixer_edge_export.digits.images import images_beside
 from mixer_edge_export.judge import check_outputs
 from mixer_edge_export.labels import read_labels
 from mixer_edge_export.layers import find_layers, keep_float
@@ -57,11 +57,6 @@ from mixer_edge_export.variants import VARIANTS, Variant, select_variants
 GOLDEN_COUNT = 4
 SELECTION_SAMPLES = 1000
 TOOLS = ("mixer-edge", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "numpy", "pillow")
-
-
-def digits_folder(out: Path) -> Path:
-    """Return the folder beside a bundle where the bundled model's pictures are written."""
-    return out.parent / "digits-images"
 
 
 def export(
@@ -255,9 +250,7 @@ def _check_variant(
 def _own_calibration(source: Source, spec: PreprocessSpec, out: Path) -> CalibrationSet:
     if source.kind != "bundled":
         return generated_calibration(spec)
-    images = digits_folder(out)
-    write_images(images)
-    return load_calibration(images / "calibration", spec, kind=source.name)
+    return load_calibration(images_beside(out, "calibration"), spec, kind=source.name)
 
 
 def _selection(

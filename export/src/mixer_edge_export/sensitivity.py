@@ -11,9 +11,8 @@ from mixer_edge.errors import BundleError
 from mixer_edge.metrics import kl_divergence
 from mixer_edge.progress import progress
 from mixer_edge_export.calibration import CalibrationRecord, generated_calibration
-from mixer_edge_export.digits.images import write_images
+from mixer_edge_export.digits.images import images_beside
 from mixer_edge_export.layers import Layer, find_layers, keep_float, quantized_layers
-from mixer_edge_export.pipeline import digits_folder
 from mixer_edge_export.probe import Probe, changed, load_probe, snr_db
 from mixer_edge_export.quantize import quantize_model
 from mixer_edge_export.ranges import Ranges
@@ -117,9 +116,7 @@ def _probe(bundle: Bundle, data: Path | None, samples: int) -> Probe:
         labels = bundle.labels if bundle.manifest.source.weights == "trained" else ()
         return load_probe(data, spec, labels, samples)
     if bundle.manifest.source.kind == "bundled":
-        images = digits_folder(bundle.folder)
-        write_images(images)
-        return load_probe(images / "held_out", spec, bundle.labels, samples)
+        return load_probe(images_beside(bundle.folder, "held_out"), spec, bundle.labels, samples)
     return Probe(pixels=generated_calibration(spec).pixels, truth=None, spec=spec).head(samples)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixer_edge.commands import positive
+from mixer_edge.manifest import Manifest
 from mixer_edge_export.commands import names
 from mixer_edge_export.commands.boards import FAILED, add_ssh
 
@@ -24,7 +25,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("compare", help="say which variant of a bundle to ship")
     parser.set_defaults(run=run)
     parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
-    parser.add_argument("--data", type=Path, help="folder of pictures, best labelled: <label>/<picture>")
+    parser.add_argument(
+        "--data", type=Path, help="folder of pictures, best labelled: <label>/<picture> (default: the model's own)"
+    )
     parser.add_argument("--variants", type=names, help="default: all of the bundle's")
     parser.add_argument(
         "--reference",
@@ -63,9 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.on:
         boards = Boards(hosts=arguments.on, config=arguments.ssh_config, identity=arguments.identity)
 
+    data = arguments.data or own_pictures(Manifest.read(arguments.bundle), arguments.bundle)
     comparison = compare(
         arguments.bundle,
-        arguments.data,
+        data,
         variants=arguments.variants,
         reference=arguments.reference,
         source=arguments.source,
@@ -78,12 +82,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
 
-        page = write_report(comparison, arguments.data, arguments.report, arguments.sensitivity)
+        page = write_report(comparison, data, arguments.report, arguments.sensitivity)
         print(f"report: {page}", file=sys.stderr)
     code = print_comparison(comparison, as_json=arguments.json, whole=True)
     if any(board.error is not None for board in comparison.boards):
         code = FAILED
     return code if comparison.holds else BOUND_EXCEEDED
+
+
+def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:
+    """Return the bundled model's held-out pictures, which no other model has."""
+    from mixer_edge_export.digits.images import images_beside
+
+    return images_beside(bundle, "held_out") if manifest.source.kind == "bundled" else None
 
 
 def print_comparison(comparison: Comparison, *, as_json: bool, whole: bool = False) -> int:

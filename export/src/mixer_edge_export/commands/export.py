@@ -10,7 +10,7 @@ from mixer_edge.commands import positive
 from mixer_edge.preprocess import DECODES, GEOMETRIES
 from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
 from mixer_edge_export.commands import names
-from mixer_edge_export.commands.compare import print_comparison
+from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.variants import VARIANTS
 
 HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
@@ -91,7 +91,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Write the bundle and print its table; 1 if some pictures could not be read."""
     from mixer_edge_export.compare import compare
-    from mixer_edge_export.pipeline import digits_folder, export
+    from mixer_edge_export.pipeline import export
 
     manifest = export(
         arguments.model,
@@ -109,9 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         antialias=arguments.antialias,
         decode=arguments.decode,
     )
-    data = arguments.data
-    if data is None and manifest.source.kind == "bundled":
-        data = digits_folder(arguments.out) / "held_out"
+    data = arguments.data or own_pictures(manifest, arguments.out)
     hint = f"; {HUB_HINT}" if manifest.source.kind == "bundled" else ""
     print(f"exported {manifest.source.location} to {arguments.out}{hint}", file=sys.stderr)
     return print_comparison(compare(arguments.out, data), as_json=arguments.json)

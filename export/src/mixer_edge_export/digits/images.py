@@ -63,6 +63,13 @@ def write_images(folder: Path) -> None:
         raise DataError(f"{folder}: cannot write the digits' pictures ({error}); give a folder that can be") from error
 
 
+def images_beside(bundle: Path, split: str) -> Path:
+    """Return the folder of a split beside a bundle, ``digits-images/<split>``; the pictures are written if need be."""
+    folder = bundle.parent / "digits-images"
+    write_images(folder)
+    return folder / split
+
+
 def render_digits() -> dict[str, bytes]:
     """Return every picture as a PNG file's bytes, by its name relative to the folder."""
     from sklearn.datasets import load_digits
