@@ -82,6 +82,12 @@ def test_anything_else_is_refused(host: str) -> None:
             "before; repeat the command, it goes on where it stopped",
         ),
         (
+            "Control socket connect(/tmp/mixer-edge-x/s): Connection refused\n"
+            "Connection closed by UNKNOWN port 65535\n",
+            "pi@board: the connection broke (Connection closed by UNKNOWN port 65535); the board runs what it ran "
+            "before; repeat the command, it goes on where it stopped",
+        ),
+        (
             "",
             "pi@board: the connection broke; the board runs what it ran before; repeat the command, it goes on "
             "where it stopped",

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Category:
 class Answer:
     """What ``classify_many`` says of one picture: its categories, best first, or why it could not be read."""
 
-    image: ImageSource
+    image: ImageSource = field(compare=False)  # an array has no single answer to ==
     categories: tuple[Category, ...]
     error: ImageError | None
 

@@ -166,10 +166,12 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
 def explain(host: str, stderr: str) -> str:
     """Return one line on why ssh failed and what to do, from what it printed."""
     name = host.rpartition("@")[2]
+    # the socket of a master connection that has just been lost refuses too: that says nothing of the board
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("Control socket")]
     for mark, text in _REASONS:
-        if mark in stderr:
+        if any(mark in line for line in lines):
             return f"{host}: {text.format(host=host, name=name)}"
-    said = next((f" ({line.strip()})" for line in stderr.splitlines() if line.strip()), "")
+    said = next((f" ({line})" for line in lines), "")
     return (
         f"{host}: the connection broke{said}; "
         "the board runs what it ran before; repeat the command, it goes on where it stopped"
