@@ -16,10 +16,10 @@ from mixer_edge_export.layers import Layer, find_layers, keep_float, quantized_l
 from mixer_edge_export.probe import Probe, changed, load_probe, snr_db
 from mixer_edge_export.quantize import quantize_model
 from mixer_edge_export.ranges import Ranges
+from mixer_edge_export.search import VARIANT
 from mixer_edge_export.variants import VARIANTS
 
 DEFAULT_SAMPLES = 32
-VARIANT = "int8"
 
 
 @dataclass(frozen=True, kw_only=True)

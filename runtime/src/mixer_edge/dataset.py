@@ -120,18 +120,6 @@ def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
     return Dataset(folder=folder, layout=layout, images=images)
 
 
-def find_labelled_images(folder: Path, labels: Sequence[str]) -> list[LabelledImage]:
-    """Return the pictures below ``folder``, each with its class.
-
-    Raises:
-        DataError: as ``open_dataset``, or the pictures are not labelled.
-    """
-    dataset = open_dataset(folder, labels)
-    if not dataset.labelled:
-        raise DataError(f"{folder}: the pictures are not labelled; expected {folder}/<label>/<picture>")
-    return list(dataset.images)
-
-
 def _folder_names(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
     if loose := [path for path in paths if path.parent == folder]:
         raise DataError(
