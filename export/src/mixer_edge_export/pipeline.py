@@ -6,7 +6,7 @@ import gc
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,11 +19,9 @@ from mixer_edge.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
     BoundSpec,
-    CalibrationSpec,
     FileSpec,
     Manifest,
     PreprocessSpec,
-    SourceSpec,
     VariantSpec,
 )
 from mixer_edge.preprocess import load_pixels, normalize
@@ -43,17 +41,19 @@ from mixer_edge_export.convert import check_size
 from mixer_edge_export.digits.images import images_beside
 from mixer_edge_export.judge import check_outputs
 from mixer_edge_export.labels import read_labels
-from mixer_edge_export.layers import find_layers, keep_float
+from mixer_edge_export.layers import Layer, find_layers, keep_float
 from mixer_edge_export.metadata import LABELS_NAME, attach, describe, embed
 from mixer_edge_export.metadata import replace as replace_metadata
 from mixer_edge_export.probe import Probe, load_probe
 from mixer_edge_export.quantize import LOSSLESS_OFFSET, measure_ranges, quantize_model
+from mixer_edge_export.ranges import Ranges
 from mixer_edge_export.runtimes import LITERT, Runtime, find_runtimes, try_file
 from mixer_edge_export.search import VARIANT as BOUND_VARIANT
 from mixer_edge_export.search import find_mixture, format_mixture
 from mixer_edge_export.sources import MIXER_RANGE, Source, load_source
 from mixer_edge_export.variants import VARIANTS, Variant, select_variants
 
+GOLDEN_NAME = "golden.npz"
 GOLDEN_COUNT = 4
 SELECTION_SAMPLES = 1000
 TOOLS = ("mixer-edge", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "numpy", "pillow")
@@ -108,110 +108,137 @@ def export(
         raise DataError(f"{selection}: a selection set is for max_drop alone; give the bound too")
     check_destination(out, overwrite=overwrite)
     source = load_source(model)
-    label_lines = source.labels if labels is None else read_labels(labels, source.num_classes)
+    if labels is not None:
+        source = replace(source, labels=read_labels(labels, source.num_classes))
     spec = source.preprocess(geometry=geometry, antialias=antialias, decode=decode, pixel_range=pixel_range)
     if calibration is not None:
         pictures = load_calibration(
-            calibration, spec, samples=calibration_samples, seed=calibration_seed, labels=label_lines or ()
+            calibration, spec, samples=calibration_samples, seed=calibration_seed, labels=source.labels or ()
         )
     else:
         pictures = _own_calibration(source, spec, out)
-    golden = pictures.golden(GOLDEN_COUNT)
-    probe = None if max_drop is None else _selection(selection, pictures, source, label_lines or (), spec)
-
-    task = "embedding" if source.num_classes is None else "classification"
-
-    def metadata(preprocess: PreprocessSpec) -> bytes:
-        return describe(source.name, preprocess, has_labels=bool(label_lines), task=task)
-
-    # the conversion comes first: what the judge loads would stand in memory beside it
-    float_model = embed(source.float_model(), metadata(spec))
-    reference = source.network()(normalize(golden, spec))
-    rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
-    gc.collect()  # the judge's objects point at each other and would keep its variables
-    ranges = {}
-    if any(variant.calibrated for variant in selected):
-        ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
-    files = {LABELS_NAME: "".join(f"{label}\n" for label in label_lines).encode()} if label_lines else {}
-    runtimes = find_runtimes()
-    mixture = bound = None
-    if probe is not None and max_drop is not None:
-        layers = find_layers(float_model, source.architecture)
-        mixture = find_mixture(float_model, layers, ranges, probe, max_drop)
-        print(format_mixture(mixture, probe), file=sys.stderr)
-        bound = BoundSpec(
-            max_drop=max_drop,
-            measure=probe.measure,
-            count=len(probe.pixels),
-            fingerprint=fingerprint(probe.digests()),
-            int8_drop=mixture.int8_drop,
-            drop=mixture.drop,
-            int8_size_bytes=mixture.int8_size_bytes,
-        )
+    probe = None if max_drop is None else _selection(selection, pictures, source, spec)
+    base = _convert(source, spec, pixel_range, pictures, selected)
+    kept, bound = _meet_bound(base, probe, max_drop)
     with atomic_folder(out) as folder:
-        specs, outputs = [], {}
-        for variant in progress(selected, "writing variants"):
-            path = folder / f"{variant.name}.tflite"
-            kept = mixture.kept if mixture and variant.name == BOUND_VARIANT else ()
-            lossless = variant.calibrated and source.weights is not None
-            own_spec = replace(spec, offset=LOSSLESS_OFFSET) if lossless else spec
-            content = quantize_model(float_model, keep_float(variant, kept), ranges, None if lossless else pixel_range)
-            path.write_bytes(attach(replace_metadata(content, metadata(spec), metadata(own_spec)), files))
-            del content  # as large as the file, like what the trial of the file needs
-            check_size(path.stat().st_size, variant.bytes_per_weight * source.parameter_count, variant.name)
-            variant_spec, outputs[variant.name] = _check_variant(
-                path, variant, source, own_spec, golden, reference, runtimes
-            )
-            specs.append(replace(variant_spec, kept_float=tuple(layer.name for layer in kept)))
-        np.savez_compressed(folder / "golden.npz", images=golden, reference=reference, **outputs)  # type: ignore[arg-type]
-        label_spec = None
-        if files:
-            (folder / LABELS_NAME).write_bytes(files[LABELS_NAME])
-            label_spec = FileSpec.of(folder / LABELS_NAME)
+        specs = _write_variants(folder, base, selected, kept)
         record = CalibrationRecord(
-            calibration=pictures.digests(), selection=probe.digests() if probe else (), ranges=ranges
+            calibration=pictures.digests(), selection=probe.digests() if probe else (), ranges=base.ranges
         )
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             name=source.name,
-            task=task,
-            source=SourceSpec(
-                kind=source.kind,
-                location=source.location,
-                weights="random" if source.is_random else "trained",
-                fingerprint=source.fingerprint(),
-                sha256=source.sha256,
-                judge=source.judge,
-                rebuilt_error=rebuilt_error,
-            ),
+            task=source.task,
+            source=source.facts(base.rebuilt_error),
             architecture=source.architecture,
             preprocess=spec,
-            calibration=CalibrationSpec(
-                kind=pictures.kind,
-                count=len(pictures.pixels),
-                found=pictures.found,
-                fingerprint=fingerprint(pictures.digests()),
-                warnings=pictures.warnings,
-                file=record.write(folder),
-            ),
+            calibration=pictures.facts(record.write(folder)),
             bound=bound,
-            labels=label_spec,
-            golden=FileSpec.of(folder / "golden.npz"),
-            variants=tuple(specs),
+            labels=FileSpec.of(folder / LABELS_NAME) if source.labels else None,
+            golden=FileSpec.of(folder / GOLDEN_NAME),
+            variants=specs,
             tools={"python": platform.python_version()} | {tool: version(tool) for tool in TOOLS},
         )
         (folder / MANIFEST_NAME).write_bytes(manifest.to_bytes())
     return manifest
 
 
-def _check_variant(
-    path: Path,
-    variant: Variant,
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """The float32 file, with all that its variants are made with and judged by."""
+
+    source: Source
+    spec: PreprocessSpec
+    pixel_range: tuple[float, float] | None
+    """As ``quantize_model`` takes it: None for a Mixer."""
+    float_model: bytes
+    ranges: Ranges
+    """Of its activations; empty if no variant needs them."""
+    golden: NDArray[np.uint8]
+    """Pictures ``[n, height, width, 3]``."""
+    reference: NDArray[np.float32]
+    """The judge's outputs ``[n, classes]`` for them."""
+    rebuilt_error: float
+
+
+def _convert(
     source: Source,
     spec: PreprocessSpec,
-    golden: NDArray[np.uint8],
-    reference: NDArray[np.float32],
-    runtimes: Sequence[Runtime],
+    pixel_range: tuple[float, float],
+    pictures: CalibrationSet,
+    variants: Sequence[Variant],
+) -> _Base:
+    # the conversion comes first: what the judge loads would stand in memory beside it
+    float_model = embed(source.float_model(), _metadata(source, spec))
+    golden = pictures.golden(GOLDEN_COUNT)
+    reference = source.network()(normalize(golden, spec))
+    rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
+    gc.collect()  # the judge's objects point at each other and would keep its variables
+    ranges = {}
+    if any(variant.calibrated for variant in variants):
+        ranges = measure_ranges(float_model, pictures.representative_dataset(spec), len(pictures.pixels))
+    return _Base(
+        source=source,
+        spec=spec,
+        pixel_range=pixel_range if source.weights is None else None,
+        float_model=float_model,
+        ranges=ranges,
+        golden=golden,
+        reference=reference,
+        rebuilt_error=rebuilt_error,
+    )
+
+
+def _meet_bound(base: _Base, probe: Probe | None, max_drop: float | None) -> tuple[tuple[Layer, ...], BoundSpec | None]:
+    """Return the layers that int8 keeps in float, and what they bring; none and None without a bound."""
+    if probe is None or max_drop is None:
+        return (), None
+    layers = find_layers(base.float_model, base.source.architecture)
+    mixture = find_mixture(base.float_model, layers, base.ranges, probe, max_drop)
+    print(format_mixture(mixture, probe), file=sys.stderr)
+    return mixture.kept, BoundSpec(
+        max_drop=max_drop,
+        measure=probe.measure,
+        count=len(probe.pixels),
+        fingerprint=fingerprint(probe.digests()),
+        int8_drop=mixture.int8_drop,
+        drop=mixture.drop,
+        int8_size_bytes=mixture.int8_size_bytes,
+    )
+
+
+def _write_variants(
+    folder: Path, base: _Base, variants: Sequence[Variant], kept: Sequence[Layer]
+) -> tuple[VariantSpec, ...]:
+    """Write the labels, a file per variant and the golden outputs of all; return the facts of the variants."""
+    files = {LABELS_NAME: "".join(f"{label}\n" for label in base.source.labels).encode()} if base.source.labels else {}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    runtimes = find_runtimes()
+    specs, outputs = [], {}
+    for variant in progress(variants, "writing variants"):
+        path = folder / f"{variant.name}.tflite"
+        layers = kept if variant.name == BOUND_VARIANT else ()
+        lossless = variant.calibrated and base.pixel_range is None
+        spec = replace(base.spec, offset=LOSSLESS_OFFSET) if lossless else base.spec
+        model = quantize_model(base.float_model, keep_float(variant, layers), base.ranges, base.pixel_range)
+        model = replace_metadata(model, _metadata(base.source, base.spec), _metadata(base.source, spec))
+        path.write_bytes(attach(model, files))
+        del model  # as large as the file, like what the trial of the file needs
+        check_size(path.stat().st_size, variant.bytes_per_weight * base.source.parameter_count, variant.name)
+        facts, outputs[variant.name] = _check_variant(path, variant, base, spec, runtimes)
+        specs.append(replace(facts, kept_float=tuple(layer.name for layer in layers)))
+    arrays = {"images": base.golden, "reference": base.reference, **outputs}
+    np.savez_compressed(folder / GOLDEN_NAME, **arrays)  # type: ignore[arg-type]
+    return tuple(specs)
+
+
+def _metadata(source: Source, spec: PreprocessSpec) -> bytes:
+    return describe(source.name, spec, has_labels=bool(source.labels), task=source.task)
+
+
+def _check_variant(
+    path: Path, variant: Variant, base: _Base, spec: PreprocessSpec, runtimes: Sequence[Runtime]
 ) -> tuple[VariantSpec, NDArray[np.generic]]:
     """Run the file on the golden pictures in every runtime; return its facts and ai-edge-litert's raw outputs.
 
@@ -220,17 +247,21 @@ def _check_variant(
     interpreter = Interpreter(path, backend=LITERT)
     input_spec, output_spec = interpreter.input, interpreter.output
     del interpreter  # it holds the file and its packed weights, and so will each process that tries the file
-    tensors = quantize(normalize(golden, spec), input_spec)
+    tensors = quantize(normalize(base.golden, spec), input_spec)
     fared, raws = {}, {}
     for runtime in runtimes:
         fared[runtime.name], raws[runtime.name] = try_file(
-            path, runtime, tensors, output_spec, reference, variant.max_error
+            path, runtime, tensors, output_spec, base.reference, variant.max_error
         )
     raw = raws[LITERT]
     if raw is None:
         raise ModelError(f"{variant.name}: {LITERT} cannot run it ({fared[LITERT].reason}); nothing was written")
     check_outputs(
-        variant.name, dequantize(raw, output_spec), reference, judge=source.location, max_error=variant.max_error
+        variant.name,
+        dequantize(raw, output_spec),
+        base.reference,
+        judge=base.source.location,
+        max_error=variant.max_error,
     )
     return (
         VariantSpec(
@@ -253,13 +284,11 @@ def _own_calibration(source: Source, spec: PreprocessSpec, out: Path) -> Calibra
     return load_calibration(images_beside(out, "calibration"), spec, kind=source.name)
 
 
-def _selection(
-    folder: Path | None, calibration: CalibrationSet, source: Source, labels: Sequence[str], spec: PreprocessSpec
-) -> Probe:
+def _selection(folder: Path | None, calibration: CalibrationSet, source: Source, spec: PreprocessSpec) -> Probe:
     if source.num_classes is None:
         raise ModelError("a feature extractor has no predictions to keep; leave --max-drop out")
     if folder is not None:
-        return load_probe(folder, spec, labels, SELECTION_SAMPLES)
+        return load_probe(folder, spec, source.labels or (), SELECTION_SAMPLES)
     if calibration.kind == "generated":
         pictures = generate(len(calibration.pixels), first=len(calibration.pixels))
         return Probe(pixels=tuple(load_pixels(picture, spec) for picture in pictures), truth=None, spec=spec)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import DataError
-from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.manifest import CalibrationSpec, FileSpec, PreprocessSpec
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge_export.calibration.generated import generate, tone
 
@@ -49,6 +49,17 @@ class CalibrationSet:
         """Return ``count`` pictures spread evenly over the set, ``[count, height, width, 3]`` uint8."""
         indices = np.linspace(0, len(self.pixels) - 1, min(count, len(self.pixels))).round().astype(int)
         return np.stack([self.pixels[index] for index in indices])
+
+    def facts(self, file: FileSpec) -> CalibrationSpec:
+        """Return what a manifest says of the set; ``file`` is the record of it."""
+        return CalibrationSpec(
+            kind=self.kind,
+            count=len(self.pixels),
+            found=self.found,
+            fingerprint=fingerprint(self.digests()),
+            warnings=self.warnings,
+            file=file,
+        )
 
 
 def fingerprint(digests: Iterable[str]) -> str:

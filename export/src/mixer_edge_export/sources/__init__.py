@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
-from mixer_edge.manifest import PreprocessSpec, file_sha256
+from mixer_edge.manifest import PreprocessSpec, SourceSpec, file_sha256
 from mixer_edge.preprocess import preprocess_spec
 from mixer_edge_export.convert import convert_float, reference_outputs
 from mixer_edge_export.judge import check_outputs
@@ -80,6 +80,11 @@ class Source:
     def num_classes(self) -> int | None:
         """Number of classes; None for a feature extractor."""
         return self.weights.config.num_classes if self.weights else self._other.facts.num_classes
+
+    @property
+    def task(self) -> str:
+        """``classification``, or ``embedding`` for a feature extractor."""
+        return "embedding" if self.num_classes is None else "classification"
 
     @property
     def parameter_count(self) -> int:
@@ -141,6 +146,18 @@ class Source:
             return 0.0
         rebuilt = reference_outputs(self.weights, images)
         return check_outputs("the graph rebuilt from the variables", rebuilt, reference, judge=self.location)
+
+    def facts(self, rebuilt_error: float) -> SourceSpec:
+        """Return what a manifest says of the source; ``rebuilt_error`` is what ``check_rebuilt`` returned."""
+        return SourceSpec(
+            kind=self.kind,
+            location=self.location,
+            weights="random" if self.is_random else "trained",
+            fingerprint=self.fingerprint(),
+            sha256=self.sha256,
+            judge=self.judge,
+            rebuilt_error=rebuilt_error,
+        )
 
     @property
     def _other(self) -> OtherModel:
