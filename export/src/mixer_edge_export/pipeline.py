@@ -27,7 +27,7 @@ from mixer_edge.manifest import (
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.progress import progress
 from mixer_edge.tensors import dequantize, quantize
-from mixer_edge_export.bundle import atomic_folder, check_destination
+from mixer_edge_export.bundle import atomic_folder
 from mixer_edge_export.calibration import (
     DEFAULT_SAMPLES,
     CalibrationRecord,
@@ -98,7 +98,7 @@ def export(
     Raises:
         ModelError: the model cannot be loaded or converted, or a file does not compute what the model does.
         DataError: the calibration pictures or the label file cannot be used.
-        BundleError: ``out`` must not be written to.
+        BundleError: ``out`` must not be written to, or another export is at it.
         BoundError: no mixture of int8 and float layers loses so little.
     """
     selected = select_variants(variants)
@@ -106,21 +106,20 @@ def export(
         raise ModelError(f"max_drop bounds {BOUND_VARIANT}; add it to the variants")
     if selection is not None and max_drop is None:
         raise DataError(f"{selection}: a selection set is for max_drop alone; give the bound too")
-    check_destination(out, overwrite=overwrite)
-    source = load_source(model)
-    if labels is not None:
-        source = replace(source, labels=read_labels(labels, source.num_classes))
-    spec = source.preprocess(geometry=geometry, antialias=antialias, decode=decode, pixel_range=pixel_range)
-    if calibration is not None:
-        pictures = load_calibration(
-            calibration, spec, samples=calibration_samples, seed=calibration_seed, labels=source.labels or ()
-        )
-    else:
-        pictures = _own_calibration(source, spec, out)
-    probe = None if max_drop is None else _selection(selection, pictures, source, spec)
-    base = _convert(source, spec, pixel_range, pictures, selected)
-    kept, bound = _meet_bound(base, probe, max_drop)
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        source = load_source(model)
+        if labels is not None:
+            source = replace(source, labels=read_labels(labels, source.num_classes))
+        spec = source.preprocess(geometry=geometry, antialias=antialias, decode=decode, pixel_range=pixel_range)
+        if calibration is not None:
+            pictures = load_calibration(
+                calibration, spec, samples=calibration_samples, seed=calibration_seed, labels=source.labels or ()
+            )
+        else:
+            pictures = _own_calibration(source, spec, out)
+        probe = None if max_drop is None else _selection(selection, pictures, source, spec)
+        base = _convert(source, spec, pixel_range, pictures, selected)
+        kept, bound = _meet_bound(base, probe, max_drop)
         specs = _write_variants(folder, base, selected, kept)
         record = CalibrationRecord(
             calibration=pictures.digests(), selection=probe.digests() if probe else (), ranges=base.ranges
