@@ -17,6 +17,7 @@ from mixer_edge_export.probe import Probe, changed, load_probe, snr_db
 from mixer_edge_export.quantize import quantize_model
 from mixer_edge_export.ranges import Ranges
 from mixer_edge_export.search import VARIANT
+from mixer_edge_export.text_table import text_table
 from mixer_edge_export.variants import VARIANTS
 
 DEFAULT_SAMPLES = 32
@@ -133,8 +134,7 @@ def format_sensitivity(result: Sensitivity) -> str:
     for layer in result.layers:
         lines.append([layer.name, f"{layer.kernel_size:,}", *cells(layer.alone), *cells(layer.kept)])
     lines.append(["all layers int8", f"{sum(layer.kernel_size for layer in result.layers):,}", *cells(result.int8)])
-    widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(lines[0]))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)).rstrip() for line in lines]
+    table = [text_table(lines)]
     table.append(
         f"{result.image_count} pictures; alone: only this layer int8; kept: this layer float, the others int8; "
         "changed: predictions that differ from float32's."

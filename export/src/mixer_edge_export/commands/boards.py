@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge_export.text_table import text_table
 
 if TYPE_CHECKING:
     from mixer_edge_export.deploy.board import Outcome, Report
@@ -60,9 +61,7 @@ def run_on_boards(
         if arguments.json:
             print(json.dumps({"host": host} | told))
     if not arguments.json:
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        for row in table:
-            print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(text_table(table))
     return FAILED if any(isinstance(result, MixerEdgeError) for result in results) else 0
 
 

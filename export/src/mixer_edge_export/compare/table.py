@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mixer_edge_export.compare.types import Comparison, VariantResult
+from mixer_edge_export.text_table import text_table
 
 SHOWN = 3
 BOARD_HEADS = ("host", "board", "variant", "top-1 there", "differ from here", "latency there", "temperature")
@@ -14,7 +13,7 @@ def format_table(comparison: Comparison) -> str:
     """Return the table alone, as ``export`` prints it, without a newline at the end."""
     lines = [["variant", "size", "input", "output", "top-1", "95 % interval", "changed", "latency"]]
     lines += [_cells(row) for row in comparison.rows]
-    table = [_aligned(lines)]
+    table = [text_table(lines)]
     if comparison.weights == "random":
         table.append("Random weights: latency and size only.")
     elif not comparison.pictures:
@@ -36,7 +35,7 @@ def format_report(comparison: Comparison) -> str:
     if comparison.bounds:
         blocks.append("\n".join(f"{bound.reason}." for bound in comparison.bounds))
     if comparison.boards:
-        blocks.append("\n".join([_aligned([BOARD_HEADS, *board_rows(comparison)]), *board_lines(comparison)]))
+        blocks.append("\n".join([text_table([BOARD_HEADS, *board_rows(comparison)]), *board_lines(comparison)]))
     if warnings := picture_warnings(comparison):
         blocks.append("\n".join(warnings))
     return "\n\n".join(block for block in blocks if block)
@@ -87,13 +86,6 @@ def board_lines(comparison: Comparison) -> list[str]:
                 lines.append(f"{board.host}: {row.name} differs from this machine in {some}.")
         lines += [f"{board.host}: {note}." for note in board.notes]
     return lines
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
 
 
 def _some(names: tuple[str, ...], *, total: int | None = None) -> str:
