@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,15 @@ from mixer_edge_export.mixer import MixerConfig, MixerWeights
 from mixer_edge_export.sources.npz import save_npz
 
 LABELS = ("airplane", "bird", "café", "dog", "elephant", "fox", "goat", "horse", "ibex", "jay")
+TINY = MixerConfig(
+    image_size=64, patch_size=16, num_blocks=2, hidden_dim=32, tokens_mlp_dim=24, channels_mlp_dim=64, num_classes=10
+)
 
 
 def export_tiny(folder: Path, *flags: str, num_classes: int | None) -> Path:
-    """Return a bundle in ``folder``: random weights at 64 x 64, patch 16, 2 blocks, exported with these flags."""
-    config = MixerConfig(
-        image_size=64,
-        patch_size=16,
-        num_blocks=2,
-        hidden_dim=32,
-        tokens_mlp_dim=24,
-        channels_mlp_dim=64,
-        num_classes=num_classes,
-    )
+    """Return a bundle in ``folder``: random weights for ``TINY`` with so many classes, exported with these flags."""
     weights, bundle = folder / "tiny.npz", folder / "bundle"
-    save_npz(MixerWeights.random(config, seed=0), weights)
+    save_npz(MixerWeights.random(replace(TINY, num_classes=num_classes), seed=0), weights)
     command = [sys.executable, "-m", "mixer_edge_export", "export", "--model", str(weights), "--out", str(bundle)]
     command += flags
     if num_classes is not None:

@@ -1,6 +1,7 @@
 """The network against an independent NumPy one, and the configuration out of shapes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,15 +63,7 @@ def test_published_sizes_have_the_published_parameter_counts() -> None:
 @pytest.mark.parametrize("num_classes", [4, None])
 def test_the_configuration_comes_out_of_the_shapes(num_classes: int | None) -> None:
     """Shapes alone give patch, depth, widths, classes and whether there is a head."""
-    config = MixerConfig(
-        image_size=12,
-        patch_size=4,
-        num_blocks=2,
-        hidden_dim=5,
-        tokens_mlp_dim=3,
-        channels_mlp_dim=7,
-        num_classes=num_classes,
-    )
+    config = replace(SMALL, num_classes=num_classes)
     assert MixerConfig.from_shapes(config.shapes(), "x") == config
 
 

@@ -1,11 +1,13 @@
 """The export of a small Mixer, end to end."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import TINY
 
 from mixer_edge import Classifier
 from mixer_edge.bundle import Bundle
@@ -14,13 +16,11 @@ from mixer_edge.preprocess import normalize
 from mixer_edge_export.cli import main
 from mixer_edge_export.convert import check_size, reference_outputs
 from mixer_edge_export.inspect import inspect_file
-from mixer_edge_export.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.mixer import MixerWeights
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.sources.npz import save_npz
 
-CONFIG = MixerConfig(
-    image_size=64, patch_size=16, num_blocks=2, hidden_dim=24, tokens_mlp_dim=12, channels_mlp_dim=48, num_classes=5
-)
+CONFIG = replace(TINY, num_classes=5)
 FILES = {"float32.tflite", "float16.tflite", "int8.tflite", "golden.npz", "labels.txt", "manifest.json"}
 
 
@@ -52,9 +52,9 @@ def test_a_bundle_holds_every_variant_and_its_facts(bundle: Path) -> None:
         "image_size": 64,
         "patch_size": 16,
         "num_blocks": 2,
-        "hidden_dim": 24,
-        "tokens_mlp_dim": 12,
-        "channels_mlp_dim": 48,
+        "hidden_dim": 32,
+        "tokens_mlp_dim": 24,
+        "channels_mlp_dim": 64,
         "num_classes": 5,
     }
     assert manifest.preprocess.scale == 127.5

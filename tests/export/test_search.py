@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import TINY
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BoundError, MixerEdgeError
 from mixer_edge_export.cli import main
 from mixer_edge_export.compare import compare, format_report
 from mixer_edge_export.layers import Layer
-from mixer_edge_export.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.mixer import MixerWeights
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.search import search
 from mixer_edge_export.sources.npz import save_npz
@@ -80,17 +82,8 @@ def test_a_bound_that_cannot_be_met_is_an_error() -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a random model of 200 classes, whose predictions hang on small differences."""
-    config = MixerConfig(
-        image_size=64,
-        patch_size=16,
-        num_blocks=2,
-        hidden_dim=32,
-        tokens_mlp_dim=24,
-        channels_mlp_dim=64,
-        num_classes=200,
-    )
     path = tmp_path_factory.mktemp("model") / "model.npz"
-    save_npz(MixerWeights.random(config, seed=1), path)
+    save_npz(MixerWeights.random(replace(TINY, num_classes=200), seed=1), path)
     return path
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import TINY
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.labels import imagenet_labels
-from mixer_edge_export.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.mixer import MixerWeights
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.catalog import MODULES
 from mixer_edge_export.sources.npz import save_npz
@@ -99,16 +101,7 @@ def test_every_attempt_is_told_where_none_answers(server: Any) -> None:
 
 def test_imagenet_modules_bring_their_labels(server: Any, tmp_path: Path, twin_archive: bytes) -> None:
     """A module with ImageNet's classes has its labels; one with another number of outputs is refused."""
-    config = MixerConfig(
-        image_size=64,
-        patch_size=16,
-        num_blocks=1,
-        hidden_dim=8,
-        tokens_mlp_dim=4,
-        channels_mlp_dim=16,
-        num_classes=1000,
-    )
-    save_npz(MixerWeights.random(config, seed=0), tmp_path / "weights.npz")
+    save_npz(MixerWeights.random(replace(TINY, num_classes=1000), seed=0), tmp_path / "weights.npz")
     server.serve_module("unused", (tmp_path / "weights.npz").read_bytes())
     server.replies["/npz/imagenet1k/Mixer-B_16.npz"] = server.replies["/unused.tar.gz"]
     assert load_source("mixer_b16_i1k").labels == imagenet_labels()
