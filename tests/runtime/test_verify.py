@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import reseal
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
@@ -47,6 +48,14 @@ def test_a_difference_counts_as_a_part_of_the_largest_output(
         result = verify(with_golden(tiny_bundle, monkeypatch, **{variant: moved}), variant)
         assert (result.bit_equal, result.passed, result.tolerance) == (False, passed, tolerance)
         assert result.max_error == pytest.approx(tolerance * factor, rel=1e-3)
+
+
+def test_the_tolerance_is_the_manifests(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that allows nothing fails by the least difference."""
+    reseal(bundle, lambda facts: [variant.update(tolerance=0.0) for variant in facts["variants"]])
+    moved = Bundle.open(bundle).golden()["float32"] + np.float32(1e-6)
+    result = verify(with_golden(bundle, monkeypatch, float32=moved), "float32")
+    assert (result.passed, result.tolerance) == (False, 0.0)
 
 
 def test_golden_outputs_that_are_not_finite_fail(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,8 @@ class VariantSpec:
     """Takes the place of the preprocessing's offset; another one makes an integer input lossless."""
     input: TensorSpec
     output: TensorSpec
+    tolerance: float
+    """Largest difference to its golden outputs on another machine, as a part of the largest one, see ``verify``."""
     runtimes: Mapping[str, RuntimeSpec]
     """Distribution name of a runtime, e.g. ``tflite-runtime``, -> how the file fared there."""
 
