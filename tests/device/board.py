@@ -36,6 +36,7 @@ SSHD_START_S = 60
 BACKENDS: dict[str, tuple[str, ...]] = {
     "ai-edge-litert": ("ai-edge-litert==2.3.0", "numpy>=2"),
     "tflite-runtime": ("tflite-runtime==2.14.0", "numpy<2"),
+    "onnxruntime": ("onnxruntime==1.32.0", "numpy>=2"),
 }
 
 
@@ -232,7 +233,7 @@ class Board:
         return f"{venv}/bin/python"
 
     def interpreter(self, backend: str) -> str:
-        """Return the path on the board of a Python that has that backend, "ai-edge-litert" or "tflite-runtime"."""
+        """Return the path on the board of a Python that has that backend, one of `BACKENDS`."""
         venv = f"/opt/{backend}"
         if (self.root / venv.lstrip("/")).exists():
             return f"{venv}/bin/python"

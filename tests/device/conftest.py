@@ -1,11 +1,11 @@
-"""Fixtures of the device tests: the boards, each made once, and two tiny models with the host's outputs."""
+"""Fixtures of the device tests: the boards, each made once, and tiny models with the host's outputs."""
 
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.device.board import Board, fresh_board
 from tests.device.host import HostError, setup
+from tests.device.onnx_file import dense as onnx_dense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyModel]:
-    """Return "float32" and "int8" (integer throughout, int8 input and output)."""
+    """Return "float32", "int8" (integer throughout, int8 input and output) and "onnx" (the float one as ONNX file)."""
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
@@ -86,4 +87,5 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyModel
         interpreter.invoke()
         output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         models[dtype] = TinyModel(path=path, image=image, output=output)
-    return models
+    (folder / "float32.onnx").write_bytes(onnx_dense(kernel.numpy(), bias.numpy()))
+    return models | {"onnx": replace(models["float32"], path=folder / "float32.onnx")}

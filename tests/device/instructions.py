@@ -1,6 +1,6 @@
 """Instructions per inference on the 64-bit boards: a figure that neither the load nor the make of the host changes.
 
-python -m tests.device.instructions pi5-bookworm MODEL.tflite... prints one JSON object per file.
+python -m tests.device.instructions pi5-bookworm MODEL... prints one JSON object per file.
 """
 
 import argparse
@@ -46,9 +46,9 @@ def instructions(board: Board, model: Path, image: Array | None, backend: str) -
 
     Args:
         board: A board with a 64-bit system.
-        model: A .tflite file.
+        model: A .tflite file; an .onnx file for "onnxruntime".
         image: One input, of the model's own input shape and dtype; None for seeded noise.
-        backend: "ai-edge-litert" or "tflite-runtime".
+        backend: One of `BACKENDS`.
 
     Returns:
         Numbers of instructions: "insn" all, and of these "simd" floating point and vector, "fmla" vector
@@ -81,11 +81,11 @@ def _prepare(board: Board, model: Path, image: Array | None, backend: str, *, ru
     work.mkdir(exist_ok=True)
     os.chown(work, UIDS["pi"], UIDS["pi"])
     shutil.copy(HERE / "infer.py", work)
-    shutil.copy(model, work / "model.tflite")
+    shutil.copy(model, work / "model")
     (work / "input.npy").unlink(missing_ok=True)
     if image is not None:
         np.save(work / "input.npy", image)
-    files = [f"{WORK}/{name}" for name in ("model.tflite", "input.npy", "output.npy")]
+    files = [f"{WORK}/{name}" for name in ("model", "input.npy", "output.npy")]
     return [python, f"{WORK}/infer.py", backend, *files, str(runs)]
 
 
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     """Count and print, one line per file."""
     parser = argparse.ArgumentParser(prog="python -m tests.device.instructions", description=main.__doc__)
     parser.add_argument("board", choices=[name for name, model in MODELS.items() if model.architecture == "arm64"])
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     parser.add_argument("--backend", choices=list(BACKENDS), default="ai-edge-litert")
     parser.add_argument("--input", type=Path, metavar="INPUT.npy", help="one input of the models' shape (noise)")
     arguments = parser.parse_args(argv)

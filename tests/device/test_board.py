@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.device.board import Board, BoardError, Server, fresh_board
+from tests.device.board import BACKENDS, Board, BoardError, Server, fresh_board
 from tests.device.conftest import TinyModel
 from tests.device.hardware import MODELS
 from tests.device.host import BINFMT, setup
@@ -109,13 +109,25 @@ def test_install_names_what_has_no_wheel(board: Boards) -> None:
         board("pi5-trixie").install("/opt/none", ["tflite-runtime==2.14.0"])
 
 
-@pytest.mark.parametrize("backend", ["ai-edge-litert", "tflite-runtime"])
+@pytest.mark.parametrize("name", ["pi5-bookworm", "pi4-bookworm", "pi5-trixie"])
+def test_onnxruntime_computes_what_the_host_does(board: Boards, tiny_models: TinyModels, name: str) -> None:
+    """ONNX Runtime, a peer to compare with, gives for the float layer as an ONNX file what LiteRT gives on the host."""
+    model = tiny_models["onnx"]
+    output = infer(board(name), model.path, model.image, "onnxruntime")
+    np.testing.assert_allclose(output, model.output, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
 @pytest.mark.parametrize("name", ["pi5-bookworm", "pi4-bookworm"])
 def test_instructions_of_a_float_layer(board: Boards, tiny_models: TinyModels, name: str, backend: str) -> None:
-    """A float dense layer of 64 x 32 is 2048 multiply-accumulates, four to an FMLA, on every board and twice over."""
-    model = tiny_models["float32"]
+    """A float dense layer of 64 x 32 is 2048 multiply-accumulates, four to an FMLA, on every board and twice over.
+
+    The same four to an FMLA, ONNX Runtime scales the 32 sums and adds the bias.
+    """
+    onnx = backend == "onnxruntime"
+    model = tiny_models["onnx" if onnx else "float32"]
     first, second = (instructions(board(name), model.path, model.image, backend) for _ in range(2))
-    assert (first["fmla"], first["dot"]) == (512, 0)
+    assert (first["fmla"], first["dot"]) == (520 if onnx else 512, 0)
     assert first == second
     assert first["fmla"] < first["simd"] < first["insn"]
 
