@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,13 +39,14 @@ class Bench:
         self,
         *,
         variant: str = "int8",
+        backend: str = "auto",
         keep: int = 2,
         at: dict[str, Hook] | None = None,
         bundle: Path | None = None,
     ) -> Outcome:
         """Deploy; ``at`` names what happens when a step begins, once."""
         hooks = dict(at or {})
-        job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant, keep=keep)
+        job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant, backend=backend, keep=keep)
         with connect("board", config=self.server.ssh_config) as connection:
             return deploy(connection, job, lambda step, text: hooks.pop(step, _nothing)() and None)
 
@@ -121,6 +123,7 @@ def test_unknown_host_key(restored: Bench) -> None:
         "board: its host key is not known here: log in once with `ssh board`, compare the fingerprint, then repeat"
     )
     assert restored.server.known_hosts.read_text() == ""
+    assert restored.runs() == "int8"
 
 
 def test_changed_host_key(restored: Bench, tmp_path: Path) -> None:
@@ -129,6 +132,7 @@ def test_changed_host_key(restored: Bench, tmp_path: Path) -> None:
     restored.server.known_hosts.write_text(f"[127.0.0.1]:{restored.server.port} {public}")
     assert restored.refused().startswith("board: its host key is not the one known for this name: another machine ")
     assert restored.server.known_hosts.read_text().endswith(public)
+    assert restored.runs() == "int8"
 
 
 def test_name_that_does_not_resolve(restored: Bench) -> None:
@@ -136,6 +140,7 @@ def test_name_that_does_not_resolve(restored: Bench) -> None:
     config = restored.server.ssh_config
     config.write_text(config.read_text().replace("127.0.0.1", "no-such-host.invalid"))
     assert restored.refused().startswith("board: no such name on the network: check the spelling, ")
+    assert restored.runs() == "int8"
 
 
 def test_host_down(restored: Bench) -> None:
@@ -147,6 +152,7 @@ def test_host_down(restored: Bench) -> None:
         assert restored.refused() == (
             "board: it refuses ssh: enable it there (sudo raspi-config, Interface Options, SSH), then repeat"
         )
+    assert restored.runs() == "int8"
 
 
 def test_python_without_venv(bench: Bench) -> None:
@@ -192,6 +198,43 @@ def test_connection_cut_between_steps_of_an_upgrade(bench: Bench) -> None:
     assert (again.copied_bytes, again.label) == (0, "0")
     assert bench.partial() == []
     bench.deploy()
+
+
+def test_client_killed_inside_steps_of_an_upgrade(bench: Bench) -> None:
+    """SIGKILL on the workstation, the next deploy on its heels: int8 stays in use until the other release is proved."""
+    options = {"variant": "float16", "backend": "tflite-runtime"}
+    base, package = bench.board.home / BASE, "venv/lib/python3.11/site-packages/mixer_edge"
+    before = (base / "current").readlink()
+    for mark, in_use in (
+        ("releases/*.partial/wheels/*", "int8"),
+        ("releases/*.partial/venv/lib/python3.11/site-packages/numpy", "int8"),
+        (f"releases/*.partial/{package}/commands/__pycache__/verify.*", "int8"),
+        ("current", "float16"),
+        (f"current/{package}/commands/__pycache__/classify.*", "float16"),
+    ):
+        with _client(bench, **options) as client:
+            while not any(path.resolve() != base / before for path in base.glob(mark)):
+                assert client.poll() is None, f"no {mark} until the deploy ended"
+                time.sleep(0.001)
+            client.kill()
+        assert ((base / "current").readlink() == before) == (in_use == "int8"), mark
+    assert bench.deploy(**options).copied_bytes == 0
+    assert bench.runs() == "float16"
+    assert bench.partial() == []
+    bench.deploy()
+    assert not [line for line in _command_lines() if str(bench.server.ssh_config) in line]
+
+
+def _client(bench: Bench, *, variant: str, backend: str) -> "subprocess.Popen[bytes]":
+    """Start a deploy in a process of its own."""
+    command = [sys.executable, "-m", "mixer_edge_export", "deploy", str(bench.bundle), "board", "--variant", variant]
+    command += ["--backend", backend, "--ssh-config", str(bench.server.ssh_config)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _command_lines() -> list[str]:
+    """Return the command line of every process on this machine."""
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def test_board_switched_off_inside_steps_of_a_first_deploy(digits: Path) -> None:

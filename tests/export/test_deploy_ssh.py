@@ -123,10 +123,11 @@ def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch
 def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rsync gets ssh with its options quoted, and paths that it cannot take for options; it tells what it sent."""
     fake(tmp_path, monkeypatch, "rsync", f'printf "%s\\n" "$@" > {tmp_path}/seen; echo "Literal data: 1,234 bytes"')
-    sent = connection().copy(tmp_path, "there", excludes=["/venv"], like=["../old"])
+    sent = connection().copy(tmp_path, "there", lock="a lock", excludes=["/venv"], like=["../old"])
     assert sent == 1234
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen[seen.index("-e") + 1] == "ssh -F 'my config'"
+    assert "--rsync-path=flock 'a lock' rsync" in seen
     assert seen[-5:] == ["--exclude=/venv", "--link-dest=../old", "--", f"{tmp_path}/", "pi@board:there/"]
 
 
@@ -135,7 +136,7 @@ def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.Mon
     line = 'rsync: [receiver] write failed on "x": No space left on device (28)'
     fake(tmp_path, monkeypatch, "rsync", f"echo '{line}' >&2; echo 'rsync error: error in file IO' >&2; exit 11")
     with pytest.raises(RemoteError) as caught:
-        connection().copy(tmp_path, "there", excludes=[], like=[])
+        connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
     assert str(caught.value) == f"pi@board: {line}"
     assert caught.value.disk_full
 
@@ -146,7 +147,7 @@ def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DeployError, match=r"^no ssh on this machine: install OpenSSH, then repeat$"), connect("board"):
         pass
     with pytest.raises(DeployError, match=r"^no rsync on this machine: install rsync, then repeat$"):
-        connection().copy(tmp_path, "there", excludes=[], like=[])
+        connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
 
 
 def test_master_asks_nothing_and_checks_host_keys_as_the_user_does(
@@ -158,6 +159,6 @@ def test_master_asks_nothing_and_checks_host_keys_as_the_user_does(
         pass
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen[:5] == ["-F", "c", "-i", "k", "-T"]
-    assert seen[-3:] == ["-N", "--", "board"]
+    assert seen[-3:] == ["--", "board", "exec cat >/dev/null"]
     assert {"BatchMode=yes", "ServerAliveInterval=15", "ControlMaster=yes"} <= set(seen)
     assert "hostkey" not in " ".join(seen).lower()

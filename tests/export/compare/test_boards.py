@@ -20,15 +20,15 @@ from mixer_edge.evaluate import record_dtype
 from mixer_edge.preprocess import load_pixels
 from mixer_edge_export.cli import main
 
-# The last two words are the host and the command; the master connection has -N and makes its socket.
+# The last two words are the host and the command; the master connection makes its socket.
 SSH = """
 import os, pathlib, signal, sys
-home = pathlib.Path(os.environ["BOARDS"]) / sys.argv[-1 if "-N" in sys.argv else -2]
+home = pathlib.Path(os.environ["BOARDS"]) / sys.argv[-2]
 if not home.is_dir():
     sys.stderr.write("ssh: Could not resolve hostname: Name or service not known\\n")
     sys.exit(255)
 for word in sys.argv:
-    if word.startswith("ControlPath=") and "-N" in sys.argv:
+    if word.startswith("ControlPath=") and "ControlMaster=yes" in sys.argv:
         pathlib.Path(word.partition("=")[2]).touch()
         signal.pause()
 os.environ["HOME"] = str(home)

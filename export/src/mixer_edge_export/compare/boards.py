@@ -2,10 +2,12 @@
 
 ::
 
-    ~/.local/share/mixer-edge/evaluations/<pictures>/
-        pictures/<sha256 of the pixels>.<ending>        copied once; the name of the folder stands for all of them
-        listing                                         of the pictures that the journals are about
-        <release>.<variants>.journal                    what the board has answered so far
+    ~/.local/share/mixer-edge/evaluations/
+        lock                                            held by what is at work there
+        <pictures>/                                     the name of the folder stands for all of them
+            pictures/<sha256 of the pixels>.<ending>    copied once
+            listing                                     of the pictures that the journals are about
+            <release>.<variants>.journal                what the board has answered so far
 
 Pictures that this machine reads as the same go there once. They have no classes there: a board answers, this machine
 counts.
@@ -39,17 +41,24 @@ SHOWN = 5
 _UNREADABLE = 1
 """Exit code of ``mixer-edge evaluate`` when it evaluated, but could not read every picture."""
 
-_PREPARE = f'cd && mkdir -p {BASE}/evaluations/"$1"/pictures'
+_LOCK = f"{BASE}/evaluations/lock"
 
-_BENCHMARK = f"""
-cd && cd {BASE}/releases/"$1" || exit
+# What a lost connection or client left running is waited for: it writes the same files, and would slow the benchmark.
+_LOCKED = f"""
+cd && mkdir -p {BASE}/evaluations && exec 9>>{_LOCK} && flock 9 && cd {BASE} || exit
+"""
+
+_PREPARE = _LOCKED + 'mkdir -p evaluations/"$1"/pictures'
+
+_BENCHMARK = f"""{_LOCKED}
+cd releases/"$1" || exit
 exec venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads 1 --runs {LATENCY_RUNS} \\
     --variant "$2" --backend "$3" </dev/null
 """
 
 # A picture that came anew is another file to a journal, which would be refused: it goes if the listing changed.
-_EVALUATE = f"""
-cd && cd {BASE}/evaluations/"$2" || exit
+_EVALUATE = f"""{_LOCKED}
+cd evaluations/"$2" || exit
 ls -l --full-time pictures > listing.new || exit
 cmp -s listing.new listing || rm -f *.journal
 mv listing.new listing && cd ../.. || exit
@@ -113,7 +122,7 @@ def _on_board(
     key = hashlib.sha256("\n".join(sorted(path.name for path in stage.iterdir())).encode()).hexdigest()[:16]
     connection.run(_PREPARE, key)
     report("copy", f"{len(pictures)} pictures")
-    sent = connection.copy(stage, f"{BASE}/evaluations/{key}/pictures", excludes=[], like=[])
+    sent = connection.copy(stage, f"{BASE}/evaluations/{key}/pictures", lock=_LOCK, excludes=[], like=[])
     report("copy", f"{sent:,} bytes sent" if sent else "nothing to send, they are there")
     report("measure", f"latencies on {backend}")
     figures, notes = _figures(connection, release, backend, bundle, [name for name in here.names if name != SOURCE])

@@ -218,7 +218,11 @@ def _bring(
         report(step, name)
         release.prepare(connection, name)
         copied = connection.copy(
-            stage, f"{BASE}/releases/{name}.partial", excludes=["/venv"], like=[f"../{old}" for old in facts.releases]
+            stage,
+            f"{BASE}/releases/{name}.partial",
+            lock=release.STEP_LOCK,
+            excludes=["/venv"],
+            like=[f"../{old}" for old in facts.releases],
         )
         report(step, f"{copied / 1e6:.1f} MB sent")
         step = "install"

@@ -8,7 +8,7 @@
         releases/<name>/                bundle/ wheels/ venv/ requirements.txt release.json smoke.png
         releases/<name>.partial/        a release that is not whole, or no longer
         deploy.lock                     held as long as a deploy, rollback or undeploy is connected
-        step.lock                       held by each step itself, which runs on when its connection is cut
+        step.lock                       held by each step itself, which runs on when its connection or client is lost
 
 A name is the release's fingerprint; a release that was damaged on the board comes back as ``<fingerprint>-2``.
 """
@@ -25,6 +25,7 @@ from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
 
 _LOCK_TAKEN, _STEP_RUNNING = 75, 76
 _STEP_WAIT_S = 300
+STEP_LOCK = f"{BASE}/step.lock"
 
 _LOCK = f"""
 cd && mkdir -p {BASE}/releases && cd {BASE} || exit
@@ -33,11 +34,12 @@ echo locked
 exec cat >/dev/null
 """
 
-# What a cut connection left running is waited for: its files are those that the next step writes.
+# What a lost connection or client left running is waited for: its files are those that the next step writes.
 _STEP = f"""
 set -eu
-cd && cd {BASE}
-exec 9>>step.lock
+cd
+exec 9>>{STEP_LOCK}
+cd {BASE}
 flock --wait {_STEP_WAIT_S} 9 || exit {_STEP_RUNNING}
 """
 

@@ -84,11 +84,12 @@ class Connection:
         pipe = subprocess.PIPE
         return subprocess.Popen(self._command(script, *arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
-    def copy(self, source: Path, target: str, *, excludes: Sequence[str], like: Sequence[str]) -> int:
+    def copy(self, source: Path, target: str, *, lock: str, excludes: Sequence[str], like: Sequence[str]) -> int:
         """Make the folder ``target`` (relative to the home) equal to ``source`` and return the bytes of files sent.
 
         Contents are compared, not times. Links in ``source`` are followed. Files that are in one of the folders
-        ``like`` (relative to ``target``) already become hard links to it.
+        ``like`` (relative to ``target``) already become hard links to it. The file ``lock`` (relative to the home) is
+        locked there as long as rsync runs: that of a client which was killed runs on.
 
         Raises:
             RemoteError: rsync failed on the board, for want of space for instance.
@@ -97,6 +98,7 @@ class Connection:
         options = ["--recursive", "--copy-links", "--perms", "--chmod=D755,F644", "--checksum", "--partial", "--delete"]
         options += [
             "--stats",
+            f"--rsync-path=flock {shlex.quote(lock)} rsync",
             *(f"--exclude={name}" for name in excludes),
             *(f"--link-dest={folder}" for folder in like),
         ]
@@ -149,18 +151,19 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
     with tempfile.TemporaryDirectory(prefix="mixer-edge-") as folder, (Path(folder) / "log").open("w+") as log:
         socket = Path(folder) / "s"
         options += ["-o", f"ControlPath={socket}"]
-        master = _start(["ssh", *options, "-o", "ControlMaster=yes", "-N", "--", host], log.fileno())
-        try:
-            while not socket.exists():
-                if master.poll() is not None:
-                    log.seek(0)
-                    raise DeployError(explain(host, log.read()))
-                time.sleep(0.02)
-            # Without the master a command fails: a connection of its own would go on without the lock of the lost one.
-            yield Connection(host=host, options=(*options, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"))
-        finally:
-            master.terminate()
-            master.wait()
+        # It ends with its standard input, so that it does not outlive this process, however that ends.
+        command = ["ssh", *options, "-o", "ControlMaster=yes", "--", host, "exec cat >/dev/null"]
+        with _start(command, log.fileno()) as master:
+            try:
+                while not socket.exists():
+                    if master.poll() is not None:
+                        log.seek(0)
+                        raise DeployError(explain(host, log.read()))
+                    time.sleep(0.02)
+                # Without the master a command fails: one of its own would go on without the lock of the lost one.
+                yield Connection(host=host, options=(*options, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"))
+            finally:
+                master.terminate()
 
 
 def explain(host: str, stderr: str) -> str:
@@ -221,7 +224,7 @@ def _execute(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _start(command: list[str], log: int) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
     except FileNotFoundError:
         raise DeployError(_missing(command[0])) from None
 
