@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mixer_edge.commands import positive
 from mixer_edge.manifest import Manifest
-from mixer_edge_export.commands import names
+from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.boards import FAILED, add_ssh
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--source", help="where that model is, as in export --model (default: where it was then)")
     parser.add_argument(
         "--max-drop",
-        type=_points,
+        type=points,
         metavar="POINTS",
         help="exit with code 3 unless every variant's top-1 is shown to drop by at most so many points",
     )
@@ -108,9 +108,3 @@ def print_comparison(comparison: Comparison, *, as_json: bool, whole: bool = Fal
     for line in comparison.unreadable:
         print(f"error: {line}", file=sys.stderr)
     return 1 if comparison.unreadable else 0
-
-
-def _points(text: str) -> float:
-    if not 0 <= (value := float(text)) <= 100:
-        raise ValueError(text)
-    return value

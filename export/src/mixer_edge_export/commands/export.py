@@ -9,18 +9,11 @@ from pathlib import Path
 from mixer_edge.commands import positive
 from mixer_edge.preprocess import DECODES, GEOMETRIES
 from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
-from mixer_edge_export.commands import names
+from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.variants import VARIANTS
 
 HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
-
-
-def points(text: str) -> float:
-    """Return ``text`` as a number from 0 to 100, for argparse."""
-    if not 0 <= (value := float(text)) <= 100:
-        raise ValueError(text)
-    return value
 
 
 def pixel_range(text: str) -> tuple[float, float]:
