@@ -39,6 +39,11 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment
         )
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def ask(self, **request: object) -> dict[str, Any]:
         """Return the worker's answer; see ``peers/worker.py``."""
         assert self._process.stdin
@@ -54,6 +59,7 @@ class Worker:
             self._log.seek(0)
             raise SystemExit(f"{' '.join(self._command)} failed:\n{self._log.read().decode(errors='replace')}")
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
         return json.loads(line)
 
     def close(self) -> None:

@@ -87,7 +87,7 @@ def verdict(values: Mapping[str, float], unit: str, accuracy: Mapping[str, Rows]
             limit = " within 0.5 points of float32" if kind == "integer" else ""
             sentences.append(
                 f"Of {kind} files{limit} our best is `{best}` with {values[best]:.4g} {unit}; the best peer, {rival}, "
-                f"{lead} {ratio:.3g} times that."
+                f"{lead} {ratio:.3g} times it."
             )
     return " ".join(sentences)
 

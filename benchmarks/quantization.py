@@ -102,7 +102,12 @@ def digits_pictures(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 def instructions() -> dict[str, dict[str, int]]:
     """Return the counts of docs/benchmarks.json by name and board."""
-    figures = read(DOCS / "benchmarks.json")["boards"]["figures"]
+    found = read(DOCS / "benchmarks.json")
+    if "boards" not in found:
+        raise SystemExit(
+            f"{DOCS / 'benchmarks.json'}: no instructions; python -m benchmarks --stages boards counts them"
+        )
+    figures = found["boards"]["figures"]
     names = figures[BOARDS[0]]["rows"]
     return {name: {board: figures[board]["rows"][name] for board in BOARDS} for name in names}
 

@@ -88,15 +88,15 @@ def divide(ratio: Mapping[str, float], reference: Mapping[str, float]) -> Spread
 def compare(old: Results, new: Results) -> tuple[list[str], bool]:
     """Return a line for every figure that both have, and whether one of them got worse."""
     before, after = figures(old), figures(new)
-    lines, worse = [], False
-    for name in before.keys() & after.keys():
+    lines: dict[str, list[str]] = {"worse": [], "better": [], "same": []}
+    for name in sorted(before.keys() & after.keys()):
         (was, tolerance), (now, _) = before[name], after[name]
         change = now.median / was.median
         bound = 1 + tolerance + (was.high - was.low) / was.median + (now.high - now.low) / now.median
         verdict = "worse" if change > bound else "better" if change < 1 / bound else "same"
-        worse = worse or verdict == "worse"
-        lines.append(f"{verdict:6}  {change:6.3f}  (bound {bound:.3f})  {name}: {was.median:.5g} -> {now.median:.5g}")
-    return sorted(lines, key=lambda line: (["worse ", "better", "same  "].index(line[:6]), line[25:])), worse
+        numbers = f"{verdict:6}  {change:6.3f}  (bound {bound:.3f})"
+        lines[verdict].append(f"{numbers}  {name}: {was.median:.5g} -> {now.median:.5g}")
+    return [line for each in lines.values() for line in each], bool(lines["worse"])
 
 
 def main() -> int:
