@@ -11,7 +11,8 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark-export train-digits clean
+.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark benchmark-check benchmark-page \
+	benchmark-export train-digits clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,7 @@ help: ## show this list
 	echo "           GEOMETRY= DECODE= PIXEL_RANGE="
 	echo "  compare  OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
 	echo "  deploy   OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
+	echo "  benchmark  QUICK= STAGES= PEERS="
 	echo "  all      PYTHON=$(PYTHON)"
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
@@ -77,8 +79,17 @@ twin: ## write a full-size twin of the Hub module to build/twin; needs Python 3.
 	$(TWIN_VENV)/bin/pip install --quiet --requirement tests/export/twins/requirements.txt
 	$(TWIN_VENV)/bin/python tests/export/twins/make_twins.py --full build/twin
 
-benchmark-export: $(VENV)/installed ## measure the export of build/twin against one TFLiteConverter run per variant
-	$(BIN)/python benchmarks/export.py build/twin/mixer_b32/saved_model
+benchmark: $(VENV)/installed-dev ## measure beside what a user would pick instead; QUICK=1 for a first look
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(STAGES),--stages $(STAGES)) $(call flag,PEERS,peers)
+
+benchmark-check: $(VENV)/installed-dev ## compare the last benchmark with docs/benchmarks.json by ratio
+	$(BIN)/python -m benchmarks.results docs/benchmarks.json build/benchmark/results.json
+
+benchmark-page: $(VENV)/installed-dev ## write docs/benchmarks.md from docs/benchmarks.json
+	$(BIN)/python -m benchmarks.page
+
+benchmark-export: $(VENV)/installed-dev ## measure the export of build/twin beside one TFLiteConverter run per variant
+	$(BIN)/python -m benchmarks.export build/twin/mixer_b32/saved_model
 
 train-digits: $(VENV)/installed ## train the bundled model again
 	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz

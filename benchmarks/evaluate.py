@@ -1,11 +1,10 @@
 """Throughput of the evaluation against a plain loop over the same interpreter, in turns in one run.
 
-    python benchmarks/evaluate.py build/digits build/digits-images/held_out
+    python -m benchmarks.evaluate build/digits build/digits-images/held_out
 
 The loop is what a script would do: one process, one picture after the other, every variant on each, nothing kept. The
-evaluation does the same with its processes and records; their start counts. Beside the wall's time stands that of the
-processors: on a machine that others use too, cores * loop / evaluation says what idle cores would give at best. Last
-comes one line of JSON.
+evaluation does the same with its processes and records; their start counts. It is run with one process, two, and so on
+up to the cores. Last comes one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,80 +12,78 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
+import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from mixer_edge.board import Board
+from benchmarks.measure import in_turns, spreads
+
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.dataset import Dataset, open_dataset
 from mixer_edge.evaluate import Task, evaluate
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Seconds on the wall and of the processors, ended processes included."""
-
-    wall: float
-    cpu: float
-
-    @classmethod
-    def now(cls) -> Cost:
-        """Return the time since any fixed moment."""
-        times = os.times()
-        return cls(wall=time.perf_counter(), cpu=sum(times[:4]))
-
-    def since(self, start: Cost) -> Cost:
-        """Return what passed between ``start`` and this."""
-        return Cost(wall=self.wall - start.wall, cpu=self.cpu - start.cpu)
+LOOP = "plain loop"
 
 
-def plain_loop(task: Task, dataset: Dataset) -> Cost:
-    """Return what a plain loop takes."""
-    start = Cost.now()
+def plain_loop(task: Task, dataset: Dataset) -> None:
+    """Run every variant on every picture, one after the other."""
     bundle = Bundle.open(task.bundle)
     classifiers = [Classifier(bundle, name, threads=1) for name in task.names]
     for image in dataset.images:
         for classifier in classifiers:
             classifier.output(classifier.tensor(image.path))
-    return Cost.now().since(start)
 
 
-def evaluation(task: Task, dataset: Dataset) -> Cost:
-    """Return what the evaluation takes."""
-    start = Cost.now()
-    evaluate(task, dataset)
-    return Cost.now().since(start)
+def throughput(
+    bundle: Path, data: Path, *, turns: int, repeat: int = 1, names: tuple[str, ...] = ("float32", "int8")
+) -> dict[str, Any]:
+    """Return the wall times of the loop and of the evaluation with 1 to all cores, and their ratios to the loop's.
+
+    Args:
+        bundle: the model.
+        data: folder of pictures.
+        turns: how often everything is run.
+        repeat: how often every picture is taken.
+        names: the variants.
+    """
+    found = open_dataset(data, Bundle.open(bundle).labels)
+    dataset = Dataset(folder=found.folder, layout=found.layout, images=found.images * repeat)
+    task = Task(bundle=bundle, names=names)
+
+    def seconds(call: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    calls = {LOOP: lambda: seconds(lambda: plain_loop(task, dataset))}
+    for count in range(1, len(os.sched_getaffinity(0)) + 1):
+        calls[f"evaluation, {count} process{'es' if count > 1 else ''}"] = lambda count=count: seconds(
+            lambda: evaluate(task, dataset, workers=count)
+        )
+    print(f"evaluation of {len(dataset.images)} pictures", file=sys.stderr)
+    return {"pictures": len(dataset.images), "rows": spreads(in_turns(calls, turns), LOOP, "wall_s")}
 
 
 def main() -> None:
-    """Print the pictures per second of both, for each turn and in the middle."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Print the seconds and ratios, and the same as JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bundle", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--variants", default="float32,int8")
     parser.add_argument("--repeat", type=int, default=1, help="take every picture so often (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=5)
     arguments = parser.parse_args()
-    found = open_dataset(arguments.data, Bundle.open(arguments.bundle).labels)
-    dataset = Dataset(folder=found.folder, layout=found.layout, images=found.images * arguments.repeat)
-    task = Task(bundle=arguments.bundle, names=tuple(arguments.variants.split(",")))
-    turns, cores = [], len(os.sched_getaffinity(0))
-    for _ in range(arguments.turns):
-        load = os.getloadavg()[0]
-        loop, whole = plain_loop(task, dataset), evaluation(task, dataset)
-        turn = {"ratio": loop.wall / whole.wall, "idle_cores_ratio": cores * loop.cpu / whole.cpu, "load": load}
-        turns.append(turn)
-        print(
-            f"loop {loop.wall:.2f} s (processors {loop.cpu:.2f} s), evaluation {whole.wall:.2f} s ({whole.cpu:.2f} s): "
-            f"{turn['ratio']:.2f} times, {turn['idle_cores_ratio']:.2f} on idle cores; load {load:.1f}",
-            flush=True,
-        )
-    median = statistics.median(turn["ratio"] for turn in turns)
-    facts = {"machine": str(Board.read()), "pictures": len(dataset.images), "median_ratio": median, "turns": turns}
-    print(json.dumps(facts))
+    names = tuple(arguments.variants.split(","))
+    figures = throughput(arguments.bundle, arguments.data, turns=arguments.turns, repeat=arguments.repeat, names=names)
+    for name, row in figures["rows"].items():
+        ratio = {key: 1 / value for key, value in row["ratio"].items()}
+        print(f"{name:24} {row['wall_s']['median']:8.2f} s  {ratio['median']:.2f} times the loop's throughput")
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -1,75 +1,74 @@
-"""What quantization costs and what it brings: every variant and three stock tools, in one table and one plot.
+"""What quantization costs: every variant, the stock tools and the peers, in one table and one plot.
 
-    python -m benchmarks.quantization --onnx-python ENV/bin/python
+    python -m benchmarks.quantization
 
-writes ``docs/quantization.json``, ``docs/quantization.svg`` and prints the table. Needs the export's environment;
-``--onnx-python`` is the Python of one with ``benchmarks/onnx-requirements.txt``. Three models:
+writes ``docs/quantization.json``, ``docs/quantization.svg`` and the table of ``docs/quantization.md``. Three models:
 
 - ``digits``: the bundled model on its held-out pictures.
 - ``hard``: the same function, its weights changed exactly so that its activations are hard to quantize.
 - ``heavy-tailed``: Mixer-B/32 at full size with heavy-tailed random weights, on generated pictures.
 
-For ``heavy-tailed``, instructions per image of the files with integers are counted on emulated boards
-(``tests/device``) and CPU time is a ratio to float32 on this host. Stages may be run one by one; each adds its figures
-to the JSON file.
+Instructions are those of ``docs/benchmarks.json``. Stages may be run one by one; each adds its figures to the file.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.boards import BOARDS
+from benchmarks.contestants import FLOOR, SPEC, contestants, peers_python
+from benchmarks.inference import outputs, workers
 from benchmarks.models import harden, heavy_tailed
-from benchmarks.stock import converter_int8, onnx_static, quantizer_static
+from benchmarks.page import DOCS, table
+from benchmarks.results import read, write
 from numpy.typing import NDArray
 
-from mixer_edge.interpreter import Interpreter
 from mixer_edge.metrics import wilson_interval
-from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
-from mixer_edge.tensors import dequantize, quantize
-from mixer_edge_export.convert import convert_float
+from mixer_edge.preprocess import load_pixels, normalize
+from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import write_images
 from mixer_edge_export.inspect import inspect_file
 from mixer_edge_export.mixer import PUBLISHED_CONFIGS, MixerWeights
-from mixer_edge_export.quantize import LOSSLESS_OFFSET, measure_ranges, quantize_model
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.variants import VARIANTS
 
-DOCS = Path(__file__).parents[1] / "docs"
-STOCK = {"TFLiteConverter int8": converter_int8, "ai-edge-quantizer static": quantizer_static}
-ONNX = "ONNX Runtime static int8"
-STAGES = ("digits", "hard", "heavy-tailed", "boards")
-BOARDS = ("pi5-bookworm", "pi4-bookworm")
-SPEC = preprocess_spec(224)
-GENERATED = 96
-CALIBRATION = 32
+STAGES = ("digits", "hard", "heavy-tailed")
+STOCK = ("TFLiteConverter int8", "TFLiteConverter dynamic int8", "ai-edge-quantizer static int8")
+MARKS = ("<!-- written by benchmarks.quantization -->\n", "<!-- end -->\n")
+CALIBRATION, EVALUATION = 32, 64
 Rows = dict[str, dict[str, Any]]
 
 
-def files(weights: MixerWeights, calibration: NDArray[np.uint8]) -> dict[str, bytes]:
-    """Return the file of every variant and stock tool, calibrated on the same ``[n, 224, 224, 3]`` uint8 pictures."""
-    images = normalize(calibration, SPEC)
-    float_model = convert_float(weights)
-    ranges = measure_ranges(float_model, (image[np.newaxis] for image in images), len(images))
-    ours = {name: quantize_model(float_model, variant, ranges) for name, variant in VARIANTS.items()}
-    return ours | {name: make(weights, images) for name, make in STOCK.items()}
-
-
-def outputs(path: Path, name: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return a file's logits ``[n, classes]``, dequantized, for uint8 pictures."""
-    interpreter = Interpreter(path, backend="ai-edge-litert")
-    offset = LOSSLESS_OFFSET if name in VARIANTS and VARIANTS[name].calibrated else SPEC.offset
-    table = quantize((np.arange(256) / SPEC.scale + offset).astype(np.float32), interpreter.input)
-    return np.stack(
-        [dequantize(interpreter.invoke(table[image][np.newaxis])[0], interpreter.output) for image in pixels]
-    )
+def evaluate(
+    weights: MixerWeights,
+    calibration: NDArray[np.uint8],
+    pixels: NDArray[np.uint8],
+    truth: NDArray[np.int64] | None,
+    work: Path,
+    peers: Path,
+) -> Rows:
+    """Return what every file of one model makes of uint8 pictures ``[n, H, W, 3]``."""
+    everybody = [
+        one
+        for one in contestants(weights, calibration, work, peers=peers, stock=STOCK)
+        if one.name != FLOOR and one.kind != "tflite"
+    ]
+    with workers({one.name: one.command(1) for one in everybody}, 1) as running:
+        found = outputs(running, pixels)
+    rows = accuracy(found, found["float32"], truth)
+    for one in everybody:
+        if one.kind == "litert":
+            inspected = inspect_file(one.model)
+            rows[one.name] |= {"size_bytes": inspected.size_bytes, "partitions": inspected.partitions}
+            rows[one.name] |= {"float_tensors": inspected.float_tensors}
+    return rows
 
 
 def accuracy(
@@ -83,66 +82,12 @@ def accuracy(
         rows[name] = {
             "count": len(reference),
             "changed": int((logits.argmax(axis=1) != reference.argmax(axis=1)).sum()),
-            "snr_db": 10 * float(np.log10(signal / noise)) if noise else None,
+            "snr_db": 10 * math.log10(signal / noise) if noise else None,
         }
         if truth is not None:
             correct = int((logits.argmax(axis=1) == truth).sum())
-            rows[name] |= {"top_1": correct / len(truth), "interval": wilson_interval(correct, len(truth))}
+            rows[name] |= {"top_1": correct / len(truth), "interval": list(wilson_interval(correct, len(truth)))}
     return rows
-
-
-def evaluate(
-    weights: MixerWeights,
-    calibration: NDArray[np.uint8],
-    pixels: NDArray[np.uint8],
-    truth: NDArray[np.int64] | None,
-    onnx_python: Path | None,
-    folder: Path,
-) -> Rows:
-    """Return the rows of one model; the files stay in ``folder``."""
-    found = {}
-    for name, content in files(weights, calibration).items():
-        path = folder / f"{name.replace(' ', '_')}.tflite"
-        path.write_bytes(content)
-        found[name] = outputs(path, name, pixels)
-        print(f"{name}: {len(pixels)} pictures", file=sys.stderr)
-    facts = {}
-    if onnx_python:
-        images = normalize(pixels, SPEC)
-        found[ONNX], facts[ONNX] = onnx_static(onnx_python, weights, normalize(calibration, SPEC), images)
-    rows = accuracy(found, found["float32"], truth)
-    for name, row in rows.items():
-        if name != ONNX:
-            inspected = inspect_file(folder / f"{name.replace(' ', '_')}.tflite")
-            row |= {"size_bytes": inspected.size_bytes, "partitions": inspected.partitions}
-            row |= {"float_tensors": inspected.float_tensors}
-    return {name: row | facts.get(name, {}) for name, row in rows.items()}
-
-
-def cpu_ratios(folder: Path, names: list[str], rounds: int = 15) -> dict[str, float]:
-    """Return each file's CPU time per inference as a ratio to float32's: medians of one interleaved run, one thread."""
-    loaded = {name: Interpreter(folder / f"{name.replace(' ', '_')}.tflite", threads=1) for name in names}
-    tensors = {name: np.zeros(one.input.shape, one.input.dtype) for name, one in loaded.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(rounds + 1):
-        for name, one in loaded.items():
-            start = time.process_time()
-            one.invoke(tensors[name])
-            seconds[name].append(time.process_time() - start)
-    median = {name: float(np.median(times[1:])) for name, times in seconds.items()}
-    return {name: value / median["float32"] for name, value in median.items()}
-
-
-def count_instructions(folder: Path, names: list[str], keep: Callable[[str, str, int], None]) -> None:
-    """Call ``keep(name, board, count)`` for the instructions per inference of every file on every board."""
-    from tests.device.board import fresh_board
-    from tests.device.instructions import instructions
-
-    for board_name in BOARDS:
-        with fresh_board(board_name) as board:
-            for name in names:
-                path = folder / f"{name.replace(' ', '_')}.tflite"
-                keep(name, board_name, instructions(board, path, None, "ai-edge-litert")["insn"])
 
 
 def digits_pictures(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -155,47 +100,47 @@ def digits_pictures(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         )
 
 
-def generated_pictures(count: int) -> NDArray[np.uint8]:
-    """Return pictures of the export's own generator, ``[count, 224, 224, 3]`` uint8."""
-    from mixer_edge_export.calibration.generated import generate
+def instructions() -> dict[str, dict[str, int]]:
+    """Return the counts of docs/benchmarks.json by name and board."""
+    found = read(DOCS / "benchmarks.json")
+    if "boards" not in found:
+        raise SystemExit(
+            f"{DOCS / 'benchmarks.json'}: no instructions; python -m benchmarks --stages boards counts them"
+        )
+    figures = found["boards"]["figures"]
+    names = figures[BOARDS[0]]["rows"]
+    return {name: {board: figures[board]["rows"][name] for board in BOARDS} for name in names}
 
-    return np.stack(generate(count))
 
-
-def format_table(results: Mapping[str, Rows]) -> str:
-    """Return the figures as a Markdown table, without a newline at the end."""
+def format_table(results: Mapping[str, Rows], counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Return the figures as a Markdown table."""
 
     def cell(stage: str, name: str, key: str, form: str, factor: float = 1) -> str:
         value = results.get(stage, {}).get(name, {}).get(key)
         return "–" if value is None else format(value * factor, form)
 
-    lines = [
-        "| file | top-1, digits | changed | SNR dB | top-1, hard | changed | SNR dB | changed, heavy-tailed | SNR dB "
-        "| MB | partitions | M instructions Pi 5 | Pi 4 | CPU time |",
-        "|" + " --- |" * 14,
-    ]
-    for name in dict.fromkeys(name for stage in STAGES[:3] for name in results.get(stage, {})):
-        cells = [name]
+    lines = []
+    for name in dict.fromkeys(name for stage in STAGES for name in results.get(stage, {})):
+        cells = [f"**{name}**" if name in VARIANTS else name]
         for stage in ("digits", "hard"):
             cells += [cell(stage, name, "top_1", ".2%"), cell(stage, name, "changed", "d")]
             cells += [cell(stage, name, "snr_db", ".1f")]
         cells += [cell("heavy-tailed", name, "changed", "d"), cell("heavy-tailed", name, "snr_db", ".1f")]
         cells += [cell("heavy-tailed", name, "size_bytes", ".1f", 1e-6), cell("heavy-tailed", name, "partitions", "d")]
-        cells += [cell("boards", name, board, ".0f", 1e-6) for board in BOARDS]
-        cells += [cell("heavy-tailed", name, "cpu_ratio", ".2f")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        cells += [f"{counts[name][board] / 1e6:.0f}" if name in counts else "–" for board in BOARDS]
+        lines.append(cells)
+    header = ["file", "top-1, digits", "changed", "SNR dB", "top-1, hard", "changed", "SNR dB"]
+    header += ["changed, heavy-tailed", "SNR dB", "MB", "partitions", "M instructions Pi 5", "Pi 4"]
+    return table(header, lines)
 
 
-def plot(results: Mapping[str, Rows], path: Path) -> None:
-    """Draw the noise on the heavy-tailed model over instructions on a Pi 5 as SVG, one point per file."""
+def plot(rows: Rows, counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Return an SVG of the noise on the heavy-tailed model over instructions on a Pi 5, one point per file."""
     points = {
-        name: (row[BOARDS[0]] / 1e6, results["heavy-tailed"][name]["snr_db"])
-        for name, row in results.get("boards", {}).items()
-        if BOARDS[0] in row and results["heavy-tailed"][name]["snr_db"] is not None
+        name: (counts[name][BOARDS[0]] / 1e6, row["snr_db"])
+        for name, row in rows.items()
+        if name in counts and "float" not in name
     }
-    if not points:
-        return
     right = 100 * (int(max(x for x, _ in points.values()) / 100) + 2)
     top = 5 * (int(max(y for _, y in points.values()) / 5) + 2)
 
@@ -215,54 +160,39 @@ def plot(results: Mapping[str, Rows], path: Path) -> None:
         shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{"#1f6fb4" if name in VARIANTS else "#888"}"/>')
         shapes.append(text(x + 8, y - 6, name, "start"))
     head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 430" font-family="sans-serif" font-size="12">'
-    path.write_text("\n".join([head, *shapes, "</svg>"]) + "\n")
+    return "\n".join([head, *shapes, "</svg>"]) + "\n"
 
 
 def main() -> int:
-    """Run the stages, write the figures and print the table."""
+    """Run the stages and write the figures, the plot and the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quantization", description=main.__doc__)
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
-    parser.add_argument("--onnx-python", type=Path, help="Python of an environment with onnx-requirements.txt")
-    parser.add_argument(
-        "--work", type=Path, help="folder of the files, for boards without heavy-tailed (default: none)"
-    )
+    parser.add_argument("--stages", nargs="*", choices=STAGES, default=STAGES, help="none: plot and table alone")
+    parser.add_argument("--work", type=Path, default=Path("build/benchmark"), help="default: %(default)s")
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="of an environment with peers/requirements.txt")
     arguments = parser.parse_args()
-    target = DOCS / "quantization.json"
-    results: dict[str, Rows] = json.loads(target.read_text()) if target.exists() else {}
-
-    def save() -> None:
-        target.write_text(json.dumps(results, indent=1) + "\n")
-
-    with tempfile.TemporaryDirectory() as temporary:
-        work = arguments.work or Path(temporary)
-        work.mkdir(parents=True, exist_ok=True)
-        if {"digits", "hard"} & set(arguments.stages):
-            pixels, truth = digits_pictures("held_out")
-            calibration, _ = digits_pictures("calibration")
-            weights = load_source("digits").weights
-            models = {"digits": weights, "hard": harden(weights, normalize(calibration, SPEC))}
-            for stage in set(models) & set(arguments.stages):
-                results[stage] = evaluate(models[stage], calibration, pixels, truth, arguments.onnx_python, work)
-                save()
-        if "heavy-tailed" in arguments.stages:
-            pictures = generated_pictures(GENERATED)
-            heavy = heavy_tailed(PUBLISHED_CONFIGS["mixer_b32"])
-            rows = evaluate(heavy, pictures[:CALIBRATION], pictures[CALIBRATION:], None, arguments.onnx_python, work)
-            for name, ratio in cpu_ratios(work, [name for name in rows if name != ONNX]).items():
-                rows[name]["cpu_ratio"] = ratio
-            results["heavy-tailed"] = rows
-            save()
-        if "boards" in arguments.stages:
-
-            def keep(name: str, board: str, count: int) -> None:
-                results.setdefault("boards", {}).setdefault(name, {})[board] = count
-                save()
-
-            # floats take minutes under emulation
-            names = [name for name in (*VARIANTS, *STOCK) if not name.startswith("float")]
-            count_instructions(work, names, keep)
-    plot(results, DOCS / "quantization.svg")
-    print(format_table(results))
+    target, work = DOCS / "quantization.json", arguments.work.resolve()
+    results: dict[str, Rows] = read(target)
+    peers = arguments.peers or peers_python(work)
+    if {"digits", "hard"} & set(arguments.stages):
+        pixels, truth = digits_pictures("held_out")
+        calibration, _ = digits_pictures("calibration")
+        weights = load_source("digits").weights
+        models = {"digits": weights, "hard": harden(weights, normalize(calibration, SPEC))}
+        for stage in set(models) & set(arguments.stages):
+            results[stage] = evaluate(models[stage], calibration, pixels, truth, work / stage, peers)
+            write(target, results)
+    if "heavy-tailed" in arguments.stages:
+        pictures = np.stack(generate(CALIBRATION + EVALUATION))
+        heavy = heavy_tailed(PUBLISHED_CONFIGS["mixer_b32"])
+        folder = work / "heavy-tailed"
+        results["heavy-tailed"] = evaluate(heavy, pictures[:CALIBRATION], pictures[CALIBRATION:], None, folder, peers)
+        write(target, results)
+    counts = instructions()
+    (DOCS / "quantization.svg").write_text(plot(results["heavy-tailed"], counts))
+    page = (DOCS / "quantization.md").read_text()
+    before, _, rest = page.partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    (DOCS / "quantization.md").write_text(before + MARKS[0] + format_table(results, counts) + "\n" + MARKS[1] + after)
     return 0
 
 

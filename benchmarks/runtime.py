@@ -1,10 +1,10 @@
-"""Ratios of the runtime on this machine, in one run: decoding, cold start, import, memory, throughput.
+"""The parts of the runtime on this machine, in one run: decoding, import, memory, throughput.
 
     mixer-edge-export export --model random:mixer_b32 --variants int8 --out build/random_mixer_b32
-    python benchmarks/runtime.py build/random_mixer_b32 --json build/runtime.json
+    python -m benchmarks.runtime build/random_mixer_b32 --json build/runtime.json
 
-Needs the development environment: scikit-learn's two sample photos are the pictures, ``tensorflow`` the comparison.
-Times are medians of runs in alternation, so that a machine that slows down slows both sides of a ratio.
+From a photo to its label and from a cold start, beside other tools, is measured by ``python -m benchmarks``. Needs the
+development environment: scikit-learn's two sample photos are the pictures.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ import argparse
 import io
 import json
 import platform
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.measure import alternate, photo_files, run, two_processes
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from mixer_edge.board import Board
 from mixer_edge.classifier import Classifier
@@ -32,27 +30,6 @@ from mixer_edge.preprocess import load_pixels, preprocess_spec
 
 PHOTO_SIZE = (4000, 3000)
 SMALL_SIZE = (1600, 1200)
-
-SPIN = """
-import time
-end, count = time.perf_counter() + 1, 0
-while time.perf_counter() < end:
-    count += 1
-print(count)
-"""
-
-WITH_TENSORFLOW = """
-import sys
-import numpy as np
-import tensorflow as tf
-from PIL import Image
-interpreter = tf.lite.Interpreter(sys.argv[1])
-interpreter.allocate_tensors()
-pixels = np.asarray(Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.BILINEAR))
-interpreter.set_tensor(interpreter.get_input_details()[0]["index"], (pixels ^ 0x80).view(np.int8)[np.newaxis])
-interpreter.invoke()
-print(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).argmax())
-"""
 
 IMPORT_TIMES = """
 import time
@@ -92,34 +69,6 @@ print(json.dumps(stages))
 """
 
 
-def photos(size: tuple[int, int] = PHOTO_SIZE) -> dict[str, bytes]:
-    """Return JPEG files of this (width, height): two photos enlarged, with grain, and as mosaics of small tiles."""
-    rng = np.random.default_rng(0)
-    files = {}
-    for name, pixels in zip(("china", "flower"), load_sample_images().images, strict=True):
-        large = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-        grain = (large + rng.normal(0, 6, large.shape)).clip(0, 255).astype(np.uint8)
-        tile = np.asarray(Image.fromarray(pixels).resize((size[0] // 8, size[1] // 6)))
-        mosaic = np.tile(tile, (6, 8, 1))
-        for kind, array in (("smooth", large), ("grain", grain), ("mosaic", mosaic)):
-            file = io.BytesIO()
-            Image.fromarray(array).save(file, "JPEG", quality=90)
-            files[f"{name}, {kind}"] = file.getvalue()
-    return files
-
-
-def alternate(runs: int, *calls: Callable[[], object], clock: Callable[[], float]) -> list[float]:
-    """Return the median seconds of each call, taken in turn ``runs`` times after one that does not count."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for run in range(runs + 1):
-        for call, times in zip(calls, seconds, strict=True):
-            start = clock()
-            call()
-            if run:
-                times.append(clock() - start)
-    return [float(np.median(times)) for times in seconds]
-
-
 def decoding(files: dict[str, bytes], runs: int) -> dict[str, Any]:
     """Return CPU times of a JPEG to the 224 x 224 tensor, beside plain Pillow, and how far the result is off."""
     spec = preprocess_spec(224)
@@ -146,38 +95,12 @@ def decoding(files: dict[str, bytes], runs: int) -> dict[str, Any]:
     return rows
 
 
-def run(*command: str | Path) -> str:
-    """Return what a command printed."""
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def cold_start(bundle: Path, photo: Path, runs: int) -> dict[str, float]:
-    """Return the wall time from process start to the first label, beside a script that uses ``tensorflow``."""
-    model = bundle / "int8.tflite"
-    ours_s, tensorflow_s = alternate(
-        runs,
-        lambda: run(sys.executable, "-m", "mixer_edge", "classify", bundle, photo),
-        lambda: run(sys.executable, "-c", WITH_TENSORFLOW, model, photo),
-        clock=time.perf_counter,
-    )
-    return {"mixer_edge_s": ours_s, "tensorflow_s": tensorflow_s, "ratio": ours_s / tensorflow_s}
-
-
 def import_time(runs: int) -> dict[str, float]:
     """Return the CPU time of importing numpy and, after it, ``mixer_edge``."""
     times = np.median(
         [[float(text) for text in run(sys.executable, "-c", IMPORT_TIMES).split()] for _ in range(runs)], 0
     )
     return {"numpy_ms": float(times[0]) * 1000, "mixer_edge_ms": float(times[1]) * 1000}
-
-
-def command_peak(bundle: Path, photo: Path) -> float:
-    """Return the peak resident memory in MB of the ``classify`` command itself."""
-    program = (
-        "import sys; from mixer_edge.cli import main; main(sys.argv[1:]); "
-        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    )
-    return int(run(sys.executable, "-c", program, "classify", bundle, photo).splitlines()[-1]) / 1024
 
 
 def throughput(bundle: Path, files: list[bytes], count: int) -> dict[str, float]:
@@ -203,13 +126,6 @@ def throughput(bundle: Path, files: list[bytes], count: int) -> dict[str, float]
     }
 
 
-def two_processes() -> float:
-    """Return how much two busy processes get done beside one: 2 on two idle processors, 1 where they share one."""
-    alone = int(run(sys.executable, "-c", SPIN))
-    pair = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    return sum(int(process.communicate()[0]) for process in pair) / alone
-
-
 def main() -> None:
     """Measure, print and, if asked, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -218,21 +134,21 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=60, help="pictures for the throughput (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     arguments = parser.parse_args()
-    board, files = Board.read(), photos()
+    board, files = Board.read(), photo_files(PHOTO_SIZE)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         photo.write_bytes(next(iter(files.values())))
         figures = {
             "machine": f"{board.name}, {board.cpus} CPUs, Python {platform.python_version()}",
             "decoding": decoding(files, arguments.runs),
-            "cold_start": cold_start(arguments.bundle, photo, arguments.runs),
             "import": import_time(arguments.runs),
             "memory_mb": json.loads(run(sys.executable, "-c", MEMORY, arguments.bundle, "int8", photo)),
-            "command_peak_mb": command_peak(arguments.bundle, photo),
             "two_processes": two_processes(),
             "throughput": {
                 "12 megapixels": throughput(arguments.bundle, list(files.values()), arguments.pictures),
-                "2 megapixels": throughput(arguments.bundle, list(photos(SMALL_SIZE).values()), arguments.pictures),
+                "2 megapixels": throughput(
+                    arguments.bundle, list(photo_files(SMALL_SIZE).values()), arguments.pictures
+                ),
             },
         }
     if arguments.json:
@@ -249,15 +165,12 @@ def print_table(figures: dict[str, Any]) -> None:
             f"  {name:26} {row['megabytes']:7.1f} {row['plain_ms']:9.1f} {row['scaled_ms']:10.1f} {row['ratio']:6.2f}"
             f" {row['mean_difference']:9.2f} {row['within_2']:13.2%}"
         )
-    start, imports = figures["cold_start"], figures["import"]
-    print(f"\ncold start: {start['mixer_edge_s']:.2f} s, {start['tensorflow_s']:.2f} s with tensorflow", end="; ")
-    print(f"ratio {start['ratio']:.3f}")
-    print(f"import: mixer_edge {imports['mixer_edge_ms']:.0f} ms of CPU after numpy's {imports['numpy_ms']:.0f} ms")
+    imports = figures["import"]
+    print(f"\nimport: mixer_edge {imports['mixer_edge_ms']:.0f} ms of CPU after numpy's {imports['numpy_ms']:.0f} ms")
     print("\nresident memory, MB         total   peak  anonymous  mapped model")
     for stage, row in figures["memory_mb"].items():
         columns = f"{row['resident']:9.1f} {row['peak']:6.1f} {row['anonymous']:10.1f} {row['mapped_model']:13.1f}"
         print(f"  {stage:22} {columns}")
-    print(f"  peak of the command    {figures['command_peak_mb']:16.1f}")
     print(f"\nphotos per second; two busy processes get {figures['two_processes']:.2f} times as much done as one here")
     print("                 network alone  classify  classify_many  ratio to the network")
     for name, row in figures["throughput"].items():

@@ -20,7 +20,7 @@ def test_a_float_file(tiny_bundle: Path) -> None:
         "GELU": 4,
         "MEAN": 8,
         "MUL": 12,
-        "RESHAPE": 1,
+        "RESHAPE": 2,
         "RSQRT": 5,
         "SUB": 2,
         "TRANSPOSE": 4,

@@ -48,7 +48,7 @@ def test_layers_have_the_published_names_in_the_order_of_the_network(tiny_bundle
     token = [["FULLY_CONNECTED", "TRANSPOSE"]] * 2
     block_operators = [*token, ["FULLY_CONNECTED"], ["FULLY_CONNECTED"]]
     assert [[operator for operator, _ in layer.operators] for layer in layers] == [
-        ["CONV_2D", "RESHAPE"],
+        ["CONV_2D", "RESHAPE", "RESHAPE"],
         *block_operators,
         *block_operators,
         ["FULLY_CONNECTED"],
@@ -59,7 +59,7 @@ def test_a_file_of_another_architecture_is_refused(tiny_bundle: Path) -> None:
     """A head of eleven classes is not the file's, and the message has both lists."""
     bundle = Bundle.open(tiny_bundle)
     architecture = {**bundle.manifest.architecture, "num_classes": 11}
-    found = "[(32, 16, 16, 3), " + "(24, 16), (16, 24), (64, 32), (32, 64), " * 2
+    found = "[(32, 16, 1, 48), " + "(24, 16), (16, 24), (64, 32), (32, 64), " * 2
     with pytest.raises(ModelError) as raised:
         find_layers(bundle.model_path("float32").read_bytes(), architecture)
     assert str(raised.value) == (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mixer_edge.errors import ModelError
-from mixer_edge_export.mixer import MixerConfig
+from mixer_edge_export.mixer import STEM, MixerConfig
 from mixer_edge_export.ranges import MOVES
 from mixer_edge_export.variants import LAYERS, Rule, Variant
 
@@ -51,8 +51,10 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
     shapes = MixerConfig(**architecture).shapes()  # type: ignore[arg-type]
     kernels = {key: shape for key, shape in shapes.items() if key.endswith("/kernel")}
     found = [tuple(int(size) for size in tensors[op["inputs"][1]]["shape"]) for op in own]
+    patch, _, channels, hidden = kernels[f"{STEM}/kernel"]
+    in_file = kernels | {f"{STEM}/kernel": (patch, 1, patch * channels, hidden)}  # see folding
     # TFLite has the output channels first
-    if found != (expected := [(shape[-1], *shape[:-1]) for shape in kernels.values()]):
+    if found != (expected := [(shape[-1], *shape[:-1]) for shape in in_file.values()]):
         raise ModelError(f"the file's layers have kernels {found}, the architecture {expected}; export it again")
 
     def moves(op: dict[str, Any]) -> list[dict[str, Any]]:

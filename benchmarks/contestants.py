@@ -1,0 +1,193 @@
+"""Everything that is compared: our files, the stock tools' and the peers', made of the same weights and pictures.
+
+Ours are made anew in every run. The others' take minutes, so they are kept in the work folder as long as the weights,
+the pictures, the code and the versions that they come from stay the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import benchmarks.stock
+import numpy as np
+from benchmarks.stock import STOCK, stock_file
+from numpy.typing import NDArray
+
+from mixer_edge.errors import InterpreterError
+from mixer_edge.preprocess import normalize, preprocess_spec
+from mixer_edge.progress import progress
+from mixer_edge_export import mixer
+from mixer_edge_export.convert import convert_float
+from mixer_edge_export.mixer import MixerWeights
+from mixer_edge_export.quantize import measure_ranges, quantize_model
+from mixer_edge_export.runtimes import TFLITE, TFLITE_VERSION, find_runtimes, install_tflite
+from mixer_edge_export.variants import VARIANTS
+
+PEERS = Path(__file__).parent / "peers"
+REQUIREMENTS = PEERS / "requirements.txt"
+ONNX_FILES = {
+    "ONNX Runtime float32": "float.onnx",
+    "ONNX Runtime static int8": "static.onnx",
+    "ONNX Runtime dynamic int8": "dynamic.onnx",
+}
+OPENVINO_FILES = {"OpenVINO float32": "float.xml", "OpenVINO NNCF int8": "nncf.xml"}
+TORCH, FLOOR = "PyTorch eager float32", "matrix products alone, float32"
+ON_TFLITE = ("float32", "int8")
+SPEC = preprocess_spec(224)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """One network in one tool."""
+
+    name: str
+    kind: str
+    """Of ``peers/worker.py``."""
+    model: Path | str
+    python: Path = Path(sys.executable)
+    lossless: bool = False
+
+    @property
+    def computes_float(self) -> bool:
+        """Whether it must agree with our float32 file to rounding."""
+        return "int" not in self.name and "float16" not in self.name and self.name != FLOOR
+
+    def command(self, threads: int) -> list[str]:
+        """Return the command of its worker."""
+        flags = ["--lossless"] if self.lossless else []
+        return [str(self.python), str(PEERS / "worker.py"), self.kind, str(self.model), str(threads), *flags]
+
+
+def peers_python(work: Path) -> Path:
+    """Return the Python of the peers' environment below ``work``, made first if its pinned list has changed."""
+    folder = work / f"peers-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:8]}"
+    python, complete = folder / "bin" / "python", folder / "complete"
+    if not complete.exists():
+        print(f"making the peers' environment in {folder}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--requirement", REQUIREMENTS], check=True)
+        complete.touch()
+    return python
+
+
+def contestants(
+    weights: MixerWeights,
+    pixels: NDArray[np.uint8],
+    work: Path,
+    *,
+    peers: Path | None,
+    stock: Collection[str] = tuple(STOCK),
+) -> list[Contestant]:
+    """Return ours, then the others, all made of the same weights.
+
+    Args:
+        weights: the model.
+        pixels: ``[n, H, W, 3]`` uint8 to calibrate on.
+        work: folder of the files.
+        peers: Python of the peers' environment; None leaves them out.
+        stock: names of the stock tools' files.
+    """
+    images = normalize(pixels, SPEC)
+    own = [
+        Contestant(name=name, kind="litert", model=path, lossless=VARIANTS[name].calibrated)
+        for name, path in write_ours(weights, images, work / "ours").items()
+    ]
+    made_of = hashlib.sha256(weights.fingerprint().encode() + pixels.tobytes()).hexdigest()
+    found = own + on_tflite(own)
+    versions = [version(tool) for tool in ("tensorflow", "ai-edge-quantizer")]
+    key = "".join([made_of, *versions, *(Path(module.__file__).read_text() for module in (benchmarks.stock, mixer))])
+    for name in progress(stock, "stock tools' files"):
+        folder = kept(
+            work / name.replace(" ", "_").replace(",", ""),
+            key,
+            lambda folder, name=name: (folder / "model.tflite").write_bytes(stock_file(name, weights, images)),
+        )
+        found.append(Contestant(name=name, kind="litert", model=folder / "model.tflite"))
+    return found if peers is None else found + others(weights, images, work, made_of, peers)
+
+
+def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path) -> dict[str, Path]:
+    """Write every variant, calibrated on ``[n, H, W, 3]`` images in [-1, 1], and return its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    float_model = convert_float(weights)
+    ranges = measure_ranges(float_model, (image[np.newaxis] for image in images), len(images))
+    paths = {}
+    for name, variant in progress(VARIANTS.items(), "our files"):
+        paths[name] = folder / f"{name}.tflite"
+        paths[name].write_bytes(quantize_model(float_model, variant, ranges))
+    return paths
+
+
+def on_tflite(own: list[Contestant]) -> list[Contestant]:
+    """Return the variants that are of use on tflite-runtime, on that; none where no Python here has a wheel for it."""
+    try:
+        install_tflite()
+    except InterpreterError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return []
+    (python,) = [runtime.python for runtime in find_runtimes() if runtime.name == TFLITE]
+    return [
+        Contestant(
+            name=f"{one.name} on {TFLITE} {TFLITE_VERSION}",
+            kind="tflite",
+            model=one.model,
+            python=python,
+            lossless=one.lossless,
+        )
+        for one in own
+        if one.name in ON_TFLITE
+    ]
+
+
+def others(
+    weights: MixerWeights, images: NDArray[np.float32], work: Path, made_of: str, python: Path
+) -> list[Contestant]:
+    """Return the peers' files, made in the peers' environment."""
+    scripts = [PEERS / "onnx_files.py", PEERS / "openvino_files.py"]
+
+    def make(folder: Path) -> None:
+        np.savez(folder / "weights.npz", **weights.arrays)  # type: ignore[arg-type]
+        np.save(folder / "calibration.npy", images)
+        for script in scripts:
+            done = subprocess.run([python, script, folder], capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"{script} failed:\n{done.stderr}")
+
+    key = made_of + "".join(path.read_text() for path in [REQUIREMENTS, *scripts])
+    print("peers' files", file=sys.stderr)
+    folder = kept(work / "peers", key, make)
+    return [
+        *(Contestant(name=name, kind="onnx", model=folder / file, python=python) for name, file in ONNX_FILES.items()),
+        *(
+            Contestant(name=name, kind="openvino", model=folder / file, python=python)
+            for name, file in OPENVINO_FILES.items()
+        ),
+        Contestant(name=TORCH, kind="torch", model=folder / "weights.npz", python=python),
+        Contestant(name=FLOOR, kind="blas", model=folder / "weights.npz", python=python),
+    ]
+
+
+def kept(folder: Path, key: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder as ``make`` filled it, in this run or in an earlier one with the same key."""
+    digest = json.dumps(hashlib.sha256(key.encode()).hexdigest())
+    mark = folder / "made_of.json"
+    if not mark.exists() or mark.read_text() != digest:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            partial = Path(temporary) / folder.name
+            partial.mkdir()
+            make(partial)
+            (partial / mark.name).write_text(digest)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+    return folder

@@ -1,0 +1,76 @@
+"""The page of benchmarks is what its command makes of the committed results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.bars import bars
+from benchmarks.page import DOCS, accurate, page, plots, read_accuracy, verdict
+from benchmarks.quantization import MARKS, format_table, instructions, plot
+from benchmarks.results import read
+
+ACCURACY = {
+    "digits": {"float32": {"top_1": 0.99}, "int8": {"top_1": 0.99}, "Peer int8": {"top_1": 0.985}},
+    "hard": {"float32": {"top_1": 0.99}, "int8": {"top_1": 0.985}, "Peer int8": {"top_1": 0.9849}},
+}
+
+
+def test_committed_page() -> None:
+    """docs/benchmarks.md and its plots are made from docs/benchmarks.json, to the byte."""
+    found = read(DOCS / "benchmarks.json")
+    assert (DOCS / "benchmarks.md").read_text() == page(found, read_accuracy())
+    for name, content in plots(found).items():
+        assert (DOCS / name).read_text() == content
+
+
+def test_committed_quantization_table() -> None:
+    """The table and plot of docs/quantization.md are made from the committed figures, to the byte."""
+    results, counts = read(DOCS / "quantization.json"), instructions()
+    table = (DOCS / "quantization.md").read_text().split(MARKS[0])[1].split(MARKS[1])[0]
+    assert table == format_table(results, counts) + "\n"
+    assert (DOCS / "quantization.svg").read_text() == plot(results["heavy-tailed"], counts)
+
+
+def test_accurate() -> None:
+    """Half a point below float32 is within the bound, more is not, and what was not measured is not either."""
+    assert accurate("int8", ACCURACY)
+    assert not accurate("Peer int8", ACCURACY)
+    assert not accurate("Unknown int8", ACCURACY)
+
+
+@pytest.mark.parametrize(("peer", "ending"), [(12.0, "takes 1.2 times it."), (8.0, "is ahead and takes 0.8 times it.")])
+def test_verdict(peer: float, ending: str) -> None:
+    """The page says who is ahead and by how much; a bare matrix product is nobody's network."""
+    values = {"float32": 10.0, "Peer float": peer, "matrix products alone, float32": 5.0}
+    assert verdict(values, "ms", ACCURACY) == (
+        f"Of float files our best is `float32` with 10 ms; the best peer, Peer float, {ending}"
+    )
+
+
+def test_verdict_leaves_out_what_is_wrong() -> None:
+    """An integer file that loses more than half a point is no rival."""
+    assert verdict({"int8": 2.0, "Peer int8": 1.0}, "ms", ACCURACY) == ""
+
+
+def test_bars() -> None:
+    """Bars are as long as their values, the least first, with a line at the floor."""
+    drawing = bars({"slow": 4.0, "int8": 2.0}, "ms", ("int8",), floor=1.0)
+    lines = drawing.splitlines()
+    assert lines[3:9] == [
+        '<text x="282" y="44" text-anchor="end">int8</text>',
+        '<rect x="290" y="32" width="210.0" height="16" fill="#1f6fb4"/>',
+        '<text x="504.0" y="44">2</text>',
+        '<text x="282" y="66" text-anchor="end">slow</text>',
+        '<rect x="290" y="54" width="420.0" height="16" fill="#999"/>',
+        '<text x="714.0" y="66">4</text>',
+    ]
+    assert '<path d="M395.0 26V74" stroke="#c33" stroke-dasharray="4 3"/>' in lines
+
+
+def test_docs_are_there() -> None:
+    """Every plot that the page shows lies beside it."""
+    text = (DOCS / "benchmarks.md").read_text()
+    for part in text.split("](")[1:]:
+        target = part.split(")")[0]
+        assert Path(DOCS / target).exists(), target
