@@ -19,7 +19,8 @@ from pathlib import Path
 
 import benchmarks.stock
 import numpy as np
-from benchmarks.stock import STOCK, stock_file
+from benchmarks.measure import run
+from benchmarks.stock import STOCK
 from numpy.typing import NDArray
 
 from mixer_edge.errors import InterpreterError
@@ -30,6 +31,7 @@ from mixer_edge_export.convert import convert_float
 from mixer_edge_export.mixer import MixerWeights
 from mixer_edge_export.quantize import measure_ranges, quantize_model
 from mixer_edge_export.runtimes import TFLITE, TFLITE_VERSION, find_runtimes, install_tflite
+from mixer_edge_export.sources.npz import save_npz
 from mixer_edge_export.variants import VARIANTS
 
 PEERS = Path(__file__).parent / "peers"
@@ -37,6 +39,7 @@ REQUIREMENTS = PEERS / "requirements.txt"
 ONNX_FILES = {
     "ONNX Runtime float32": "float.onnx",
     "ONNX Runtime static int8": "static.onnx",
+    "ONNX Runtime static int8, layers only": "layers.onnx",
     "ONNX Runtime dynamic int8": "dynamic.onnx",
 }
 OPENVINO_FILES = {"OpenVINO float32": "float.xml", "OpenVINO NNCF int8": "nncf.xml"}
@@ -106,14 +109,17 @@ def contestants(
     found = own + on_tflite(own)
     versions = [version(tool) for tool in ("tensorflow", "ai-edge-quantizer")]
     key = "".join([made_of, *versions, *(Path(module.__file__).read_text() for module in (benchmarks.stock, mixer))])
+    save_npz(weights, work / "weights.npz")
+    np.save(work / "calibration.npy", images)
     for name in progress(stock, "stock tools' files"):
+        source = [sys.executable, "-m", "benchmarks.stock", name, work / "weights.npz", work / "calibration.npy"]
         folder = kept(
             work / name.replace(" ", "_").replace(",", ""),
             key,
-            lambda folder, name=name: (folder / "model.tflite").write_bytes(stock_file(name, weights, images)),
+            lambda folder, source=source: run(*source, folder / "model.tflite"),
         )
         found.append(Contestant(name=name, kind="litert", model=folder / "model.tflite"))
-    return found if peers is None else found + others(weights, images, work, made_of, peers)
+    return found if peers is None else found + others(work, made_of, peers)
 
 
 def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path) -> dict[str, Path]:
@@ -149,19 +155,15 @@ def on_tflite(own: list[Contestant]) -> list[Contestant]:
     ]
 
 
-def others(
-    weights: MixerWeights, images: NDArray[np.float32], work: Path, made_of: str, python: Path
-) -> list[Contestant]:
-    """Return the peers' files, made in the peers' environment."""
+def others(work: Path, made_of: str, python: Path) -> list[Contestant]:
+    """Return the peers' files, made in the peers' environment of the weights and images in the work folder."""
     scripts = [PEERS / "onnx_files.py", PEERS / "openvino_files.py"]
 
     def make(folder: Path) -> None:
-        np.savez(folder / "weights.npz", **weights.arrays)  # type: ignore[arg-type]
-        np.save(folder / "calibration.npy", images)
+        for source in ("weights.npz", "calibration.npy"):
+            shutil.copy(work / source, folder)
         for script in scripts:
-            done = subprocess.run([python, script, folder], capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"{script} failed:\n{done.stderr}")
+            run(python, script, folder)
 
     key = made_of + "".join(path.read_text() for path in [REQUIREMENTS, *scripts])
     print("peers' files", file=sys.stderr)

@@ -1,20 +1,23 @@
 """The files that TensorFlow's converter and ai-edge-quantizer make of the same network, with their own defaults.
 
 The converter cannot read the Hub's module (its ops are XLA's), so it is given the network as somebody would port it:
-plain ops, nothing folded.
+plain ops, nothing folded. ``python -m benchmarks.stock NAME CHECKPOINT CALIBRATION.npy OUT.tflite`` makes one file, in
+a process of its own, as the converter keeps its memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge_export.convert import quiet_tensorflow
 from mixer_edge_export.mixer import MixerWeights, mixer
+from mixer_edge_export.sources import load_source
 
 Images = NDArray[np.float32]
 
@@ -83,7 +86,10 @@ STOCK: dict[str, Callable[[MixerWeights, Images], bytes]] = {
 """Name of each file -> what makes it from weights and ``[n, H, W, 3]`` float32 images in [-1, 1]."""
 
 
-def stock_file(name: str, weights: MixerWeights, images: Images) -> bytes:
-    """Return the file of that name; what TensorFlow prints meanwhile is held back."""
-    with quiet_tensorflow():
-        return STOCK[name](weights, images)
+def main(name: str, checkpoint: str, calibration: str, target: str) -> None:
+    """Write the file of that name from a checkpoint and a ``.npy`` of images."""
+    Path(target).write_bytes(STOCK[name](load_source(checkpoint).weights, np.load(calibration)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,7 +1,7 @@
 """The network in ONNX, and ONNX Runtime's int8 files of it.
 
 ``python onnx_files.py FOLDER`` reads ``weights.npz`` and ``calibration.npy`` there and writes ``float.onnx``,
-``static.onnx`` and ``dynamic.onnx``.
+``static.onnx``, ``layers.onnx`` (static, the layers with weights alone) and ``dynamic.onnx``.
 """
 
 import math
@@ -78,18 +78,20 @@ class Reader(CalibrationDataReader):
 
 
 def main(folder: Path) -> None:
-    """Write the three files: int8 weights per channel, int8 activations, everything else the tool's default."""
+    """Write the files: int8 weights per channel, int8 activations, everything else the tool's default."""
     onnx.save(build(dict(np.load(folder / "weights.npz"))), folder / "float.onnx")
     prepared = folder / "prepared.onnx"
     quant_pre_process(str(folder / "float.onnx"), str(prepared))
-    quantize_static(
-        str(prepared),
-        str(folder / "static.onnx"),
-        Reader(np.load(folder / "calibration.npy")),
-        per_channel=True,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-    )
+    for name, operators in (("static", None), ("layers", ["Conv", "MatMul", "Gemm"])):
+        quantize_static(
+            str(prepared),
+            str(folder / f"{name}.onnx"),
+            Reader(np.load(folder / "calibration.npy")),
+            op_types_to_quantize=operators,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+        )
     quantize_dynamic(str(prepared), str(folder / "dynamic.onnx"), per_channel=True, weight_type=QuantType.QInt8)
     prepared.unlink()
 

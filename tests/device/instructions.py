@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,50 @@ def instructions(board: Board, model: Path, image: Array | None, backend: str) -
         env={"PYTHONHASHSEED": "0"},
         binds={HOST_LIBRARIES: HOST},
     )
-    marks = [json.loads(line) for line in (work / "counts").read_text().splitlines()]
+    return _median(work / "counts")
+
+
+def host_instructions(python: Path, model: Path, backend: str, processor: str) -> int:
+    """Return what one inference on one thread executes on an x86-64 processor, on the host's own files.
+
+    Args:
+        python: An interpreter of the host that has the backend.
+        model: A .tflite or .onnx file.
+        backend: "ai-edge-litert", "tflite-runtime" or "onnxruntime".
+        processor: A name of qemu's, e.g. "Haswell": AVX2, and nothing newer.
+
+    Raises:
+        BoardError: the interpreter failed; the message is what it printed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        build = ["gcc", "-O2", "-shared", "-fPIC", "-DGETPPID=110", "-o", work / "insn.so", HERE / "insn.c"]
+        subprocess.run(build, check=True)
+        files = [str(model), str(work / "none"), str(work / "output.npy"), str(RUNS)]
+        qemu = ["setarch", "--addr-no-randomize", "qemu-x86_64", "-cpu", processor]
+        done = subprocess.run(
+            [
+                *qemu,
+                "-plugin",
+                f"{work}/insn.so,out={work}/counts",
+                str(python),
+                str(HERE / "infer.py"),
+                backend,
+                *files,
+            ],
+            env={"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": os.defpath},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise BoardError(f"{model} failed under qemu-x86_64 -cpu {processor}: {done.stderr}")
+        return _median(work / "counts")["insn"]
+
+
+def _median(counts: Path) -> dict[str, int]:
+    """Return the median of what the runs between the plugin's marks took, by kind."""
+    marks = [json.loads(line) for line in counts.read_text().splitlines()]
     runs = list(itertools.pairwise(marks))
     return {kind: sorted(after[kind] - before[kind] for before, after in runs)[RUNS // 2] for kind in marks[0]}
 

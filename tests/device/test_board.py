@@ -16,7 +16,7 @@ from tests.device.board import BACKENDS, Board, BoardError, Server, fresh_board
 from tests.device.conftest import TinyModel
 from tests.device.hardware import MODELS
 from tests.device.host import BINFMT, setup
-from tests.device.instructions import infer, instructions
+from tests.device.instructions import host_instructions, infer, instructions
 
 Boards = Callable[[str], Board]
 TinyModels = dict[str, TinyModel]
@@ -142,6 +142,20 @@ def test_instructions_of_an_int8_layer(board: Boards, tiny_models: TinyModels) -
     assert (pi5["fmla"], pi5["dot"]) == (0, 128)
     assert (pi4["fmla"], pi4["dot"]) == (0, 0)
     assert pi5["insn"] < pi4["insn"]
+
+
+def test_instructions_of_a_host_processor(tiny_models: TinyModels) -> None:
+    """On this host without anything newer than AVX2 an int8 layer takes the same number of instructions twice over."""
+    path = tiny_models["int8"].path
+    first, second = (host_instructions(Path(sys.executable), path, "ai-edge-litert", "Haswell") for _ in range(2))
+    assert first == second > 64 * 32 / 16
+
+
+def test_host_instructions_of_a_bad_file(tmp_path: Path) -> None:
+    """A file that the tool refuses is an error that names it."""
+    (tmp_path / "bad.tflite").write_bytes(b"no model")
+    with pytest.raises(BoardError, match=r"bad\.tflite failed under qemu-x86_64 -cpu Haswell: (?s:.)*ValueError"):
+        host_instructions(Path(sys.executable), tmp_path / "bad.tflite", "ai-edge-litert", "Haswell")
 
 
 def test_instructions_need_64_bits(board: Boards, tiny_models: TinyModels) -> None:
