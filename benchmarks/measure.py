@@ -128,15 +128,20 @@ def measure(command: Sequence[str | Path]) -> Cost:
 def resident_bytes(pid: int) -> int:
     """Return the resident memory of a process and all its descendants; 0 once it is gone.
 
-    Pages that several share count once in all: a process that is just starting another has it as its double.
+    Pages that several share count once in all. A child that still has its parent's command line is just being started
+    and has not yet memory of its own: what it shows is its parent's, whole.
     """
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         resident = next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
         children = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+        started = [
+            int(child) for line in children for child in line if Path(f"/proc/{child}/cmdline").read_bytes() != command
+        ]
     except (FileNotFoundError, ProcessLookupError, StopIteration):
         return 0
-    return resident + sum(resident_bytes(int(child)) for line in children for child in line)
+    return resident + sum(map(resident_bytes, started))
 
 
 def run(*command: str | Path) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 
 import pytest
 from benchmarks.boards import multiply_accumulates
-from benchmarks.measure import Spread, in_turns, run, spreads
+from benchmarks.measure import Spread, in_turns, measure, run, spreads
 
 from mixer_edge_export.mixer import PUBLISHED_CONFIGS
 
@@ -54,3 +55,23 @@ def test_multiply_accumulates() -> None:
     stem, head = 49 * 32 * 32 * 3 * 768, 768 * 1000
     blocks = 12 * (2 * 768 * 49 * 384 + 2 * 49 * 768 * 3072)
     assert multiply_accumulates(PUBLISHED_CONFIGS["mixer_b32"]) == stem + blocks + head == 3_237_722_112
+
+
+def test_peak_of_a_process_that_starts_others() -> None:
+    """Children count with their own memory, and never with that of the parent that is just starting them."""
+    program = (
+        "import subprocess, sys\n"
+        "held = bytearray(b'x') * (200 << 20)\n"
+        "for _ in range(300): subprocess.run(['true'])\n"
+        "subprocess.run([sys.executable, '-c', 'import time; more = bytearray(b\"x\") * (100 << 20); time.sleep(0.5)'])\n"
+    )
+    cost = measure([sys.executable, "-c", program])
+    assert 300 < cost.peak_mib < 360
+    assert cost.wall_s > 0.5
+
+
+def test_measured_command_that_fails() -> None:
+    """A command that fails ends the run with what it said."""
+    with pytest.raises(SystemExit) as caught:
+        measure(["sh", "-c", "echo no; exit 1"])
+    assert str(caught.value) == "sh -c echo no; exit 1 failed:\nno\n"
