@@ -63,7 +63,8 @@ def test_peak_of_a_process_that_starts_others() -> None:
         "import subprocess, sys\n"
         "held = bytearray(b'x') * (200 << 20)\n"
         "for _ in range(300): subprocess.run(['true'])\n"
-        "subprocess.run([sys.executable, '-c', 'import time; more = bytearray(b\"x\") * (100 << 20); time.sleep(0.5)'])\n"
+        "child = 'import time; more = bytearray(100) * (1 << 20); time.sleep(0.5)'\n"
+        "subprocess.run([sys.executable, '-c', child])\n"
     )
     cost = measure([sys.executable, "-c", program])
     assert 300 < cost.peak_mib < 360
