@@ -20,7 +20,7 @@ from mixer_edge_export.variants import VARIANTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEMPLATE = Path(__file__).with_name("page.md.j2")
-MAX_DROP = 0.005
+MAX_DROP, LEVEL = 0.005, 0.02
 Rows = Mapping[str, Any]
 
 
@@ -83,7 +83,7 @@ def verdict(values: Mapping[str, float], unit: str, accuracy: Mapping[str, Rows]
         if own and peers:
             best, rival = min(own, key=values.__getitem__), min(peers, key=values.__getitem__)
             ratio = values[rival] / values[best]
-            lead = "takes" if ratio >= 1 else "is ahead and takes"
+            lead = "is ahead and takes" if ratio < 1 - LEVEL else "takes" if ratio > 1 + LEVEL else "is level and takes"
             limit = " within 0.5 points of float32" if kind == "integer" else ""
             sentences.append(
                 f"Of {kind} files{limit} our best is `{best}` with {values[best]:.4g} {unit}; the best peer, {rival}, "

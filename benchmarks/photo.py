@@ -45,13 +45,14 @@ def rivals(everybody: Sequence[Contestant], bundle: Path) -> list[Contestant]:
 
 def photo_to_label(ways: Sequence[Contestant], photo: Path, turns: int) -> dict[str, Any]:
     """Return the wall time from the file to the label in a running program, one thread, and the labels."""
-    labels: dict[str, int] = {}
     with workers({way.name: way.command(1) for way in ways}, 1) as running:
+        labels = {name: worker.ask(label=str(photo))["label"] for name, worker in running.items()}
+        floats = {name: label for name, label in labels.items() if "float32" in name}
+        if len(set(floats.values())) > 1:
+            raise SystemExit(f"{photo}: float32 files disagree on its class, so they are not of one network: {floats}")
 
         def take(name: str) -> float:
-            answer = running[name].ask(label=str(photo))
-            labels[name] = answer["label"]
-            return float(answer["wall"][0])
+            return float(running[name].ask(label=str(photo))["wall"][0])
 
         wall = in_turns({name: lambda name=name: take(name) for name in running}, turns)
     rows = spreads(wall, OURS, "wall_ms", 1000)

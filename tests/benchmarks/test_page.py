@@ -39,7 +39,14 @@ def test_accurate() -> None:
     assert not accurate("Unknown int8", ACCURACY)
 
 
-@pytest.mark.parametrize(("peer", "ending"), [(12.0, "takes 1.2 times it."), (8.0, "is ahead and takes 0.8 times it.")])
+@pytest.mark.parametrize(
+    ("peer", "ending"),
+    [
+        (12.0, "takes 1.2 times it."),
+        (9.9, "is level and takes 0.99 times it."),
+        (8.0, "is ahead and takes 0.8 times it."),
+    ],
+)
 def test_verdict(peer: float, ending: str) -> None:
     """The page says who is ahead and by how much; a bare matrix product is nobody's network."""
     values = {"float32": 10.0, "Peer float": peer, "matrix products alone, float32": 5.0}
