@@ -11,19 +11,19 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark benchmark-check benchmark-page \
-	benchmark-export train-digits clean
+.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark \
+	benchmark-check benchmark-page benchmark-export train-digits clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
 	echo "Variables, each the flag of the same name:"
-	echo "  export   MODEL=$(MODEL) OUT=$(OUT) CALIBRATION= CALIBRATION_SAMPLES= LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
-	echo "           GEOMETRY= DECODE= PIXEL_RANGE="
-	echo "  compare  OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
-	echo "  deploy   OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
-	echo "  benchmark  QUICK= STAGES= PEERS="
-	echo "  all      PYTHON=$(PYTHON)"
+	echo "  export     MODEL=$(MODEL) OUT=$(OUT) CALIBRATION= CALIBRATION_SAMPLES= LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
+	echo "             GEOMETRY= DECODE= PIXEL_RANGE="
+	echo "  compare    OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
+	echo "  deploy     OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
+	echo "  benchmark  QUICK= STAGES= PEERS= RESULTS="
+	echo "  all        PYTHON=$(PYTHON)"
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -83,7 +83,7 @@ benchmark: $(VENV)/installed-dev ## measure beside what a user would pick instea
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(STAGES),--stages $(STAGES)) $(call flag,PEERS,peers)
 
 benchmark-check: $(VENV)/installed-dev ## compare the last benchmark with docs/benchmarks.json by ratio
-	$(BIN)/python -m benchmarks.results docs/benchmarks.json build/benchmark/results.json
+	$(BIN)/python -m benchmarks.results docs/benchmarks.json '$(or $(RESULTS),build/benchmark/results.json)'
 
 benchmark-page: $(VENV)/installed-dev ## write docs/benchmarks.md from docs/benchmarks.json
 	$(BIN)/python -m benchmarks.page
