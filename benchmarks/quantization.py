@@ -172,7 +172,7 @@ def main() -> int:
     arguments = parser.parse_args()
     target, work = DOCS / "quantization.json", arguments.work.resolve()
     results: dict[str, Rows] = read(target)
-    peers = arguments.peers or peers_python(work)
+    peers = arguments.peers or (peers_python(work) if arguments.stages else None)
     if {"digits", "hard"} & set(arguments.stages):
         pixels, truth = digits_pictures("held_out")
         calibration, _ = digits_pictures("calibration")
