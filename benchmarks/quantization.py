@@ -155,10 +155,16 @@ def plot(rows: Rows, counts: Mapping[str, Mapping[str, int]]) -> str:
     shapes += [text(62, place(0, y)[1] + 4, str(y), "end") for y in range(0, top + 1, 5)]
     shapes += [text(370, 415, "million instructions per image, Pi 5, Mixer-B/32")]
     shapes += [text(70, 20, "signal to noise of the logits, heavy-tailed weights (dB)", "start")]
-    for name, point in points.items():
+    free = {
+        "end": 0.0,
+        "start": 0.0,
+    }  # ours are named on the left, the others on the right, a line apart from each other
+    for name, point in sorted(points.items(), key=lambda item: -item[1][1]):
         x, y = place(*point)
-        shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{"#1f6fb4" if name in VARIANTS else "#888"}"/>')
-        shapes.append(text(x + 8, y - 6, name, "start"))
+        side, shift, fill = ("end", -9, "#1f6fb4") if name in VARIANTS else ("start", 9, "#888")
+        free[side] = max(y + 4, free[side] + 14)
+        shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}"/>')
+        shapes.append(text(x + shift, free[side], name, side))
     head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 430" font-family="sans-serif" font-size="12">'
     return "\n".join([head, *shapes, "</svg>"]) + "\n"
 
