@@ -1,5 +1,6 @@
 """A bundle's folder is written whole or not at all, whenever the writer is killed, and by one writer at a time."""
 
+import errno
 import fcntl
 import signal
 import subprocess
@@ -184,3 +185,20 @@ def test_a_destination_that_would_lose_something_is_refused(tmp_path: Path) -> N
         check_destination(out, overwrite=False)
     assert str(error.value) == f"{out}: a bundle is there already; add --overwrite to replace it"
     check_destination(out, overwrite=True)
+
+
+def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files cannot be locked, as on some network drives, nothing is written and one line says why."""
+
+    def no_locks(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    out = tmp_path / "bundle"
+    with pytest.raises(BundleError) as caught, atomic_folder(out):
+        pass
+    assert str(caught.value) == (
+        f"{out}: cannot be written to (its file system locks no files: No locks available); "
+        "choose another folder with --out"
+    )
+    assert not out.exists()

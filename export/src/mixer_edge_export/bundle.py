@@ -87,6 +87,9 @@ def _locked(out: Path, path: Path) -> Iterator[None]:
             raise BundleError(
                 f"{out}: process {file.read()} is exporting to it; repeat when it has ended, or choose another --out"
             ) from None
+        except OSError as error:
+            reason = f"its file system locks no files: {error.strerror}"
+            raise BundleError(f"{out}: cannot be written to ({reason}); choose another folder with --out") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
