@@ -64,10 +64,11 @@ def figures(results: Results) -> dict[str, tuple[Spread, float]]:
 
     for threads, rows in stage("inference").items():
         beside(f"inference on {threads} threads", rows, STOCK)
+    last = next(reversed(stage("photo").get("photo_to_label", {})), None)
     for size, rows in stage("photo").get("photo_to_label", {}).items():
         beside(f"photo to label of {size}", rows, SCRIPT)
-    beside("cold start", stage("photo").get("cold_start", {}), SCRIPT)
-    beside("evaluation", stage("evaluate").get("rows", {}), LOOP)
+        beside(f"cold start with {size}", stage("photo")["cold_start"] if size == last else {}, SCRIPT)
+    beside(f"{stage('evaluate').get('pictures')} pictures", stage("evaluate").get("rows", {}), LOOP)
     for size, row in stage("export").items():
         for key in ("wall_ratio", "peak_ratio"):
             found[f"export of {size}, {key}"] = Spread.of([row[key]]), TOLERANCE

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.results import read, write
+from benchmarks.results import figures, read, write
 
 
 def spread(median: float, half: float = 0.0) -> dict[str, float]:
@@ -120,3 +120,15 @@ def test_published_results(stage: str) -> None:
     """The committed results hold every stage, and are no quick run."""
     published = read(Path(__file__).parents[2] / "docs/benchmarks.json")
     assert not published[stage]["quick"]
+
+
+def test_only_like_is_compared() -> None:
+    """A cold start counts with its photo's size, an evaluation with its pictures: other sizes are other figures."""
+    row = {"ratio": spread(1.0)}
+    photo = {
+        "photo_to_label": {"3 MP": {}, "12 MP": {}},
+        "cold_start": {"mixer-edge int8": row, "ai-edge-litert and Pillow, int8": row},
+    }
+    rows = {"plain loop": row, "evaluation, 2 processes": row}
+    found = figures({"photo": {"figures": photo}, "evaluate": {"figures": {"pictures": 1630, "rows": rows}}})
+    assert list(found) == ["cold start with 12 MP, mixer-edge int8", "1630 pictures, evaluation, 2 processes"]
