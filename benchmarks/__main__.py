@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmarks import boards, evaluate, export, inference, photo, results
 from benchmarks.contestants import Contestant, contestants, peers_python
 from benchmarks.measure import machine
 from benchmarks.page import page, read_accuracy
+from numpy.typing import NDArray
 from tests.device.host import HostError, setup
 
 from mixer_edge_export.calibration.generated import generate
@@ -29,6 +31,8 @@ from mixer_edge_export.pipeline import export as export_bundle
 from mixer_edge_export.sources.npz import save_npz
 
 STAGES = ("inference", "photo", "evaluate", "boards", "export")
+OURS_ALONE = ("evaluate", "export")
+"""Stages without the peers, which then need not be installed."""
 MODEL = "mixer_b32"
 CALIBRATION, CHECKED = 12, 4
 GROWTH = ("mixer_s32", "mixer_b32", "mixer_s16", "mixer_b16", "mixer_l16")
@@ -41,23 +45,27 @@ class Bench:
     def __init__(self, work: Path, *, quick: bool, peers: Path | None) -> None:
         self.work, self.quick, self._peers = work, quick, peers
         self.config = PUBLISHED_CONFIGS[MODEL]
-        self.weights = MixerWeights.random(self.config, seed=0)
-        self.pixels = np.stack(generate(CALIBRATION + CHECKED))
-        self._everybody: list[Contestant] | None = None
 
-    @property
+    @cached_property
     def peers(self) -> Path:
         """Python of the peers' environment."""
         return self._peers or peers_python(self.work)
 
-    @property
+    @cached_property
+    def weights(self) -> MixerWeights:
+        """The model."""
+        return MixerWeights.random(self.config, seed=0)
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Pictures to calibrate on, then some to check on."""
+        return np.stack(generate(CALIBRATION + CHECKED))
+
+    @cached_property
     def everybody(self) -> list[Contestant]:
-        """The model in every tool, made on first use."""
-        if self._everybody is None:
-            few = {"stock": QUICK_STOCK} if self.quick else {}
-            calibration = self.pixels[:CALIBRATION]
-            self._everybody = contestants(self.weights, calibration, self.work / MODEL, peers=self.peers, **few)
-        return self._everybody
+        """The model in every tool."""
+        few = {"stock": QUICK_STOCK} if self.quick else {}
+        return contestants(self.weights, self.pixels[:CALIBRATION], self.work / MODEL, peers=self.peers, **few)
 
     def inference(self) -> dict[str, Any]:
         """Inference on one thread and on all cores."""
@@ -115,7 +123,8 @@ def main() -> int:
     bench = Bench(arguments.work.resolve(), quick=arguments.quick, peers=arguments.peers)
     found = {} if arguments.fresh else results.read(target)
     for stage in stages:
-        found[stage] = {"machine": machine(bench.peers), "quick": arguments.quick, "figures": getattr(bench, stage)()}
+        peers = [] if stage in OURS_ALONE else [bench.peers]
+        found[stage] = {"machine": machine(*peers), "quick": arguments.quick, "figures": getattr(bench, stage)()}
         results.write(target, found)
     print(page(found, read_accuracy()), end="")
     print(f"written: {target}", file=sys.stderr)

@@ -7,13 +7,12 @@ the pictures, the code and the versions that they come from stay the same.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,14 +35,18 @@ from mixer_edge_export.variants import VARIANTS
 
 PEERS = Path(__file__).parent / "peers"
 REQUIREMENTS = PEERS / "requirements.txt"
-ONNX_FILES = {
-    "ONNX Runtime float32": "float.onnx",
-    "ONNX Runtime static int8": "static.onnx",
-    "ONNX Runtime static int8, layers only": "layers.onnx",
-    "ONNX Runtime dynamic int8": "dynamic.onnx",
+FLOOR = "matrix products alone, float32"
+PEER_FILES = {
+    "ONNX Runtime float32": ("onnx", "float.onnx"),
+    "ONNX Runtime static int8": ("onnx", "static.onnx"),
+    "ONNX Runtime static int8, layers only": ("onnx", "layers.onnx"),
+    "ONNX Runtime dynamic int8": ("onnx", "dynamic.onnx"),
+    "OpenVINO float32": ("openvino", "float.xml"),
+    "OpenVINO NNCF int8": ("openvino", "nncf.xml"),
+    "PyTorch eager float32": ("torch", "weights.npz"),
+    FLOOR: ("blas", "weights.npz"),
 }
-OPENVINO_FILES = {"OpenVINO float32": "float.xml", "OpenVINO NNCF int8": "nncf.xml"}
-TORCH, FLOOR = "PyTorch eager float32", "matrix products alone, float32"
+"""Name -> kind of worker and file."""
 ON_TFLITE = ("float32", "int8")
 SPEC = preprocess_spec(224)
 
@@ -143,13 +146,7 @@ def on_tflite(own: list[Contestant]) -> list[Contestant]:
         return []
     (python,) = [runtime.python for runtime in find_runtimes() if runtime.name == TFLITE]
     return [
-        Contestant(
-            name=f"{one.name} on {TFLITE} {TFLITE_VERSION}",
-            kind="tflite",
-            model=one.model,
-            python=python,
-            lossless=one.lossless,
-        )
+        replace(one, name=f"{one.name} on {TFLITE} {TFLITE_VERSION}", kind="tflite", python=python)
         for one in own
         if one.name in ON_TFLITE
     ]
@@ -169,20 +166,15 @@ def others(work: Path, made_of: str, python: Path) -> list[Contestant]:
     print("peers' files", file=sys.stderr)
     folder = kept(work / "peers", key, make)
     return [
-        *(Contestant(name=name, kind="onnx", model=folder / file, python=python) for name, file in ONNX_FILES.items()),
-        *(
-            Contestant(name=name, kind="openvino", model=folder / file, python=python)
-            for name, file in OPENVINO_FILES.items()
-        ),
-        Contestant(name=TORCH, kind="torch", model=folder / "weights.npz", python=python),
-        Contestant(name=FLOOR, kind="blas", model=folder / "weights.npz", python=python),
+        Contestant(name=name, kind=kind, model=folder / file, python=python)
+        for name, (kind, file) in PEER_FILES.items()
     ]
 
 
 def kept(folder: Path, key: str, make: Callable[[Path], object]) -> Path:
     """Return the folder as ``make`` filled it, in this run or in an earlier one with the same key."""
-    digest = json.dumps(hashlib.sha256(key.encode()).hexdigest())
-    mark = folder / "made_of.json"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    mark = folder / "made_of"
     if not mark.exists() or mark.read_text() != digest:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:

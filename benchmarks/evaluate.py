@@ -13,12 +13,10 @@ import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import in_turns, spreads
+from benchmarks.measure import in_turns, seconds, spreads
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
@@ -52,11 +50,6 @@ def throughput(
     found = open_dataset(data, Bundle.open(bundle).labels)
     dataset = Dataset(folder=found.folder, layout=found.layout, images=found.images * repeat)
     task = Task(bundle=bundle, names=names)
-
-    def seconds(call: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
 
     calls = {LOOP: lambda: seconds(lambda: plain_loop(task, dataset))}
     for count in range(1, len(os.sched_getaffinity(0)) + 1):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -84,15 +84,16 @@ def in_turns(calls: Mapping[str, Callable[[], float]], turns: int, seed: int = 0
     return values
 
 
+def seconds(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return how long the call takes."""
+    start = clock()
+    call()
+    return clock() - start
+
+
 def alternate(runs: int, *calls: Callable[[], object], clock: Callable[[], float]) -> list[float]:
     """Return the median seconds of each call, taken in turns."""
-
-    def seconds(call: Callable[[], object]) -> float:
-        start = clock()
-        call()
-        return clock() - start
-
-    values = in_turns({str(place): lambda call=call: seconds(call) for place, call in enumerate(calls)}, runs)
+    values = in_turns({str(place): lambda call=call: seconds(call, clock) for place, call in enumerate(calls)}, runs)
     return [float(np.median(values[str(place)])) for place in range(len(calls))]
 
 
@@ -182,10 +183,9 @@ def machine(*pythons: Path) -> dict[str, Any]:
     }
 
 
-def photo_files(size: tuple[int, int]) -> dict[str, bytes]:
-    """Return JPEG files of this (width, height): two photos enlarged, with grain, and as mosaics of small tiles."""
+def photo_files(size: tuple[int, int]) -> Iterator[tuple[str, bytes]]:
+    """Yield JPEG files of this (width, height): two photos enlarged, with grain, and as mosaics of small tiles."""
     rng = np.random.default_rng(0)
-    files = {}
     for name, pixels in zip(("china", "flower"), load_sample_images().images, strict=True):
         large = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
         grain = (large + rng.normal(0, 6, large.shape)).clip(0, 255).astype(np.uint8)
@@ -194,5 +194,4 @@ def photo_files(size: tuple[int, int]) -> dict[str, bytes]:
         for kind, array in (("smooth", large), ("grain", grain), ("mosaic", mosaic)):
             file = io.BytesIO()
             Image.fromarray(array).save(file, "JPEG", quality=90)
-            files[f"{name}, {kind}"] = file.getvalue()
-    return files
+            yield f"{name}, {kind}", file.getvalue()

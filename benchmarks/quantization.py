@@ -26,7 +26,7 @@ from benchmarks.boards import BOARDS
 from benchmarks.contestants import FLOOR, SPEC, contestants, peers_python
 from benchmarks.inference import outputs, workers
 from benchmarks.models import harden, heavy_tailed
-from benchmarks.page import DOCS, table
+from benchmarks.page import DOCS, millions, table, title
 from benchmarks.results import read, write
 from numpy.typing import NDArray
 
@@ -100,19 +100,17 @@ def digits_pictures(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         )
 
 
-def instructions() -> dict[str, dict[str, int]]:
-    """Return the counts of docs/benchmarks.json by name and board."""
+def instructions() -> dict[str, dict[str, float]]:
+    """Return the counts of docs/benchmarks.json in millions, by board and name."""
     found = read(DOCS / "benchmarks.json")
     if "boards" not in found:
         raise SystemExit(
             f"{DOCS / 'benchmarks.json'}: no instructions; python -m benchmarks --stages boards counts them"
         )
-    figures = found["boards"]["figures"]
-    names = figures[BOARDS[0]]["rows"]
-    return {name: {board: figures[board]["rows"][name] for board in BOARDS} for name in names}
+    return {board: millions(found["boards"]["figures"][board]["rows"]) for board in BOARDS}
 
 
-def format_table(results: Mapping[str, Rows], counts: Mapping[str, Mapping[str, int]]) -> str:
+def format_table(results: Mapping[str, Rows], counts: Mapping[str, Mapping[str, float]]) -> str:
     """Return the figures as a Markdown table."""
 
     def cell(stage: str, name: str, key: str, form: str, factor: float = 1) -> str:
@@ -121,25 +119,25 @@ def format_table(results: Mapping[str, Rows], counts: Mapping[str, Mapping[str, 
 
     lines = []
     for name in dict.fromkeys(name for stage in STAGES for name in results.get(stage, {})):
-        cells = [f"**{name}**" if name in VARIANTS else name]
+        cells = [title(name)]
         for stage in ("digits", "hard"):
             cells += [cell(stage, name, "top_1", ".2%"), cell(stage, name, "changed", "d")]
             cells += [cell(stage, name, "snr_db", ".1f")]
         cells += [cell("heavy-tailed", name, "changed", "d"), cell("heavy-tailed", name, "snr_db", ".1f")]
         cells += [cell("heavy-tailed", name, "size_bytes", ".1f", 1e-6), cell("heavy-tailed", name, "partitions", "d")]
-        cells += [f"{counts[name][board] / 1e6:.0f}" if name in counts else "–" for board in BOARDS]
+        cells += [f"{counts[board][name]:.0f}" if name in counts[board] else "–" for board in BOARDS]
         lines.append(cells)
     header = ["file", "top-1, digits", "changed", "SNR dB", "top-1, hard", "changed", "SNR dB"]
     header += ["changed, heavy-tailed", "SNR dB", "MB", "partitions", "M instructions Pi 5", "Pi 4"]
     return table(header, lines)
 
 
-def plot(rows: Rows, counts: Mapping[str, Mapping[str, int]]) -> str:
+def plot(rows: Rows, counts: Mapping[str, Mapping[str, float]]) -> str:
     """Return an SVG of the noise on the heavy-tailed model over instructions on a Pi 5, one point per file."""
     points = {
-        name: (counts[name][BOARDS[0]] / 1e6, row["snr_db"])
+        name: (counts[BOARDS[0]][name], row["snr_db"])
         for name, row in rows.items()
-        if name in counts and "float" not in name
+        if name in counts[BOARDS[0]] and "float" not in name
     }
     right = 100 * (int(max(x for x, _ in points.values()) / 100) + 2)
     top = 5 * (int(max(y for _, y in points.values()) / 5) + 2)
@@ -155,10 +153,8 @@ def plot(rows: Rows, counts: Mapping[str, Mapping[str, int]]) -> str:
     shapes += [text(62, place(0, y)[1] + 4, str(y), "end") for y in range(0, top + 1, 5)]
     shapes += [text(370, 415, "million instructions per image, Pi 5, Mixer-B/32")]
     shapes += [text(70, 20, "signal to noise of the logits, heavy-tailed weights (dB)", "start")]
-    free = {
-        "end": 0.0,
-        "start": 0.0,
-    }  # ours are named on the left, the others on the right, a line apart from each other
+    # ours are named on the left, the others on the right, a line apart from each other
+    free = {"end": 0.0, "start": 0.0}
     for name, point in sorted(points.items(), key=lambda item: -item[1][1]):
         x, y = place(*point)
         side, shift, fill = ("end", -9, "#1f6fb4") if name in VARIANTS else ("start", 9, "#888")

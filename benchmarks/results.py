@@ -64,11 +64,12 @@ def figures(results: Results) -> dict[str, tuple[Spread, float]]:
 
     for threads, rows in stage("inference").items():
         beside(f"inference on {threads} threads", rows, STOCK)
-    last = next(reversed(stage("photo").get("photo_to_label", {})), None)
-    for size, rows in stage("photo").get("photo_to_label", {}).items():
-        beside(f"photo to label of {size}", rows, SCRIPT)
-        beside(f"cold start with {size}", stage("photo")["cold_start"] if size == last else {}, SCRIPT)
-    beside(f"{stage('evaluate').get('pictures')} pictures", stage("evaluate").get("rows", {}), LOOP)
+    if photo := stage("photo"):
+        for size, rows in photo["photo_to_label"].items():
+            beside(f"photo to label of {size}", rows, SCRIPT)
+        beside(f"cold start with {size}", photo["cold_start"], SCRIPT)  # the last size
+    if evaluation := stage("evaluate"):
+        beside(f"{evaluation['pictures']} pictures", evaluation["rows"], LOOP)
     for size, row in stage("export").items():
         for key in ("wall_ratio", "peak_ratio"):
             found[f"export of {size}, {key}"] = Spread.of([row[key]]), TOLERANCE

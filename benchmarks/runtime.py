@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=60, help="pictures for the throughput (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     arguments = parser.parse_args()
-    board, files = Board.read(), photo_files(PHOTO_SIZE)
+    board, files = Board.read(), dict(photo_files(PHOTO_SIZE))
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         photo.write_bytes(next(iter(files.values())))
@@ -147,7 +147,7 @@ def main() -> None:
             "throughput": {
                 "12 megapixels": throughput(arguments.bundle, list(files.values()), arguments.pictures),
                 "2 megapixels": throughput(
-                    arguments.bundle, list(photo_files(SMALL_SIZE).values()), arguments.pictures
+                    arguments.bundle, list(dict(photo_files(SMALL_SIZE)).values()), arguments.pictures
                 ),
             },
         }
