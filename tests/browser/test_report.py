@@ -37,16 +37,7 @@ BOARDS = (
         notes=(),
         error=None,
     ),
-    BoardResult(
-        host="pi@garden",
-        board=None,
-        backend=None,
-        temperature_celsius=None,
-        pictures=0,
-        variants=(),
-        notes=(),
-        error="it does not answer",
-    ),
+    BoardResult.failed("pi@garden", "it does not answer"),
 )
 
 

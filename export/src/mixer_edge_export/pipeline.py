@@ -55,13 +55,6 @@ from mixer_edge_export.variants import VARIANTS, Variant, select_variants
 
 GOLDEN_NAME = "golden.npz"
 GOLDEN_COUNT = 4
-FLOAT_TOLERANCE, INTEGER_TOLERANCE = 1e-3, 0.1
-"""Largest difference to the golden outputs that a board may show, as a part of the largest one.
-
-Other processors and interpreters sum floats in another order; in a file with integer layers such a difference can move
-an activation to the next of its 256 steps. tflite-runtime 2.14 against ai-edge-litert 2.3, Mixer-B/32 with random
-weights: 1e-6 and 0.04.
-"""
 SELECTION_SAMPLES = 1000
 TOOLS = ("mixer-edge", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "numpy", "pillow")
 
@@ -269,7 +262,6 @@ def _check_variant(
         judge=base.source.location,
         max_error=variant.max_error,
     )
-    integer = any(rule.method in ("static", "dynamic") for rule in variant.rules)
     return (
         VariantSpec(
             name=variant.name,
@@ -279,7 +271,7 @@ def _check_variant(
             offset=spec.offset,
             input=input_spec,
             output=output_spec,
-            tolerance=INTEGER_TOLERANCE if integer else FLOAT_TOLERANCE,
+            tolerance=variant.tolerance,
             runtimes=fared,
         ),
         raw,

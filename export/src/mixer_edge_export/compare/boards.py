@@ -95,7 +95,9 @@ def on_boards(bundle: Bundle, here: Evaluation, boards: Boards) -> tuple[BoardRe
 
         results = for_each(boards.hosts, one, config=boards.config, identity=boards.identity)
     return tuple(
-        _failed(host, result) if isinstance(result, MixerEdgeError) else result
+        BoardResult.failed(host, str(result).removeprefix(f"{host}: "))
+        if isinstance(result, MixerEdgeError)
+        else result
         for host, result in zip(boards.hosts, results, strict=True)
     )
 
@@ -227,17 +229,4 @@ def _beside(
         variants=tuple(variants),
         notes=tuple(notes),
         error=None,
-    )
-
-
-def _failed(host: str, error: MixerEdgeError) -> BoardResult:
-    return BoardResult(
-        host=host,
-        board=None,
-        backend=None,
-        temperature_celsius=None,
-        pictures=0,
-        variants=(),
-        notes=(),
-        error=str(error).removeprefix(f"{host}: "),
     )

@@ -105,6 +105,20 @@ class BoardResult:
     notes: tuple[str, ...]
     error: str | None
 
+    @classmethod
+    def failed(cls, host: str, error: str) -> BoardResult:
+        """Return the result of a board that failed."""
+        return cls(
+            host=host,
+            board=None,
+            backend=None,
+            temperature_celsius=None,
+            pictures=0,
+            variants=(),
+            notes=(),
+            error=error,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
