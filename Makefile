@@ -65,7 +65,7 @@ test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chrom
 	$(BIN)/python -m pytest tests/browser
 
 test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux and root
-	$(BIN)/python -m tests.device.root
+	$(BIN)/python -m emulator.root
 	$(BIN)/python -m pytest tests/device
 
 lint: $(VENV)/installed-dev ## check style, types and import rules

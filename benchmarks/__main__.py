@@ -3,7 +3,7 @@
     python -m benchmarks [--quick] [--stages inference photo ...]
 
 writes ``build/benchmark/results.json``, stage by stage, and prints the tables. Needs the development environment; makes
-the peers' own (some GB) and tflite-runtime's. The stage ``boards`` needs x86-64 Debian and root, see tests/device.
+the peers' own (some GB) and tflite-runtime's. the stage ``boards`` needs x86-64 Debian and root, see emulator.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from benchmarks import boards, evaluate, export, inference, photo, results
 from benchmarks.contestants import Contestant, contestants, peers_python
 from benchmarks.measure import machine
 from benchmarks.page import page, read_accuracy
+from emulator.host import HostError, setup
 from numpy.typing import NDArray
-from tests.device.host import HostError, setup
 
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import write_images
-from mixer_edge_export.mixer import PUBLISHED_CONFIGS, MixerWeights
+from mixer_edge_export.network.mixer import PUBLISHED_CONFIGS, MixerWeights
 from mixer_edge_export.pipeline import export as export_bundle
 from mixer_edge_export.sources.npz import save_npz
 

@@ -12,10 +12,10 @@ from itertools import repeat
 from typing import Any
 
 from benchmarks.contestants import Contestant
-from tests.device.board import BoardError, fresh_board
-from tests.device.instructions import host_instructions, instructions
+from emulator.board import BoardError, fresh_board
+from emulator.instructions import host_instructions, instructions
 
-from mixer_edge_export.mixer import MixerConfig
+from mixer_edge_export.network.mixer import MixerConfig
 
 BOARDS = ("pi5-bookworm", "pi4-bookworm")
 BACKENDS = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}

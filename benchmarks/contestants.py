@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from mixer_edge.errors import InterpreterError
 from mixer_edge.preprocess import normalize, preprocess_spec
 from mixer_edge.progress import progress
-from mixer_edge_export import mixer
-from mixer_edge_export.convert import convert_float
-from mixer_edge_export.mixer import MixerWeights
-from mixer_edge_export.quantize import measure_ranges, quantize_model
-from mixer_edge_export.runtimes import TFLITE, TFLITE_VERSION, find_runtimes, install_tflite
+from mixer_edge_export.acceptance.runtimes import TFLITE, TFLITE_VERSION, find_runtimes, install_tflite
+from mixer_edge_export.network import mixer
+from mixer_edge_export.network.convert import convert_float
+from mixer_edge_export.network.mixer import MixerWeights
+from mixer_edge_export.quantize.apply import measure_ranges, quantize_model
+from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources.npz import save_npz
-from mixer_edge_export.variants import VARIANTS
 
 PEERS = Path(__file__).parent / "peers"
 REQUIREMENTS = PEERS / "requirements.txt"

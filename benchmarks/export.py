@@ -24,10 +24,10 @@ from typing import Any
 
 from benchmarks.measure import measure
 
-from mixer_edge_export.mixer import PUBLISHED_CONFIGS, MixerWeights
+from mixer_edge_export.network.mixer import PUBLISHED_CONFIGS, MixerWeights
+from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.npz import save_npz
-from mixer_edge_export.variants import VARIANTS
 
 THREE = ("float32", "float16", "int8")
 
@@ -114,7 +114,7 @@ def save_convertible(source: Path, folder: Path) -> None:
     """Save the module's network in plain ops with named variables, as a user would port it."""
     import tensorflow as tf
 
-    from mixer_edge_export.mixer import mixer
+    from mixer_edge_export.network.mixer import mixer
 
     weights = load_source(str(source)).weights
     module = tf.Module()

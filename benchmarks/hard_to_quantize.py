@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixer_edge_export.mixer import MixerWeights
+from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.npz import save_npz
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge_export.mixer import STEM, MixerConfig, MixerWeights
+from mixer_edge_export.network.mixer import STEM, MixerConfig, MixerWeights
 
 
 def harden(weights: MixerWeights, images: NDArray[np.float32], seed: int = 0) -> MixerWeights:

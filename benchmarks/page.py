@@ -16,7 +16,7 @@ from benchmarks.bars import bars
 from benchmarks.contestants import FLOOR
 from benchmarks.results import Results, is_ours, read
 
-from mixer_edge_export.variants import VARIANTS
+from mixer_edge_export.quantize.variants import VARIANTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEMPLATE = Path(__file__).with_name("page.md.j2")

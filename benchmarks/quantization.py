@@ -34,10 +34,10 @@ from mixer_edge.metrics import wilson_interval
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import write_images
-from mixer_edge_export.inspect import inspect_file
-from mixer_edge_export.mixer import PUBLISHED_CONFIGS, MixerWeights
+from mixer_edge_export.network.mixer import PUBLISHED_CONFIGS, MixerWeights
+from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources import load_source
-from mixer_edge_export.variants import VARIANTS
+from mixer_edge_export.tflite.inspect import inspect_file
 
 STAGES = ("digits", "hard", "heavy-tailed")
 STOCK = ("TFLiteConverter int8", "TFLiteConverter dynamic int8", "ai-edge-quantizer static int8")

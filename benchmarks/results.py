@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.measure import Spread
 
-from mixer_edge_export.variants import VARIANTS
+from mixer_edge_export.quantize.variants import VARIANTS
 
 STOCK, SCRIPT, LOOP = "TFLiteConverter float32", "ai-edge-litert and Pillow, int8", "plain loop"
 TOLERANCE, COUNT_TOLERANCE = 0.05, 0.001

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge_export.mixer import MixerWeights, mixer
+from mixer_edge_export.network.mixer import MixerWeights, mixer
 from mixer_edge_export.sources import load_source
 
 Images = NDArray[np.float32]

@@ -16,7 +16,7 @@ import pytest
 
 from mixer_edge.manifest import MANIFEST_NAME
 from mixer_edge.strict_json import dumps
-from mixer_edge_export.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.network.mixer import MixerConfig, MixerWeights
 from mixer_edge_export.sources.npz import save_npz
 
 LABELS = ("airplane", "bird", "café", "dog", "elephant", "fox", "goat", "horse", "ibex", "jay")

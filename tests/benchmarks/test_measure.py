@@ -9,7 +9,7 @@ import pytest
 from benchmarks.boards import multiply_accumulates
 from benchmarks.measure import Spread, in_turns, measure, run, spreads
 
-from mixer_edge_export.mixer import PUBLISHED_CONFIGS
+from mixer_edge_export.network.mixer import PUBLISHED_CONFIGS
 
 
 def test_spread() -> None:

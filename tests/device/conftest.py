@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulator.board import Board, fresh_board
+from emulator.host import HostError, setup
+from emulator.onnx_file import dense as onnx_dense
 from numpy.typing import NDArray
-from tests.device.board import Board, fresh_board
-from tests.device.host import HostError, setup
-from tests.device.onnx_file import dense as onnx_dense
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.device.board import BACKENDS, Board, BoardError, Server, fresh_board
+from emulator.board import BACKENDS, Board, BoardError, Server, fresh_board
+from emulator.hardware import MODELS
+from emulator.host import BINFMT, setup
+from emulator.instructions import host_instructions, infer, instructions
 from tests.device.conftest import TinyModel
-from tests.device.hardware import MODELS
-from tests.device.host import BINFMT, setup
-from tests.device.instructions import host_instructions, infer, instructions
 
 Boards = Callable[[str], Board]
 TinyModels = dict[str, TinyModel]
@@ -167,7 +167,7 @@ def test_instructions_need_64_bits(board: Boards, tiny_models: TinyModels) -> No
 
 def test_instructions_from_the_command_line(tiny_models: TinyModels) -> None:
     """The command prints one JSON object per file, with noise for an input where none is given."""
-    command = [sys.executable, "-m", "tests.device.instructions", FIRST, str(tiny_models["int8"].path)]
+    command = [sys.executable, "-m", "emulator.instructions", FIRST, str(tiny_models["int8"].path)]
     row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert list(row) == ["board", "backend", "model", "insn", "simd", "fmla", "dot"]
     assert (row["board"], row["backend"], row["dot"]) == (FIRST, "ai-edge-litert", 128)
@@ -263,7 +263,7 @@ def test_busy_port_is_told(board: Boards) -> None:
 def test_board_goes_with_a_killed_test_run() -> None:
     """A process that is killed while it serves ssh takes the board along: the port is free again."""
     script = (
-        "from tests.device.board import fresh_board\n"
+        "from emulator.board import fresh_board\n"
         f"with fresh_board({FIRST!r}) as board, board.sshd() as server:\n"
         "    print(board.folder, server.process.pid, flush=True)\n"
         "    input()"
@@ -326,7 +326,7 @@ def test_setup_twice_changes_nothing() -> None:
 def test_host_that_cannot_is_told_in_one_line(prefix: list[str], path: str, message: str) -> None:
     """Without root, without namespaces or without the programs, the set-up says so in one line and exits with 1."""
     done = subprocess.run(
-        [*prefix, "env", f"PATH={path}", sys.executable, "-m", "tests.device.root"],
+        [*prefix, "env", f"PATH={path}", sys.executable, "-m", "emulator.root"],
         capture_output=True,
         text=True,
         check=False,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emulator.board import Board, Server, fresh_board
 from PIL import Image
-from tests.device.board import Board, Server, fresh_board
 
 BASE = ".local/share/mixer-edge"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.device.board import Board, Server, fresh_board
+from emulator.board import Board, Server, fresh_board
 
 from mixer_edge.bundle import Bundle
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.device.board import Board, Server, fresh_board
+from emulator.board import Board, Server, fresh_board
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.manifest import MANIFEST_NAME, FileSpec, Manifest

@@ -16,7 +16,7 @@ from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
 from mixer_edge_export.digits import train as training
 from mixer_edge_export.digits.augment import read_inks, redraw
 from mixer_edge_export.digits.images import render_digits, write_images
-from mixer_edge_export.mixer import MixerWeights, mixer
+from mixer_edge_export.network.mixer import MixerWeights, mixer
 from mixer_edge_export.sources.npz import save_npz
 
 DATA = Path(__file__).parents[1] / "data"

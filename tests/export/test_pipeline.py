@@ -14,11 +14,11 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.errors import DataError, MixerEdgeError, ModelError
 from mixer_edge.preprocess import normalize
 from mixer_edge_export.cli import main
-from mixer_edge_export.convert import check_size, reference_outputs
-from mixer_edge_export.inspect import inspect_file
-from mixer_edge_export.mixer import MixerWeights
+from mixer_edge_export.network.convert import check_size, reference_outputs
+from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.sources.npz import save_npz
+from mixer_edge_export.tflite.inspect import inspect_file
 
 CONFIG = replace(TINY, num_classes=5)
 FILES = {"float32.tflite", "float16.tflite", "int8.tflite", "golden.npz", "labels.txt", "manifest.json"}

@@ -27,6 +27,8 @@ from mixer_edge.manifest import (
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.progress import progress
 from mixer_edge.tensors import dequantize, quantize
+from mixer_edge_export.acceptance.agreement import check_outputs
+from mixer_edge_export.acceptance.runtimes import LITERT, Runtime, find_runtimes, try_file
 from mixer_edge_export.bundle import atomic_folder
 from mixer_edge_export.calibration import (
     DEFAULT_SAMPLES,
@@ -37,21 +39,19 @@ from mixer_edge_export.calibration import (
     load_calibration,
 )
 from mixer_edge_export.calibration.generated import generate
-from mixer_edge_export.convert import check_size
 from mixer_edge_export.digits.images import images_beside
-from mixer_edge_export.judge import check_outputs
-from mixer_edge_export.labels import read_labels
-from mixer_edge_export.layers import Layer, find_layers, keep_float
-from mixer_edge_export.metadata import LABELS_NAME, attach, describe, embed
-from mixer_edge_export.metadata import replace as replace_metadata
-from mixer_edge_export.probe import Probe, load_probe
-from mixer_edge_export.quantize import LOSSLESS_OFFSET, measure_ranges, quantize_model
-from mixer_edge_export.ranges import Ranges
-from mixer_edge_export.runtimes import LITERT, Runtime, find_runtimes, try_file
-from mixer_edge_export.search import VARIANT as BOUND_VARIANT
-from mixer_edge_export.search import find_mixture, format_mixture
+from mixer_edge_export.network.convert import check_size
+from mixer_edge_export.quantize.activation_ranges import Ranges
+from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, measure_ranges, quantize_model
+from mixer_edge_export.quantize.layers import Layer, find_layers, keep_float
+from mixer_edge_export.quantize.mixed_precision import VARIANT as BOUND_VARIANT
+from mixer_edge_export.quantize.mixed_precision import find_mixture, format_mixture
+from mixer_edge_export.quantize.selection import Probe, load_probe
+from mixer_edge_export.quantize.variants import VARIANTS, Variant, select_variants
 from mixer_edge_export.sources import MIXER_RANGE, Source, load_source
-from mixer_edge_export.variants import VARIANTS, Variant, select_variants
+from mixer_edge_export.sources.labels import read_labels
+from mixer_edge_export.tflite.metadata import LABELS_NAME, attach, describe, embed
+from mixer_edge_export.tflite.metadata import replace as replace_metadata
 
 GOLDEN_NAME = "golden.npz"
 GOLDEN_COUNT = 4
@@ -223,7 +223,7 @@ def _write_variants(
         model = quantize_model(base.float_model, keep_float(variant, layers), base.ranges, base.pixel_range)
         model = replace_metadata(model, _metadata(base.source, base.spec), _metadata(base.source, spec))
         path.write_bytes(attach(model, files))
-        del model  # as large as the file, like what the trial of the file needs
+        del model  # as large as the file, like what a run of the file needs
         check_size(path.stat().st_size, variant.bytes_per_weight * base.source.parameter_count, variant.name)
         facts, outputs[variant.name] = _check_variant(path, variant, base, spec, runtimes)
         specs.append(replace(facts, kept_float=tuple(layer.name for layer in layers)))

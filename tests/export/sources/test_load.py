@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import TINY
 
 from mixer_edge.errors import ModelError
-from mixer_edge_export.labels import imagenet_labels
-from mixer_edge_export.mixer import MixerWeights
+from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.catalog import MODULES
+from mixer_edge_export.sources.labels import imagenet_labels
 from mixer_edge_export.sources.npz import save_npz
 
 TWINS = Path(__file__).resolve().parents[1] / "twins"

@@ -11,7 +11,7 @@ from mixer_edge.preprocess import DECODES, GEOMETRIES
 from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
-from mixer_edge_export.variants import VARIANTS
+from mixer_edge_export.quantize.variants import VARIANTS
 
 HUB_HINT = "to export the Hub module: make export MODEL=mixer_b32_sam"
 

@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the facts."""
-    from mixer_edge_export.inspect import format_facts, inspect_file
+    from mixer_edge_export.tflite.inspect import format_facts, inspect_file
 
     facts = inspect_file(arguments.file)
     print(json.dumps(asdict(facts)) if arguments.json else format_facts(facts))

@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the environment and print the runtimes."""
-    from mixer_edge_export.runtimes import find_runtimes, install_tflite
+    from mixer_edge_export.acceptance.runtimes import find_runtimes, install_tflite
 
     install_tflite()
     for runtime in find_runtimes():

@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table and write the plot."""
     if arguments.plot is not None and not arguments.plot.parent.is_dir():
         raise DataError(f"{arguments.plot.parent}: no such folder for the plot; make it or choose another")
-    from mixer_edge_export.sensitivity import format_sensitivity, sensitivity
-    from mixer_edge_export.sensitivity_plot import plot
+    from mixer_edge_export.quantize.sensitivity import format_sensitivity, sensitivity
+    from mixer_edge_export.report.sensitivity_plot import plot
 
     result = sensitivity(arguments.bundle, arguments.data, samples=arguments.samples)
     print(json.dumps(asdict(result)) if arguments.json else format_sensitivity(result))

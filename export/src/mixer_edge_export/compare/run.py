@@ -32,7 +32,7 @@ from mixer_edge_export.compare.types import (
     VariantResult,
 )
 from mixer_edge_export.compare.verdict import Candidate, check_bound, recommend, verdict
-from mixer_edge_export.variants import VARIANTS
+from mixer_edge_export.quantize.variants import VARIANTS
 
 LATENCY_RUNS = 20
 PHOTO_RUNS = 10

@@ -13,7 +13,7 @@ from mixer_edge.journal import default_journal
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.progress import progress
 from mixer_edge_export.sources import load_source
-from mixer_edge_export.sources.other import Network
+from mixer_edge_export.sources.generic import Network
 
 
 def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:

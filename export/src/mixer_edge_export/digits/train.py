@@ -24,7 +24,7 @@ from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
 from mixer_edge.progress import progress
 from mixer_edge_export.digits.augment import read_inks, redraw
 from mixer_edge_export.digits.images import write_images
-from mixer_edge_export.mixer import MixerConfig, MixerWeights, mixer
+from mixer_edge_export.network.mixer import MixerConfig, MixerWeights, mixer
 from mixer_edge_export.sources.npz import save_npz
 
 if TYPE_CHECKING:

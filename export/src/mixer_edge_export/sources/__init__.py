@@ -26,17 +26,17 @@ from numpy.typing import NDArray
 from mixer_edge.errors import ModelError
 from mixer_edge.manifest import PreprocessSpec, SourceSpec, file_sha256
 from mixer_edge.preprocess import preprocess_spec
-from mixer_edge_export.convert import convert_float, reference_outputs
-from mixer_edge_export.judge import check_outputs
-from mixer_edge_export.labels import imagenet_labels
-from mixer_edge_export.mixer import PUBLISHED_CONFIGS, MixerWeights
+from mixer_edge_export.acceptance.agreement import check_outputs
+from mixer_edge_export.network.convert import convert_float, reference_outputs
+from mixer_edge_export.network.mixer import PUBLISHED_CONFIGS, MixerWeights
 from mixer_edge_export.sources.archive import ARCHIVE_SUFFIXES, find_saved_model, folder_sha256, unpack
 from mixer_edge_export.sources.cache import discarded_on_error
 from mixer_edge_export.sources.catalog import MODULES, Module
 from mixer_edge_export.sources.download import download
+from mixer_edge_export.sources.generic import Network, OtherModel, convert_saved_model
 from mixer_edge_export.sources.hub import resolve_hub, resolve_kaggle
+from mixer_edge_export.sources.labels import imagenet_labels
 from mixer_edge_export.sources.npz import load_npz
-from mixer_edge_export.sources.other import Network, OtherModel, convert_saved_model
 from mixer_edge_export.sources.saved_model import check_complete, is_mixer, load_saved_model, load_signature
 
 RANDOM_SEED = 0

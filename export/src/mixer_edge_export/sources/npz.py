@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mixer_edge.errors import ModelError
-from mixer_edge_export.mixer import HEAD, MixerWeights
+from mixer_edge_export.network.mixer import HEAD, MixerWeights
 
 
 def load_npz(path: Path, *, drop_head: bool = False) -> MixerWeights:

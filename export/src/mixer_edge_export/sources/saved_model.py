@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
-from mixer_edge_export.convert import quiet_tensorflow
-from mixer_edge_export.mixer import FINAL_NORM, HEAD, STEM, MixerWeights
+from mixer_edge_export.network.convert import quiet_tensorflow
+from mixer_edge_export.network.mixer import FINAL_NORM, HEAD, STEM, MixerWeights
 
 _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _BLOCK_VARIABLES, _OTHER_VARIABLES, _HEAD_VARIABLES = 12, 4, 2

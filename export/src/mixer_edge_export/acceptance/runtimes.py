@@ -1,0 +1,138 @@
+"""The runtimes a file may meet on a board, each tried here in a process of its own.
+
+A file's declared op versions prove nothing: one runtime refuses it, another crashes, a third returns wrong numbers
+without a word. So every file is run in every runtime, and its outputs are compared with the reference.
+
+ai-edge-litert is a dependency of the export. tflite-runtime needs numpy below 2 and Python up to 3.11, so it lives in
+an environment of its own, which ``mixer-edge-export runtimes`` makes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.errors import InterpreterError
+from mixer_edge.manifest import RuntimeSpec, TensorSpec
+from mixer_edge.tensors import dequantize
+from mixer_edge_export.acceptance import run_file
+
+LITERT, TFLITE = "ai-edge-litert", "tflite-runtime"
+TFLITE_VERSION = "2.14.0"
+TFLITE_REQUIREMENTS = (f"{TFLITE}=={TFLITE_VERSION}", "numpy==1.26.4")
+NEWEST_PYTHON = (3, 11)
+"""The last Python that tflite-runtime has a wheel for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """A runtime; ``python`` is None where it is not installed."""
+
+    name: str
+    version: str
+    python: Path | None
+
+
+def runtime_folder() -> Path:
+    """Return the folder of tflite-runtime's environment, below ``$MIXER_EDGE_RUNTIMES`` or the user's cache."""
+    parent = os.environ.get("MIXER_EDGE_RUNTIMES") or Path.home() / ".cache" / "mixer-edge" / "runtimes"
+    return Path(parent) / f"{TFLITE}-{TFLITE_VERSION}"
+
+
+def find_runtimes() -> tuple[Runtime, ...]:
+    """Return both runtimes, installed or not."""
+    python = runtime_folder() / "bin" / "python"
+    return (
+        Runtime(name=LITERT, version=version(LITERT), python=Path(sys.executable)),
+        Runtime(name=TFLITE, version=TFLITE_VERSION, python=python if python.exists() else None),
+    )
+
+
+def install_tflite() -> Path:
+    """Make tflite-runtime's environment, if it is not there, and return its folder.
+
+    Raises:
+        InterpreterError: no Python here that it has a wheel for, or the wheel cannot be had.
+    """
+    folder = runtime_folder()
+    if (folder / "bin" / "python").exists():
+        return folder
+    names = [f"python3.{minor}" for minor in range(NEWEST_PYTHON[1], 8, -1)]
+    found = [path for path in map(shutil.which, names) if path]
+    if sys.version_info[:2] <= NEWEST_PYTHON:
+        found.insert(0, sys.executable)
+    if not found:
+        newest = ".".join(map(str, NEWEST_PYTHON))
+        raise InterpreterError(f"{TFLITE} needs Python {newest} or older; install it, or point PATH to one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        partial = Path(temporary) / folder.name
+        for command in (
+            [found[0], "-m", "venv", str(partial)],
+            [str(partial / "bin" / "python"), "-m", "pip", "install", "--quiet", *TFLITE_REQUIREMENTS],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                raise InterpreterError(f"{folder}: `{' '.join(command)}` failed ({last}); make the runtimes again")
+        partial.rename(folder)
+    return folder
+
+
+def try_file(
+    path: Path,
+    runtime: Runtime,
+    tensors: NDArray[np.generic],
+    output: TensorSpec,
+    reference: NDArray[np.float32],
+    max_error: float,
+) -> tuple[RuntimeSpec, NDArray[np.generic] | None]:
+    """Run a file in a runtime and return how it fared, with its raw outputs ``[n, ...]`` if it ran to the end.
+
+    Args:
+        path: the file.
+        runtime: where to run it.
+        tensors: ``[n, ...]`` inputs in the file's dtype.
+        output: the file's output.
+        reference: ``[n, ...]`` float32, what should come out.
+        max_error: largest difference allowed, as a part of the largest reference output.
+    """
+
+    def verdict(status: str, reason: str | None, error: float | None = None) -> RuntimeSpec:
+        return RuntimeSpec(version=runtime.version, status=status, reason=reason, max_error=error)
+
+    if runtime.python is None:
+        return verdict("unchecked", "not installed on the workstation (mixer-edge-export runtimes)"), None
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder) / "inputs.npy", Path(folder) / "outputs.npy"
+        np.save(inputs, tensors)
+        command = [str(runtime.python), "-I", run_file.__file__, str(path), str(inputs), str(outputs)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode < 0:
+            return verdict("refused", f"it crashes with {signal.Signals(-done.returncode).name}"), None
+        if done.returncode:
+            return verdict("refused", _reason(done.stderr)), None
+        raw = np.load(outputs)
+    error = float(np.abs(dequantize(raw, output) - reference).max() / np.abs(reference).max())
+    if not error <= max_error:
+        return verdict("refused", f"wrong numbers, off by {error:.2g} of the largest output", error), raw
+    return verdict("ok", None, error), raw
+
+
+def _reason(log: str) -> str:
+    """Return the message of the exception at the end of a Python log, on one line and without its class."""
+    lines = [line.strip() for line in log.split("Traceback", 1)[-1].splitlines() if line.strip()]
+    start = next(
+        (i for i, line in enumerate(lines) if line.split(":")[0].endswith(("Error", "Exception"))), len(lines) - 1
+    )
+    return " ".join(lines[start:]).partition(": ")[2][:200] or "no message"

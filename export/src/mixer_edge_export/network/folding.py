@@ -1,0 +1,105 @@
+"""Exact changes of a Mixer's weights: the same function, with fewer ops and smaller ranges to quantize.
+
+1. Scale and bias of the channel-mixing LayerNorm fold into the dense layer behind it, those of the final one into the
+   head (mean pooling between them is linear): ``(z * scale + bias) @ W + b = z @ (scale * W) + (bias @ W + b)``.
+   Token mixing's do not fold: they act on channels, its dense layers on tokens.
+2. Every reader of the residual stream is a LayerNorm, which takes the mean over the channels away. So the stream may be
+   kept free of it: the stem and the last dense layer of channel mixing lose their mean over the output channels, and
+   the channel-mixing LayerNorm hands on the stream that it has centred. The other LayerNorms then need no centring.
+3. The stem's patches do not overlap, so a row of a patch, ``patch_size`` pixels of 3 channels, is as well one pixel of
+   ``3 * patch_size`` channels: the same numbers in the same order in memory. Integer kernels pad the channels of each
+   pixel to 8 (4 with a dot product), so 3 of them cost four times (nearly three times) as much.
+
+1 and 2 undo what would cost a quantized file its accuracy: channels of a LayerNorm that are large only to be made small
+by the next weights, and a constant on the stream, which no reader sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixer_edge_export.network.mixer import (
+    FINAL_NORM,
+    HEAD,
+    LAYER_NORM_EPSILON,
+    STEM,
+    MixerConfig,
+    MixerWeights,
+    dense,
+    mlp,
+)
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def fold(weights: MixerWeights) -> dict[str, np.ndarray]:
+    """Return the float32 arrays of ``folded_mixer`` by published key, without those that fold away; sums in float64."""
+    arrays = dict(weights.arrays)
+
+    def fold_norm(norm: str, dense: str) -> None:
+        scale, bias, kernel = arrays.pop(f"{norm}/scale"), arrays.pop(f"{norm}/bias"), arrays[f"{dense}/kernel"]
+        shift = bias.astype(np.float64) @ kernel.astype(np.float64)
+        arrays[f"{dense}/bias"] = (arrays[f"{dense}/bias"] + shift).astype(np.float32)
+        arrays[f"{dense}/kernel"] = scale[:, np.newaxis] * kernel
+
+    def centre(layer: str) -> None:
+        for leaf in ("kernel", "bias"):
+            array = arrays[f"{layer}/{leaf}"]
+            arrays[f"{layer}/{leaf}"] = array - array.mean(-1, np.float64, keepdims=True).astype(np.float32)
+
+    centre(STEM)
+    for block in range(weights.config.num_blocks):
+        fold_norm(f"MixerBlock_{block}/LayerNorm_1", f"MixerBlock_{block}/channel_mixing/Dense_0")
+        centre(f"MixerBlock_{block}/channel_mixing/Dense_1")
+    if weights.config.num_classes is not None:
+        fold_norm(FINAL_NORM, HEAD)
+    return arrays
+
+
+def folded_mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) -> tf.Tensor:
+    """Return what ``mixer`` returns, ``[1, num_classes]`` or ``[1, hidden_dim]``, from the arrays of ``fold``.
+
+    Each layer's ops carry its published key as their name, down into the TFLite file.
+
+    Args:
+        config: shape of the network.
+        weights: arrays by published key, as ``fold`` returns them.
+        images: ``[1, image_size, image_size, 3]`` float32 in [-1, 1], channels last.
+    """
+    import tensorflow as tf
+
+    def normalise(centred: tf.Tensor) -> tf.Tensor:
+        # a product instead of a squared difference: every TFLite has an integer kernel for it
+        variance = tf.reduce_mean(centred * centred, axis=-1, keepdims=True)
+        return centred * tf.math.rsqrt(variance + LAYER_NORM_EPSILON)
+
+    def affine(z: tf.Tensor, norm: str) -> tf.Tensor:
+        return z * weights[f"{norm}/scale"] + weights[f"{norm}/bias"]
+
+    side, patch = config.image_size, config.patch_size
+    with tf.name_scope(STEM):
+        x = tf.reshape(images, [1, side, side // patch, patch * 3])
+        kernel = tf.reshape(weights[f"{STEM}/kernel"], [patch, 1, patch * 3, config.hidden_dim])
+        x = tf.nn.conv2d(x, kernel, [patch, 1], "VALID") + weights[f"{STEM}/bias"]
+        x = tf.reshape(x, [1, config.num_tokens, config.hidden_dim])
+    for block in range(config.num_blocks):
+        prefix = f"MixerBlock_{block}"
+        with tf.name_scope(f"{prefix}/LayerNorm_0"):
+            y = tf.transpose(affine(normalise(x), f"{prefix}/LayerNorm_0"), [0, 2, 1])
+        y = mlp(weights, y, f"{prefix}/token_mixing")
+        with tf.name_scope(f"{prefix}/LayerNorm_1"):
+            x += tf.transpose(y, [0, 2, 1])
+            x -= tf.reduce_mean(x, axis=-1, keepdims=True)
+            y = normalise(x)
+        y = mlp(weights, y, f"{prefix}/channel_mixing")
+        x += y
+    with tf.name_scope(FINAL_NORM):
+        x = normalise(x)
+        if config.num_classes is None:
+            x = affine(x, FINAL_NORM)
+        x = tf.reduce_mean(x, axis=1)
+    return x if config.num_classes is None else dense(weights, x, HEAD)

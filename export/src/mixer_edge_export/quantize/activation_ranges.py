@@ -1,0 +1,158 @@
+"""The range of each activation that is quantized with fixed steps: measured on the calibration pictures, then tuned.
+
+Three methods were compared (docs/quantization.md has the figures): the least and greatest value seen (``min-max``),
+percentiles, and the range of least mean squared error (``mse``). The last one is used: it gives up a few rare values
+for finer steps. Where a GELU follows, the error counts behind it, so that values below -4 cost no steps: GELU makes
+nothing of them (``|gelu(-4)| < 2e-4``).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.progress import progress
+from mixer_edge_export.quantize.variants import LAYERS
+
+Ranges = dict[str, tuple[float, float]]
+METHOD = "mse"
+BINS = 8192
+MOVES = ("RESHAPE", "TRANSPOSE")
+"""They hand the values of a layer on, and the range with them."""
+BEFORE_GELU = re.compile(r"_mixing/Dense_0/")
+_SHRINK = np.linspace(1.0, 0.2, 41)
+_LEVELS = np.arange(256)
+
+
+class Histogram:
+    """Counts of values in ``BINS`` bins over [-limit, limit), limit a power of two that grows as values come.
+
+    Growing merges bins two by two, so the counts do not depend on the order of the values.
+    """
+
+    def __init__(self) -> None:
+        self.limit = 2.0**-20
+        self.counts = np.zeros(BINS, np.int64)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Count the values."""
+        greatest = max(float(values.max()), -float(values.min()))
+        while greatest >= self.limit:
+            middle = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts = np.pad(middle, BINS // 4)
+            self.limit *= 2
+        bins = values + np.float32(self.limit)
+        bins *= np.float32(BINS / 2 / self.limit)
+        counts = np.bincount(bins.astype(np.intp), minlength=BINS)
+        counts[BINS - 1] += counts[BINS:].sum()  # a value next to the limit is rounded up to it
+        self.counts += counts[:BINS]
+
+    def centres(self) -> NDArray[np.float64]:
+        """Return the middle of each bin, ``[BINS]`` float64."""
+        return np.asarray((np.arange(BINS) + 0.5) * (2 * self.limit / BINS) - self.limit, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What was seen of one tensor: its extremes and, at the edge of a layer, how often which values."""
+
+    low: float
+    high: float
+    histogram: Histogram | None
+
+
+def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> dict[str, Observed]:
+    """Return what was seen of every activation by name; the order of the images does not matter.
+
+    Args:
+        float_model: the float32 TFLite file.
+        images: ``[1, H, W, 3]`` float32 in [-1, 1] each.
+        total: how many they are.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it warns that keeping all tensors costs memory: it is the point
+        interpreter = Interpreter(model_content=float_model, experimental_preserve_all_tensors=True)
+        interpreter.allocate_tensors()
+    operators = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
+    activations = {int(index) for op in operators for index in op["outputs"]}
+    layers = [op for op in operators if op["op_name"] in LAYERS or op["op_name"] in MOVES]
+    edges = {int(index) for op in layers for index in (op["inputs"][0], op["outputs"][0])}
+    (input_details,) = interpreter.get_input_details()
+    tensors = {
+        details["index"]: details["name"]
+        for details in interpreter.get_tensor_details()
+        if details["index"] in activations | {input_details["index"]} and details["dtype"] == np.float32
+    }
+    extremes = dict.fromkeys(tensors, (np.inf, -np.inf))
+    histograms = {index: Histogram() for index in edges}
+    for image in progress(images, "calibrating", total):
+        interpreter.set_tensor(input_details["index"], image)
+        interpreter.invoke()
+        for index in tensors:
+            tensor = interpreter.get_tensor(index).ravel()
+            low, high = extremes[index]
+            extremes[index] = (min(low, float(tensor.min())), max(high, float(tensor.max())))
+            if index in edges:
+                histograms[index].add(tensor)
+    return {
+        name: Observed(low=extremes[index][0], high=extremes[index][1], histogram=histograms.get(index))
+        for index, name in tensors.items()
+    }
+
+
+def tune(observed: Mapping[str, Observed], method: str = METHOD) -> Ranges:
+    """Return the range of each tensor by name.
+
+    Args:
+        observed: what ``observe`` saw.
+        method: ``mse``, ``min-max`` or ``percentile-<p>``; between layers it is ``min-max`` in any case.
+    """
+    return {name: _range(seen, method, BEFORE_GELU.search(name) is not None) for name, seen in observed.items()}
+
+
+def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))``, the network's GELU."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def _range(seen: Observed, method: str, before_gelu: bool) -> tuple[float, float]:
+    if seen.histogram is None or method == "min-max":
+        return seen.low, seen.high
+    if method == "mse":
+        return _least_error(seen.low, seen.high, seen.histogram, gelu if before_gelu else lambda x: x)
+    top = float(method.removeprefix("percentile-")) / 100
+    parts = np.cumsum(seen.histogram.counts) / seen.histogram.counts.sum()
+    low, high = seen.histogram.centres()[np.searchsorted(parts, (1 - top, top))]
+    return float(low), float(high)
+
+
+def _least_error(
+    least: float,
+    greatest: float,
+    histogram: Histogram,
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> tuple[float, float]:
+    """Return the int8 range of least squared error behind ``function``: one end is shrunk, then the other, twice."""
+    (used,) = np.nonzero(histogram.counts)
+    values, counts = histogram.centres()[used], histogram.counts[used]
+    exact = function(values)
+
+    def error(low: float, high: float) -> float:
+        low, high = min(low, 0.0), max(high, 0.0)
+        scale = (high - low) / 255 or 1.0
+        zero_point = np.rint(-low / scale)
+        steps = np.clip(np.rint(values / scale) + zero_point, 0, 255).astype(np.int64)
+        return float(counts @ np.square(function((_LEVELS - zero_point) * scale)[steps] - exact))
+
+    low, high = least, greatest
+    for _ in range(2):
+        high = min((greatest * part for part in _SHRINK), key=lambda end: error(low, end))
+        low = min((least * part for part in _SHRINK), key=lambda end: error(end, high))
+    return low, high

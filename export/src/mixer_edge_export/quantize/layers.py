@@ -1,0 +1,91 @@
+"""The layers of a TFLite file in the Mixer's own names, e.g. ``MixerBlock_3/channel_mixing/Dense_0``.
+
+A converter names tensors as it likes, but a Mixer is a chain: its convolution and dense operators run in one order
+only, that of the network. So the n-th of them is the n-th kernel of the architecture, and its shape must agree.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from mixer_edge.errors import ModelError
+from mixer_edge_export.network.mixer import STEM, MixerConfig
+from mixer_edge_export.quantize.activation_ranges import MOVES
+from mixer_edge_export.quantize.variants import LAYERS, Rule, Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A convolution or dense layer of a TFLite file."""
+
+    name: str
+    """Published key without the leaf."""
+    operators: tuple[tuple[str, str], ...]
+    """Operator and name of its output tensor: the layer's own, then what reshapes or transposes its input or output."""
+    kernel_size: int
+    """Number of weights, without the bias."""
+
+
+def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[Layer, ...]:
+    """Return the layers of a Mixer's TFLite file in the order of the network.
+
+    Args:
+        model: the file.
+        architecture: the manifest's, the fields of ``MixerConfig``.
+
+    Raises:
+        ModelError: the network is no Mixer, or the file's operators are not those of this architecture.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    if set(architecture) != {field.name for field in fields(MixerConfig)}:
+        raise ModelError("only a Mixer's layers are known by name; sensitivity and max_drop are not for this network")
+    interpreter = Interpreter(model_content=model)
+    tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
+    operators = interpreter._get_ops_details()
+    own = [op for op in operators if op["op_name"] in LAYERS]
+    shapes = MixerConfig(**architecture).shapes()  # type: ignore[arg-type]
+    kernels = {key: shape for key, shape in shapes.items() if key.endswith("/kernel")}
+    found = [tuple(int(size) for size in tensors[op["inputs"][1]]["shape"]) for op in own]
+    patch, _, channels, hidden = kernels[f"{STEM}/kernel"]
+    in_file = kernels | {f"{STEM}/kernel": (patch, 1, patch * channels, hidden)}  # see folding
+    # TFLite has the output channels first
+    if found != (expected := [(shape[-1], *shape[:-1]) for shape in in_file.values()]):
+        raise ModelError(f"the file's layers have kernels {found}, the architecture {expected}; export it again")
+
+    def moves(op: dict[str, Any]) -> list[dict[str, Any]]:
+        around = [o for o in operators if o["outputs"][0] == op["inputs"][0] or o["inputs"][0] == op["outputs"][0]]
+        return [other for other in around if other["op_name"] in MOVES]
+
+    return tuple(
+        Layer(
+            name=key.removesuffix("/kernel"),
+            operators=tuple((o["op_name"], tensors[o["outputs"][0]]["name"]) for o in (op, *moves(op))),
+            kernel_size=math.prod(kernels[key]),
+        )
+        for key, op in zip(kernels, own, strict=True)
+    )
+
+
+def keep_float(variant: Variant, layers: Iterable[Layer]) -> Variant:
+    """Return the variant with these layers left in float, and with them what reshapes or transposes for them."""
+    kept = tuple(
+        Rule(operators=(operator,), method="none", layers=f"^{re.escape(output)};")
+        for layer in layers
+        for operator, output in layer.operators
+    )
+    return replace(variant, rules=(*variant.rules, *kept))
+
+
+def quantized_layers(variant: Variant, layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return those of the layers that a variant's rules do not leave in float."""
+
+    def method(operator: str, output: str) -> str:
+        rules = [rule for rule in variant.rules if operator in rule.operators and re.search(rule.layers, f"{output};")]
+        return rules[-1].method if rules else "none"
+
+    return tuple(layer for layer in layers if method(*layer.operators[0]) != "none")

@@ -1,0 +1,156 @@
+"""The fewest layers to keep in float for int8 to lose no more accuracy than allowed.
+
+The layers are ranked by the noise that each brings to the output as the only one in int8. The smallest number of them,
+from the top, that meets the bound is found by bisection; then every layer of these is tried without, the least noisy
+first, and goes to int8 if the bound still holds. If the noisiest layers are so large that those which may stay in float
+do not suffice, noise per weight ranks them instead. For n layers these are at most 2 n + log2 n + 4 files, each
+quantized in less than a second and run on the selection set; the same input gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixer_edge.errors import BoundError
+from mixer_edge.progress import progress
+from mixer_edge_export.quantize.activation_ranges import Ranges
+from mixer_edge_export.quantize.apply import quantize_model
+from mixer_edge_export.quantize.layers import Layer, keep_float, quantized_layers
+from mixer_edge_export.quantize.selection import Probe
+from mixer_edge_export.quantize.variants import VARIANTS
+
+VARIANT = "int8"
+"""The fastest recipe, where the search starts."""
+RANKING_SAMPLES = 32
+LATENCY_ROUNDS = 5
+LARGEST_SHARE = 1 / 3
+"""Most of the weights that may stay in float: 4 bytes each and 1 for the rest is then 2, the size of float16."""
+
+Drop = Callable[[Sequence[Layer]], float]
+"""Points lost with these layers in float."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """Which layers stay in float and what that costs; drops are points of the probe's measure."""
+
+    kept: tuple[Layer, ...]
+    layer_count: int
+    """How many layers int8 would not leave in float anyway."""
+    int8_drop: float
+    drop: float
+    int8_size_bytes: int
+    size_bytes: int
+    latency_ratio: float
+    """Median time of one inference here against int8 with no layer in float."""
+
+
+def find_mixture(float_model: bytes, layers: Sequence[Layer], ranges: Ranges, probe: Probe, max_drop: float) -> Mixture:
+    """Return the layers to keep in float.
+
+    Args:
+        float_model: the float32 TFLite file.
+        layers: of that file.
+        ranges: of its activations.
+        probe: the selection set, apart from any evaluation set.
+        max_drop: points that may be lost on it.
+
+    Raises:
+        BoundError: it is not met even with a third of the weights in float.
+    """
+    variant = VARIANTS[VARIANT]
+    judge = probe.with_input_of(variant)
+    reference = probe.outputs(float_model)
+    candidates = quantized_layers(variant, layers)
+
+    def build(kept: Sequence[Layer]) -> bytes:
+        return quantize_model(float_model, keep_float(variant, kept), ranges)
+
+    def drop(kept: Sequence[Layer]) -> float:
+        return probe.drop(judge.outputs(build(kept)), reference)
+
+    kept: Sequence[Layer] = ()
+    int8_drop = drop(kept)
+    if int8_drop > max_drop:
+        few = judge.head(RANKING_SAMPLES)
+        expected = probe.head(RANKING_SAMPLES).outputs(float_model)
+        noise = {}
+        for layer in progress(candidates, "ranking layers"):
+            outputs = few.outputs(build([other for other in candidates if other != layer]))
+            noise[layer] = float(np.square(outputs - expected).sum())
+        try:
+            kept = search(noise, drop, max_drop)
+        except BoundError as error:
+            raise BoundError(f"{VARIANT} on {len(probe.pixels)} pictures, {probe.measure}: {error}") from None
+    int8, mixture = build([]), build(kept)
+    return Mixture(
+        kept=tuple(layer for layer in candidates if layer in kept),
+        layer_count=len(candidates),
+        int8_drop=int8_drop,
+        drop=drop(kept) if kept else int8_drop,
+        int8_size_bytes=len(int8),
+        size_bytes=len(mixture),
+        latency_ratio=_latency_ratio(mixture, int8, judge) if kept else 1.0,
+    )
+
+
+def search(noise: Mapping[Layer, float], drop: Drop, max_drop: float) -> list[Layer]:
+    """Return the layers to keep in float, given the noise that each brings alone in int8.
+
+    Raises:
+        BoundError: ``drop`` is above ``max_drop`` with as many of them in float as may be.
+    """
+    rankings = [
+        _affordable(sorted(noise, key=lambda layer: -noise[layer])),
+        _affordable(sorted(noise, key=lambda layer: -noise[layer] / layer.kernel_size)),
+    ]
+    drops = [drop(ranked) for ranked in rankings]
+    if min(drops) > max_drop:
+        raise BoundError(
+            f"{min(drops):.2f} points are lost even with a third of the weights in float, {max_drop:g} are allowed; "
+            "raise --max-drop, or take float16, which is then no larger"
+        )
+    kept = next(ranked for ranked, lost in zip(rankings, drops, strict=True) if lost <= max_drop)
+    too_few, enough = 0, len(kept)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if drop(kept[:middle]) <= max_drop else (middle, enough)
+    kept = kept[:enough]
+    for layer in progress(kept[::-1], "trying fewer layers in float"):
+        if len(kept) > 1 and drop(fewer := [other for other in kept if other != layer]) <= max_drop:
+            kept = fewer
+    return kept
+
+
+def _affordable(ranked: Sequence[Layer]) -> list[Layer]:
+    """Return the layers, in their order, that fit together into the share of the weights that may stay in float."""
+    left = LARGEST_SHARE * sum(layer.kernel_size for layer in ranked)
+    chosen = []
+    for layer in ranked:
+        if layer.kernel_size <= left:
+            chosen.append(layer)
+            left -= layer.kernel_size
+    return chosen
+
+
+def _latency_ratio(model: bytes, base: bytes, probe: Probe) -> float:
+    """Return the ratio of the median times of one inference, measured in turns so that a busy machine slows both."""
+    times = [(probe.latency_s(model), probe.latency_s(base)) for _ in range(LATENCY_ROUNDS)]
+    ours, theirs = np.median(times, axis=0)
+    return float(ours / theirs)
+
+
+def format_mixture(mixture: Mixture, probe: Probe) -> str:
+    """Return what the bound cost, as one line."""
+    loses = f"{VARIANT} loses {mixture.drop:.2f} points of {probe.measure} on {len(probe.pixels)} pictures"
+    if not mixture.kept:
+        return f"{loses} with no further layer in float"
+    names = ", ".join(layer.name for layer in mixture.kept)
+    return (
+        f"{loses} with {len(mixture.kept)} of {mixture.layer_count} layers in float ({names}) instead of "
+        f"{mixture.int8_drop:.2f}; {mixture.size_bytes / 1e6:.2f} MB instead of "
+        f"{mixture.int8_size_bytes / 1e6:.2f} MB, {mixture.latency_ratio:.2f} times the latency here"
+    )

@@ -1,0 +1,126 @@
+"""Pictures that candidate files are judged on, against the float32 file and, where there are labels, the truth."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.dataset import open_dataset
+from mixer_edge.errors import DataError, ImageError
+from mixer_edge.interpreter import Interpreter
+from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.preprocess import load_pixels, normalize
+from mixer_edge.progress import progress
+from mixer_edge.tensors import dequantize, quantize
+from mixer_edge_export.calibration.load import choose
+from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET
+from mixer_edge_export.quantize.variants import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Pictures of the network's size, n of them, ``[height, width, 3]`` uint8."""
+
+    pixels: tuple[NDArray[np.uint8], ...]
+    truth: NDArray[np.int64] | None
+    """The true classes, ``[n]``; None where nothing is labelled."""
+    spec: PreprocessSpec
+
+    @property
+    def measure(self) -> str:
+        """``top-1`` with labels, ``agreement`` with the reference without."""
+        return "agreement" if self.truth is None else "top-1"
+
+    def digests(self) -> tuple[str, ...]:
+        """Return the sha256 of each picture's pixels."""
+        return tuple(hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in self.pixels)
+
+    def head(self, count: int) -> Probe:
+        """Return a probe of ``count`` of the pictures at most, spread evenly."""
+        chosen = np.unique(np.linspace(0, len(self.pixels) - 1, min(count, len(self.pixels))).round().astype(int))
+        truth = None if self.truth is None else self.truth[chosen]
+        return Probe(pixels=tuple(self.pixels[index] for index in chosen), truth=truth, spec=self.spec)
+
+    def with_input_of(self, variant: Variant) -> Probe:
+        """Return the same pictures for files of a variant: those of a calibrated one have an offset of their own."""
+        return replace(self, spec=replace(self.spec, offset=LOSSLESS_OFFSET)) if variant.calibrated else self
+
+    def outputs(self, model: bytes) -> NDArray[np.float32]:
+        """Return what a TFLite file answers, ``[n, classes]``."""
+        interpreter = _load(model)
+        return np.stack([dequantize(interpreter.invoke(t)[0], interpreter.output) for t in self._tensors(interpreter)])
+
+    def latency_s(self, model: bytes, runs: int = 10) -> float:
+        """Return the median time in seconds of one inference of the first picture, one thread."""
+        interpreter = _load(model)
+        tensor = next(self._tensors(interpreter))
+        seconds = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            interpreter.invoke(tensor)
+            seconds.append(time.perf_counter() - start)
+        return float(np.median(seconds))
+
+    def _tensors(self, interpreter: Interpreter) -> Iterator[NDArray[np.generic]]:
+        for pixels in self.pixels:
+            yield quantize(normalize(pixels, self.spec), interpreter.input)[np.newaxis]
+
+    def correct(self, outputs: NDArray[np.float32]) -> int | None:
+        """Return how many predictions are true; None where nothing is labelled."""
+        return None if self.truth is None else int((outputs.argmax(axis=1) == self.truth).sum())
+
+    def drop(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+        """Return the points lost: of top-1 where there are labels, else of agreement with the reference."""
+        expected, lost = reference.argmax(axis=1), outputs.argmax(axis=1)
+        if self.truth is None:
+            return 100 * float(np.mean(lost != expected))
+        return 100 * float(np.mean(expected == self.truth) - np.mean(lost == self.truth))
+
+
+def _load(model: bytes) -> Interpreter:
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(model)
+        file.flush()
+        return Interpreter(Path(file.name), backend="ai-edge-litert")
+
+
+def changed(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> int:
+    """Return how many predictions differ from the reference's."""
+    return int((outputs.argmax(axis=1) != reference.argmax(axis=1)).sum())
+
+
+def snr_db(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float | None:
+    """Return ``10 log10(sum reference² / sum (outputs - reference)²)``; None where they are equal."""
+    noise = np.square(outputs.astype(np.float64) - reference).sum()
+    return float(10 * np.log10(np.square(reference.astype(np.float64)).sum() / noise)) if noise else None
+
+
+def load_probe(folder: Path, spec: PreprocessSpec, labels: Sequence[str], samples: int) -> Probe:
+    """Return at most ``samples`` pictures of a folder, as evenly from its classes as they allow.
+
+    Args:
+        folder: in a layout of ``mixer_edge.dataset``.
+        spec: how a picture becomes the network's input.
+        labels: the model's; without them nothing is labelled.
+        samples: how many to take.
+
+    Raises:
+        DataError: no pictures, unknown classes, or a picture that cannot be read.
+    """
+    dataset = open_dataset(folder, labels)
+    names = [dataset.name(number) for number in range(len(dataset.images))]
+    chosen = choose([str(image.index) for image in dataset.images], names, samples, seed=0)
+    images = [dataset.images[number] for number in chosen]
+    try:
+        pixels = tuple(load_pixels(image.path, spec) for image in progress(images, "reading pictures"))
+    except ImageError as error:
+        raise DataError(f"{error}; take it out of {folder}") from None
+    truth = np.array([image.index for image in images]) if dataset.labelled else None
+    return Probe(pixels=pixels, truth=truth, spec=spec)

@@ -1,0 +1,140 @@
+"""Any other image classifier in a SavedModel: converted as it is, at batch 1, in a process of its own.
+
+The converter may crash on a graph it does not know, with no Python error to catch; here that ends the child process
+and becomes an error message. Outputs that are probabilities are turned into their logarithms, so that a bundle's
+outputs are logits whatever the model: the softmax of the logarithms gives the probabilities back.
+
+``python -m mixer_edge_export.sources.generic FOLDER OUT`` is the child process: it writes ``OUT/model.tflite`` and
+``OUT/facts.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.errors import ModelError
+from mixer_edge_export.network.convert import INPUT, OUTPUT, quiet_tensorflow
+from mixer_edge_export.sources.saved_model import load_signature
+
+FACTS, MODEL = "facts.json", "model.tflite"
+LAST_LINES, REASON_LENGTH = 5, 300
+SMALLEST = np.float32(1e-7)
+"""Floor of a probability before its logarithm: about what a float32 softmax can tell from none."""
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the conversion found out about a model."""
+
+    height: int
+    width: int
+    num_classes: int
+    kernel_parameter_count: int
+    """Parameters in matrices and kernels: what the file must at least hold (batch norms may fold away)."""
+    gives_probabilities: bool
+    """Whether the outputs are a softmax's; the file then gives their logarithms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherModel:
+    """A classifier in a SavedModel folder, with its float32 TFLite file."""
+
+    folder: Path
+    facts: Facts
+    float_model: bytes
+
+    def network(self) -> Network:
+        """Return the model's own function in TensorFlow, from ``[n, height, width, 3]`` images to logits."""
+        signature = load_signature(self.folder)
+        if not self.facts.gives_probabilities:
+            return signature.outputs
+        return lambda images: np.log(np.maximum(signature.outputs(images), SMALLEST))
+
+
+def convert_saved_model(folder: Path) -> OtherModel:
+    """Return a SavedModel's classifier, converted to float32 TFLite in a process of its own.
+
+    Raises:
+        ModelError: its signature does not fit, or the converter refused it or crashed; the message says how.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        command = [sys.executable, "-m", "mixer_edge_export.sources.generic", str(folder), name]
+        result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if result.returncode or not (out / FACTS).is_file():
+            raise ModelError(_explain(folder, result))
+        facts = Facts(**json.loads((out / FACTS).read_text()))
+        return OtherModel(folder=folder, facts=facts, float_model=(out / MODEL).read_bytes())
+
+
+def _explain(folder: Path, result: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    if lines and lines[-1].startswith("error: "):
+        return lines[-1].removeprefix("error: ")
+    code = result.returncode
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return (
+        f"{folder}: TensorFlow's converter {how} on this model, which is no Mixer that could be rebuilt; "
+        "its last words:\n" + "\n".join(lines[-LAST_LINES:])
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Convert ``argv[0]`` into the folder ``argv[1]``; an expected error is the last line on standard error."""
+    folder, out = map(Path, argv)
+    try:
+        with quiet_tensorflow():
+            facts, content = _convert(folder)
+    except ModelError as error:
+        # the parent shows this line alone
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    (out / MODEL).write_bytes(content)
+    (out / FACTS).write_text(json.dumps(asdict(facts)))
+    return 0
+
+
+def _convert(folder: Path) -> tuple[Facts, bytes]:
+    import tensorflow as tf
+
+    signature = load_signature(folder)
+    height, width = signature.height, signature.width
+    noise = np.random.default_rng(0).uniform(-1, 1, (4, height, width, 3)).astype(np.float32)
+    outputs = signature.outputs(noise)
+    probabilities = bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
+
+    def network(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        (output,) = signature.function(**{signature.input_name: images}).values()
+        return {OUTPUT: tf.math.log(tf.maximum(output, SMALLEST)) if probabilities else output}
+
+    function = tf.function(network, [tf.TensorSpec([1, height, width, 3], tf.float32, name=INPUT)])
+    concrete = function.get_concrete_function()
+    try:
+        content = bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], signature.loaded).convert())
+    except Exception as error:
+        reason = " ".join(str(error).split())[:REASON_LENGTH]
+        raise ModelError(f"{folder}: TensorFlow's converter refused it ({reason} ...)") from None
+    facts = Facts(
+        height=height,
+        width=width,
+        num_classes=outputs.shape[-1],
+        kernel_parameter_count=sum(int(np.prod(v.shape)) for v in concrete.variables if len(v.shape) > 1),
+        gives_probabilities=probabilities,
+    )
+    return facts, content
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""The source is the judge: what drifts from it is not exported."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.errors import ModelError
+from mixer_edge_export import sources
+from mixer_edge_export.acceptance.agreement import check_outputs
+from mixer_edge_export.cli import main
+from mixer_edge_export.network.convert import convert_float
+from mixer_edge_export.network.mixer import MixerWeights
+from mixer_edge_export.sources import saved_model
+
+TWINS = Path(__file__).resolve().parents[1] / "twins"
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SavedModel folder of the twin with 12 blocks."""
+    return unpack("mixer_12_blocks", tmp_path_factory.mktemp("twin"))
+
+
+def unpack(name: str, folder: Path) -> Path:
+    """Return a twin's SavedModel, unpacked below the folder."""
+    with tarfile.open(TWINS / name / "saved_model.tar.gz") as tar:
+        tar.extractall(folder / name, filter="data")
+    return folder / name
+
+
+def swapped(key: str) -> str:
+    """Return the key with blocks 1 and 10 in each other's place."""
+    first, _, rest = key.partition("/")
+    return {"MixerBlock_1": "MixerBlock_10", "MixerBlock_10": "MixerBlock_1"}.get(first, first) + "/" + rest
+
+
+def test_a_module_is_exported_and_judged_by_itself(twin: Path, tmp_path: Path) -> None:
+    """The manifest says that the SavedModel judged, and how far the rebuilt graph and each file are from it."""
+    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 0
+    bundle = Bundle.open(tmp_path / "bundle")
+    source = bundle.manifest.source
+    assert (source.kind, source.location, source.judge) == ("saved_model", "mixer_12_blocks", "saved_model")
+    assert 0 < source.rebuilt_error < 1e-5
+    error = bundle.manifest.variant("float32").runtimes["ai-edge-litert"].max_error
+    assert error is not None
+    assert 0 < error < 1e-5
+    golden = bundle.golden()
+    judge = sources.load_source(str(twin)).network()
+    np.testing.assert_array_equal(golden["reference"], judge(golden["images"] / np.float32(127.5) - np.float32(1)))
+
+
+def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
+    twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blocks 1 and 10 have equal shapes; read in each other's place they fail the export, and nothing is written."""
+    variable_keys = saved_model.variable_keys
+    monkeypatch.setattr(
+        saved_model, "variable_keys", lambda count, source: [swapped(key) for key in variable_keys(count, source)]
+    )
+    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("error: the graph rebuilt from the variables differs from mixer_12_blocks by 0.")
+    assert "of its largest output, expected at most 0.0001: output " in message
+    assert message.endswith("; nothing was written")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_swapped_blocks_are_caught_in_the_file(
+    twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A conversion that mixes blocks up is found in the first file that it wrote."""
+
+    def convert_wrongly(weights: MixerWeights) -> bytes:
+        arrays = {swapped(key): array for key, array in weights.arrays.items()}
+        return convert_float(MixerWeights.from_arrays(arrays, "swapped"))
+
+    monkeypatch.setattr(sources, "convert_float", convert_wrongly)
+    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: float32 differs from mixer_12_blocks by 0.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bare_weights_say_that_the_rebuilt_graph_judged(tmp_path: Path) -> None:
+    """A checkpoint has no graph of its own, and the manifest does not pretend it had."""
+    model = TWINS / "mixer_12_blocks" / "weights.npz"
+    assert main(["export", "--model", str(model), "--variants", "float32", "--out", str(tmp_path / "bundle")]) == 0
+    source = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["source"]
+    assert (source["judge"], source["rebuilt_error"]) == ("rebuilt graph", 0.0)
+
+
+def test_a_feature_extractor_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The task is embedding, the output the features, and the table has sizes and latencies without an accuracy."""
+    twin = unpack("mixer_fe", tmp_path)
+    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 0
+    assert "float32" in capsys.readouterr().out
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert (bundle.manifest.task, bundle.manifest.architecture["num_classes"], bundle.labels) == ("embedding", None, ())
+    assert {variant.output.shape for variant in bundle.manifest.variants} == {(1, 20)}
+    assert bundle.golden()["reference"].shape[1:] == (20,)
+    assert main(["compare", str(tmp_path / "bundle")]) == 0
+
+
+def test_the_message_says_where_it_drifted() -> None:
+    """Stage, judge, error, picture, output and both values stand in the message."""
+    reference = np.array([[1, 2, -4], [0, 3, 1]], np.float32)
+    outputs = reference.copy()
+    assert check_outputs("int8", outputs, reference, judge="mixer") == 0
+    outputs[1, 0] = 0.5
+    with pytest.raises(ModelError) as raised:
+        check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1)
+    assert str(raised.value) == (
+        "int8 differs from mixer by 0.12 of its largest output, expected at most 0.1: "
+        "output 0 of picture 1 is 0.5 instead of 0; nothing was written"
+    )
+    outputs[1, 0] = np.nan
+    with pytest.raises(ModelError, match="int8 differs from mixer by nan"):
+        check_outputs("int8", outputs, reference, judge="mixer")
+    with pytest.raises(ModelError) as raised:
+        check_outputs("int8", outputs[:, :2], reference, judge="mixer")
+    assert str(raised.value) == "int8 gives [2, 2] where mixer gives [2, 3]"

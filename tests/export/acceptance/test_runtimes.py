@@ -1,0 +1,149 @@
+"""Files tried in runtimes, in processes of their own: what is put down, and what the runtime makes of it."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Classifier
+from mixer_edge.errors import InterpreterError
+from mixer_edge.interpreter import Interpreter
+from mixer_edge.manifest import MANIFEST_NAME, RuntimeSpec
+from mixer_edge.preprocess import normalize
+from mixer_edge.tensors import quantize
+from mixer_edge_export.acceptance import runtimes
+from mixer_edge_export.acceptance.runtimes import Runtime, find_runtimes, install_tflite, runtime_folder, try_file
+
+HERE = Runtime(name="ai-edge-litert", version="2.3.0", python=Path(sys.executable))
+
+
+def attempt(bundle: Path, variant: str, runtime: Runtime, path: Path | None = None) -> RuntimeSpec:
+    """Return how a variant's file, or another one in its place, fares with the bundle's golden pictures."""
+    opened = Bundle.open(bundle)
+    spec, golden = opened.manifest.variant(variant), opened.golden()
+    tensors = quantize(normalize(golden["images"], opened.manifest.preprocess_of(variant)), spec.input)
+    return try_file(path or bundle / spec.file.name, runtime, tensors, spec.output, golden["reference"], 0.5)[0]
+
+
+def fake(folder: Path, script: str) -> Runtime:
+    """Return a runtime whose Python is a shell script."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return Runtime(name="tflite-runtime", version="2.14.0", python=path)
+
+
+def test_a_file_that_runs(tiny_bundle: Path) -> None:
+    """Status ok and the difference to the reference, none for the file that the reference is close to."""
+    found = attempt(tiny_bundle, "float32", HERE)
+    assert (found.status, found.reason) == ("ok", None)
+    assert found.max_error is not None
+    assert found.max_error < 1e-5
+
+
+def test_a_file_that_the_runtime_refuses(tiny_bundle: Path, tmp_path: Path) -> None:
+    """The runtime's own words are the reason."""
+    path = tmp_path / "broken.tflite"
+    path.write_bytes((tiny_bundle / "float32.tflite").read_bytes()[:5000])
+    found = attempt(tiny_bundle, "float32", HERE, path)
+    assert (found.status, found.max_error) == ("refused", None)
+    assert found.reason
+
+
+def test_a_crash_is_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A signal ends the run, not the export."""
+    found = attempt(tiny_bundle, "float32", fake(tmp_path, "kill -SEGV $$"))
+    assert (found.status, found.reason) == ("refused", "it crashes with SIGSEGV")
+
+
+def test_wrong_numbers_are_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Another model's file runs and answers, but not what was asked."""
+    golden = Bundle.open(tiny_bundle).golden()
+    np.save(tmp_path / "wrong.npy", -golden["float32"])
+    found = attempt(tiny_bundle, "float32", fake(tmp_path, f'cp {tmp_path}/wrong.npy "$5"'))
+    assert (found.status, found.reason) == ("refused", "wrong numbers, off by 2 of the largest output")
+    assert found.max_error == pytest.approx(2, rel=1e-3)
+
+
+def test_a_runtime_that_is_not_there_is_not_checked(tiny_bundle: Path) -> None:
+    """Nothing is pretended."""
+    found = attempt(tiny_bundle, "float32", Runtime(name="tflite-runtime", version="2.14.0", python=None))
+    assert found == RuntimeSpec(
+        version="2.14.0",
+        status="unchecked",
+        reason="not installed on the workstation (mixer-edge-export runtimes)",
+        max_error=None,
+    )
+
+
+def test_the_bundle_says_where_each_file_runs(tiny_bundle: Path) -> None:
+    """Every variant has a verdict for both runtimes, ok for the one it was made for."""
+    for variant in Bundle.open(tiny_bundle).manifest.variants:
+        assert set(variant.runtimes) == {"ai-edge-litert", "tflite-runtime"}
+        assert variant.runtimes["ai-edge-litert"].status == "ok"
+        assert variant.runtimes["tflite-runtime"].status in {"ok", "refused", "unchecked"}
+
+
+def test_a_refused_file_is_not_loaded(bundle: Path) -> None:
+    """The classifier gives the manifest's reason and the variants that do run, and never opens the file."""
+    opened = Bundle.open(bundle)
+    refused = RuntimeSpec(version="2.3.0", status="refused", reason="it crashes with SIGSEGV", max_error=None)
+    variants = tuple(
+        replace(variant, runtimes={**variant.runtimes, "ai-edge-litert": refused})
+        if variant.name == "int8"
+        else variant
+        for variant in opened.manifest.variants
+    )
+    (bundle / MANIFEST_NAME).write_bytes(replace(opened.manifest, variants=variants).to_bytes())
+    (bundle / "int8.tflite").unlink()
+    with pytest.raises(InterpreterError) as error:
+        Classifier.load(bundle, backend="ai-edge-litert")
+    assert str(error.value) == (
+        f"{bundle / 'int8.tflite'}: not for ai-edge-litert: it crashes with SIGSEGV; "
+        "choose float32, float16, int8-dynamic, int8-integer, int16-integer"
+    )
+
+
+def test_tflite_runtime_needs_an_old_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither this Python nor one on the PATH is old enough, one line says which is."""
+    monkeypatch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path))
+    monkeypatch.setattr(runtimes, "NEWEST_PYTHON", (3, 1))
+    monkeypatch.setattr(runtimes.shutil, "which", lambda name: None)
+    with pytest.raises(InterpreterError) as error:
+        install_tflite()
+    assert str(error.value) == "tflite-runtime needs Python 3.1 or older; install it, or point PATH to one"
+    assert runtime_folder() == tmp_path / "tflite-runtime-2.14.0"
+    assert find_runtimes()[1] == Runtime(name="tflite-runtime", version="2.14.0", python=None)
+
+
+@pytest.mark.skipif(sys.version_info[:2] > (3, 11), reason="tflite-runtime has no wheel for this Python")
+def test_tflite_runtime_runs_what_it_can_and_is_spared_the_rest(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an environment of its own: static int8 runs there, dynamic int8 gives wrong numbers, int16 is refused."""
+    monkeypatch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path))
+    install_tflite()
+    _, tflite = find_runtimes()
+    assert tflite.python == tmp_path / "tflite-runtime-2.14.0" / "bin" / "python"
+    found = {name: attempt(tiny_bundle, name, tflite) for name in ("float32", "float16", "int8", "int8-integer")}
+    assert {name: (spec.status, spec.reason) for name, spec in found.items()} == dict.fromkeys(found, ("ok", None))
+    dynamic = attempt(tiny_bundle, "int8-dynamic", tflite)
+    assert dynamic.status == "refused"
+    assert dynamic.reason is not None
+    assert dynamic.reason.startswith("wrong numbers, off by ")
+    integer = attempt(tiny_bundle, "int16-integer", tflite)
+    assert integer.status == "refused"
+    assert "QUANTIZE" in (integer.reason or "")
+
+
+def test_the_reference_interpreter_is_the_runtime_of_the_board(tiny_bundle: Path) -> None:
+    """What a process of its own computes is what the device's code computes, bit for bit."""
+    opened = Bundle.open(tiny_bundle)
+    golden = opened.golden()
+    interpreter = Interpreter(tiny_bundle / "int8.tflite", backend="ai-edge-litert")
+    tensors = quantize(normalize(golden["images"], opened.manifest.preprocess_of("int8")), interpreter.input)
+    for tensor, output in zip(tensors, golden["int8"], strict=True):
+        np.testing.assert_array_equal(interpreter.invoke(tensor[np.newaxis])[0], output)

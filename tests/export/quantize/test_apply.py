@@ -1,0 +1,89 @@
+"""The files of the variants: what is in them and what they take."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import Classifier
+from mixer_edge.manifest import TensorSpec
+from mixer_edge.preprocess import normalize
+from mixer_edge.tensors import quantize
+from mixer_edge_export.network.convert import convert_float, reference_outputs
+from mixer_edge_export.network.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, shift_input
+from mixer_edge_export.quantize.variants import VARIANTS
+from mixer_edge_export.tflite.inspect import inspect_file
+
+CONFIG = MixerConfig(
+    image_size=32, patch_size=8, num_blocks=1, hidden_dim=12, tokens_mlp_dim=6, channels_mlp_dim=20, num_classes=5
+)
+
+
+@pytest.mark.parametrize("variant", ["int8", "int8-integer", "int16-integer"])
+def test_the_table_of_a_lossless_input_is_pixel_minus_128(tiny_bundle: Path, variant: str) -> None:
+    """All 256 pixel values reach the file exactly, by the runtime's own table."""
+    classifier = Classifier.load(tiny_bundle, variant)
+    spec = classifier.bundle.manifest.variant(variant)
+    assert (spec.input.dtype, spec.input.zero_point, spec.offset) == ("int8", 0, LOSSLESS_OFFSET)
+    assert spec.input.scale == pytest.approx(1 / 127.5, rel=1e-7)
+    side = classifier.bundle.manifest.preprocess.height
+    pixels = np.resize(np.arange(256, dtype=np.uint8), (side, side, 3))
+    np.testing.assert_array_equal(classifier.tensor_of_pixels(pixels)[0], pixels.astype(np.int16) - 128)
+
+
+def test_without_the_offset_pixels_fall_between_two_steps(tiny_bundle: Path) -> None:
+    """The plain range [-1, 1] in 256 steps rounds neighbours to one step: what the lossless input is for."""
+    spec = TensorSpec(name="x", dtype="int8", shape=(256,), scale=1 / 127.5, zero_point=0)
+    preprocess = Bundle.open(tiny_bundle).manifest.preprocess
+    steps = quantize(normalize(np.arange(256, dtype=np.uint8), preprocess), spec)
+    assert len(set(steps.tolist())) < 256
+
+
+def test_the_half_step_folds_into_the_stem(tmp_path: Path) -> None:
+    """A file that takes pictures darker by half a step gives the same outputs for them, to float32's rounding."""
+    from mixer_edge.interpreter import Interpreter
+
+    weights = MixerWeights.random(CONFIG, seed=5)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, *CONFIG.input_shape[1:])).astype(np.float32)
+    (tmp_path / "shifted.tflite").write_bytes(shift_input(convert_float(weights)))
+    interpreter = Interpreter(tmp_path / "shifted.tflite", backend="ai-edge-litert")
+    shifted = [interpreter.invoke((image - np.float32(0.5 / 127.5))[np.newaxis])[0] for image in images]
+    reference = reference_outputs(weights, images)
+    np.testing.assert_allclose(shifted, reference, rtol=0, atol=5e-6 * np.abs(reference).max())
+
+
+@pytest.mark.parametrize("variant", ["int8-integer", "int16-integer"])
+def test_an_integer_file_holds_no_float(tiny_bundle: Path, variant: str) -> None:
+    """No tensor of it is float, and it takes and gives int8."""
+    facts = inspect_file(tiny_bundle / f"{variant}.tflite")
+    assert (facts.float_tensors, facts.float_operators) == (0, {})
+    assert (facts.input.dtype, facts.output.dtype) == ("int8", "int8")
+
+
+def test_int8_is_integer_in_its_layers_and_float_around_them(tiny_bundle: Path) -> None:
+    """Convolution and dense layers but for the head are int8, in one partition; the logits keep float's resolution."""
+    facts = inspect_file(tiny_bundle / "int8.tflite")
+    assert facts.fully_delegated
+    assert facts.float_operators["FULLY_CONNECTED"] == 1
+    assert "CONV_2D" not in facts.float_operators
+    assert "TRANSPOSE" not in facts.float_operators
+    assert (facts.input.dtype, facts.output.dtype) == ("int8", "float32")
+
+
+def test_int8_dynamic_takes_and_gives_floats(tiny_bundle: Path) -> None:
+    """Its weights are int8, all that flows between the layers is float."""
+    facts = inspect_file(tiny_bundle / "int8-dynamic.tflite")
+    assert (facts.input.dtype, facts.output.dtype) == ("float32", "float32")
+    assert facts.size_bytes < 0.6 * inspect_file(tiny_bundle / "float32.tflite").size_bytes
+
+
+def test_every_variant_is_close_to_the_network(tiny_bundle: Path) -> None:
+    """The golden outputs of all files are within their bounds of TensorFlow's, and float32's far within."""
+    bundle = Bundle.open(tiny_bundle)
+    assert [variant.name for variant in bundle.manifest.variants] == list(VARIANTS)
+    for variant in bundle.manifest.variants:
+        error = variant.runtimes["ai-edge-litert"].max_error
+        assert error is not None
+        assert error <= VARIANTS[variant.name].max_error, variant.name

@@ -1,0 +1,129 @@
+"""TFLite Metadata, read back by others: zipfile, the schema that MediaPipe ships, and MediaPipe Tasks itself."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import LABELS
+
+from mixer_edge import Classifier
+from mixer_edge.errors import ModelError
+from mixer_edge.preprocess import preprocess_spec
+from mixer_edge_export.tflite.metadata import attach, describe, replace
+
+
+def test_labels_stand_in_an_archive_behind_the_model(tiny_bundle: Path, tiny_features: Path) -> None:
+    """Every file of a classifier is a zip archive of its labels; a feature extractor's has none."""
+    for path in tiny_bundle.glob("*.tflite"):
+        with zipfile.ZipFile(path) as archive:
+            assert archive.namelist() == ["labels.txt"]
+            assert archive.read("labels.txt").decode().splitlines() == list(LABELS)
+    assert not zipfile.is_zipfile(tiny_features / "float32.tflite")
+
+
+def test_the_same_labels_give_the_same_bytes_on_any_day() -> None:
+    """The archive carries no date of its making."""
+    content = attach(b"model", {"labels.txt": b"ant\n"})
+    assert content == attach(b"model", {"labels.txt": b"ant\n"})
+    assert content.startswith(b"modelPK")
+
+
+def test_metadata_of_another_input_have_the_same_length() -> None:
+    """Only numbers differ, so they can take each other's place in a finished file."""
+    plain = preprocess_spec(64)
+    first = describe("m", plain, has_labels=True, task="classification")
+    other = describe("m", dataclasses.replace(plain, offset=-0.5), has_labels=True, task="classification")
+    assert first != other
+    assert replace(b"a" + first + b"z", first, other) == b"a" + other + b"z"
+
+
+def test_lost_metadata_are_an_error() -> None:
+    """A tool that drops them on the way is not passed over."""
+    with pytest.raises(ModelError) as error:
+        replace(b"model", b"old", b"new")
+    assert str(error.value) == "the file has lost its metadata on the way from float32; expected them kept"
+
+
+MEDIAPIPE = "mediapipe==1.2.2"
+CLASSIFY = """
+import sys
+import numpy as np, mediapipe as mp
+from mediapipe.tasks.python import BaseOptions, vision
+for path in sys.argv[2:]:
+    options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_path=path))
+    with vision.ImageClassifier.create_from_options(options) as classifier:
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.load(sys.argv[1]))
+        for category in classifier.classify(image).classifications[0].categories:
+            print(category.category_name, category.index, category.score)
+"""
+
+
+@pytest.fixture(scope="session")
+def mediapipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of an environment with MediaPipe alone."""
+    folder = tmp_path_factory.mktemp("mediapipe") / "venv"
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", MEDIAPIPE],
+    ):
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        if finished.returncode:
+            pytest.fail(finished.stderr, pytrace=False)
+    return folder / "bin" / "python"
+
+
+def test_mediapipe_tasks_classifies_with_the_file_alone(tiny_bundle: Path, mediapipe: Path, tmp_path: Path) -> None:
+    """Labels and logits are ours: MediaPipe has size, normalization and labels from nothing but the file."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    command = [str(mediapipe), "-c", CLASSIFY, str(tmp_path / "pixels.npy"), str(tiny_bundle / "float32.tflite")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    answers = [line.rsplit(" ", 2) for line in finished.stdout.splitlines()]
+    assert [name for name, _, _ in sorted(answers, key=lambda answer: int(answer[1]))] == list(LABELS)
+    classifier = Classifier.load(tiny_bundle, "float32")
+    expected = classifier.output(classifier.tensor_of_pixels(pixels))
+    for _, index, score in answers:
+        assert float(score) == pytest.approx(expected[int(index)], abs=1e-4)
+
+
+READ = """
+import sys, json
+from pathlib import Path
+from mediapipe.tasks.metadata import metadata_schema_py_generated as schema, schema_py_generated as tflite
+content = Path(sys.argv[1]).read_bytes()
+model = tflite.Model.GetRootAsModel(content, 0)
+entries = [model.Metadata(i) for i in range(model.MetadataLength())]
+(entry,) = [entry for entry in entries if entry.Name() == b"TFLITE_METADATA"]
+found = schema.ModelMetadataT.InitFromObj(
+    schema.ModelMetadata.GetRootAs(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes(), 0))
+graph = found.subgraphMetadata[0]
+(tensor,), (output,) = graph.inputTensorMetadata, graph.outputTensorMetadata
+size = tensor.content.contentProperties.defaultSize
+options = tensor.processUnits[0].options
+print(json.dumps({
+    "name": found.name.decode(), "description": found.description.decode(),
+    "mean": list(map(float, options.mean)), "std": list(map(float, options.std)), "size": [size.width, size.height],
+    "labels": [file.name.decode() for file in output.associatedFiles or []]}))
+"""
+
+
+@pytest.mark.parametrize(("variant", "mean"), [("float32", 127.5), ("int8-dynamic", 127.5), ("int8", 128.0)])
+def test_the_schema_of_mediapipe_reads_them(tiny_bundle: Path, mediapipe: Path, variant: str, mean: float) -> None:
+    """Name, description, normalization, size and labels; a lossless input's mean is 128, so that it is exact."""
+    command = [str(mediapipe), "-c", READ, str(tiny_bundle / f"{variant}.tflite")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout) == {
+        "name": "tiny",
+        "description": "MLP-Mixer for classification, exported by mixer-edge.",
+        "mean": [mean],
+        "std": [127.5],
+        "size": [64, 64],
+        "labels": ["labels.txt"],
+    }
