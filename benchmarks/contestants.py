@@ -23,7 +23,7 @@ from benchmarks.stock import STOCK
 from numpy.typing import NDArray
 
 from mixer_edge.errors import InterpreterError
-from mixer_edge.preprocess import normalize, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, normalize
 from mixer_edge.progress import progress
 from mixer_edge_export.acceptance.runtimes import TFLITE, TFLITE_VERSION, find_runtimes, install_tflite
 from mixer_edge_export.network import mixer
@@ -48,7 +48,7 @@ PEER_FILES = {
 }
 """Name -> kind of worker and file."""
 ON_TFLITE = ("float32", "int8")
-SPEC = preprocess_spec(224)
+SPEC = Preprocessing().spec(224)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,10 +129,10 @@ def convert_stock(saved_model: Path, folder: Path, variants: Sequence[str]) -> N
     """Run one converter per variant on a convertible SavedModel."""
     import tensorflow as tf
 
-    from mixer_edge.preprocess import preprocess_spec
+    from mixer_edge.preprocess import Preprocessing
     from mixer_edge_export.calibration import generated_calibration
 
-    spec = preprocess_spec(224)
+    spec = Preprocessing().spec(224)
     pictures = generated_calibration(spec)
     int8, int16 = (
         tf.lite.OpsSet.TFLITE_BUILTINS_INT8,

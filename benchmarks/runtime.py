@@ -26,7 +26,7 @@ from PIL import Image
 
 from mixer_edge.board import Board
 from mixer_edge.classifier import Classifier
-from mixer_edge.preprocess import load_pixels, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, load_pixels
 
 PHOTO_SIZE = (4000, 3000)
 SMALL_SIZE = (1600, 1200)
@@ -71,7 +71,7 @@ print(json.dumps(stages))
 
 def decoding(files: dict[str, bytes], runs: int) -> dict[str, Any]:
     """Return CPU times of a JPEG to the 224 x 224 tensor, beside plain Pillow, and how far the result is off."""
-    spec = preprocess_spec(224)
+    spec = Preprocessing().spec(224)
     rows = {}
     for name, file in files.items():
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mixer_edge.cache import CACHE_VARIABLE
 from mixer_edge.manifest import MANIFEST_NAME
 from mixer_edge.strict_json import dumps
 from mixer_edge_export.network.mixer import MixerConfig, MixerWeights
@@ -41,10 +42,10 @@ def export_tiny(folder: Path, *flags: str, num_classes: int | None) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_other_runtimes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Exports find no tflite-runtime, whether this machine has one for them or not."""
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache takes no part: exports find no tflite-runtime in it, evaluations no earlier run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path_factory.mktemp("runtimes")))
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
 
 

@@ -10,7 +10,7 @@ from benchmarks.contestants import Contestant, kept
 from benchmarks.inference import Worker, check_equal_work, inference, outputs, workers
 
 from mixer_edge import Classifier
-from mixer_edge.preprocess import load_pixels, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, load_pixels
 
 PICTURE = Path(__file__).parents[1] / "data/drawn_seven.png"
 
@@ -26,7 +26,7 @@ def members(bundle: Path) -> list[Contestant]:
 @pytest.fixture
 def pixels() -> np.ndarray:
     """Two pictures, [2, 64, 64, 3] uint8."""
-    picture = load_pixels(PICTURE, preprocess_spec(64))
+    picture = load_pixels(PICTURE, Preprocessing().spec(64))
     return np.stack([picture, 255 - picture])
 
 

@@ -27,9 +27,10 @@ PROGRAM = """
 import hashlib, importlib.util, json, sys
 from pathlib import Path
 from mixer_edge import Classifier
-from mixer_edge.preprocess import load_pixels, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, load_pixels
 bundle, pictures = sys.argv[1:]
-specs = [preprocess_spec(56), preprocess_spec(56, geometry="resize-crop"), preprocess_spec(56, antialias=False)]
+kinds = Preprocessing(), Preprocessing(geometry="resize-crop"), Preprocessing(antialias=False)
+specs = [kind.spec(56) for kind in kinds]
 paths = sorted(Path(pictures).iterdir())
 arrays = {path.name: [load_pixels(path, spec) for spec in specs] for path in paths}
 pixels = {name: [hashlib.sha256(array.tobytes()).hexdigest() for array in row] for name, row in arrays.items()}

@@ -15,7 +15,10 @@ import pytest
 from emulator.board import Board, fresh_board
 from emulator.host import HostError, setup
 from emulator.onnx_file import dense as onnx_dense
+from emulator.root import cache_folder
 from numpy.typing import NDArray
+
+from mixer_edge.cache import CACHE_VARIABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,14 @@ def _host() -> None:
         setup()
     except HostError as error:
         pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_cache(_own_cache: None) -> Iterator[None]:
+    """Packages for boards are fetched once, not at every run; no tflite-runtime is in this cache either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(cache_folder() / "cache"))
+        yield
 
 
 @pytest.fixture(scope="session")

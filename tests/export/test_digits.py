@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_edge.errors import DataError
-from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, load_pixels, normalize
 from mixer_edge_export.digits import train as training
 from mixer_edge_export.digits.augment import read_inks, redraw
 from mixer_edge_export.digits.images import render_digits, write_images
@@ -225,7 +225,7 @@ def test_held_out_top1(digits: Path, weights: MixerWeights) -> None:
 
 def test_drawn_seven(weights: MixerWeights) -> None:
     """A seven drawn with a pen on tinted paper, not from the data set, is recognised with confidence."""
-    spec = preprocess_spec(weights.config.image_size)
+    spec = Preprocessing().spec(weights.config.image_size)
     image = normalize(load_pixels(DATA / "drawn_seven.png", spec), spec)[np.newaxis]
     probabilities = tf.nn.softmax(mixer(weights.config, weights.arrays, image))[0].numpy()
 

@@ -13,6 +13,7 @@ from mixer_edge import Classifier
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import DataError, MixerEdgeError, ModelError
 from mixer_edge.preprocess import normalize
+from mixer_edge_export.calibration import Calibration
 from mixer_edge_export.cli import main
 from mixer_edge_export.network.convert import check_size, reference_outputs
 from mixer_edge_export.network.mixer import MixerWeights
@@ -108,7 +109,9 @@ def test_calibration_pictures_in_another_order_give_the_same_file(npz: Path, tmp
         folder.mkdir()
         for place, index in enumerate(order):
             Image.fromarray(pictures[index]).save(folder / f"{place}.png")
-        manifest = export(str(npz), tmp_path / f"out{len(files)}", calibration=folder, variants=["int8"])
+        manifest = export(
+            str(npz), tmp_path / f"out{len(files)}", calibration=Calibration(pictures=folder), variants=["int8"]
+        )
         files.append((tmp_path / f"out{len(files)}" / "int8.tflite").read_bytes())
         prints.append((manifest.calibration.kind, manifest.calibration.count, manifest.calibration.fingerprint))
     assert files[0] == files[1]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mixer_edge.class_names import ClassNames
-from mixer_edge.dataset import open_dataset
+from mixer_edge.dataset import open_dataset, spread
 from mixer_edge.errors import DataError
 from mixer_edge.imagenet import DEVKIT, DEVKIT_IDS, NAMES_AND_INDICES, SOLUTION, SYNSET_LABELS
 
@@ -217,6 +217,14 @@ def test_the_order_on_disk_does_not_matter(tmp_path: Path) -> None:
     assert found[0] == found[1]
     assert len(found[0][1]) == 8
     assert {name[0] for name in found[0][1]} == {"0", "1", "2", "3"}
+
+
+def test_spread_evenly_with_both_ends() -> None:
+    """By hand: the first and the last are among them, and more than there are give all."""
+    assert spread(10, 4) == [0, 3, 6, 9]
+    assert spread(5, 2) == [0, 4]
+    assert spread(3, 7) == [0, 1, 2]
+    assert spread(7, 1) == [0]
 
 
 def test_no_pictures(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from PIL import Image
 
 from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, read_frames, read_picture
 from mixer_edge.errors import ImageError
-from mixer_edge.preprocess import load_pixels, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, load_pixels
 
 BACKGROUND = (255, 255, 255)
-SPEC = preprocess_spec(2)
+SPEC = Preprocessing().spec(2)
 
 
 def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:

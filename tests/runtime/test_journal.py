@@ -75,9 +75,9 @@ def test_without_a_path_nothing_is_kept() -> None:
 
 
 def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default place follows XDG_CACHE_HOME and depends on the subject, not on the order of its keys."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    """The default place is in the user's cache and depends on the subject, not on the order of its keys."""
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path))
     place = default_journal({"a": 1, "b": 2})
-    assert place.parent == tmp_path / "mixer-edge" / "evaluations"
+    assert place.parent == tmp_path / "evaluations"
     assert place == default_journal({"b": 2, "a": 1})
     assert place != default_journal({"a": 1, "b": 3})

@@ -16,6 +16,7 @@ from mixer_edge.metrics import (
     mcnemar_exact,
     paired_interval,
     pictures_needed,
+    relative_error,
     softmax,
     top_k,
     wilson_interval,
@@ -149,3 +150,14 @@ def test_counts_that_cannot_be_are_refused(call: object) -> None:
     """Negative counts, no pictures and more changes than pictures are errors."""
     with pytest.raises(ValueError, match="expected"):
         call()  # type: ignore[operator]
+
+
+def test_the_relative_error_by_hand() -> None:
+    """The largest difference by the largest expected value; nothing is expected of zeros but zeros."""
+    expected = np.array([[1, -4], [2, 3]], np.float32)
+    assert relative_error(expected, expected) == 0
+    assert relative_error(expected + np.float32([[0, 1], [0, 0]]), expected) == 0.25
+    assert relative_error(expected * 0, expected) == 1
+    assert relative_error(expected * 0, expected * 0) == 0
+    assert relative_error(expected, expected * 0) == np.inf
+    assert relative_error(np.full_like(expected, np.nan), expected) == np.inf

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
-from mixer_edge.preprocess import check_spec, load_pixels, normalize, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, check_spec, load_pixels, normalize
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 def small(height: int, width: int, **fields: Any) -> PreprocessSpec:
     """Return the Mixer's specification at another size."""
-    return dataclasses.replace(preprocess_spec(8), height=height, width=width, **fields)
+    return dataclasses.replace(Preprocessing().spec(8), height=height, width=width, **fields)
 
 
 def test_squash_is_pillows_bilinear_resize() -> None:
@@ -113,7 +113,7 @@ def photo(height: int, width: int) -> np.ndarray:
 def test_scaled_decoding_stays_close_to_the_exact_one(options: dict[str, Any]) -> None:
     """The stated bounds: within 0.5/255 on average, 99 % within 2/255; yet it is not the exact path."""
     file = jpeg(photo(753, 1001), **options)  # odd sizes: decoded at 1/4, they end in a part of a pixel
-    spec = preprocess_spec(56)
+    spec = Preprocessing().spec(56)
     scaled, exact = load_pixels(file, spec), load_pixels(file, dataclasses.replace(spec, decode="exact"))
     difference = np.abs(scaled.astype(int) - exact)
     assert 0 < difference.mean() <= 0.5
@@ -124,13 +124,13 @@ def test_exact_decoding_is_pillows_plain_decode_and_resize() -> None:
     """Nothing but open, convert and resize."""
     file = jpeg(photo(300, 400))
     plain = Image.open(io.BytesIO(file)).convert("RGB").resize((8, 8), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(load_pixels(file, preprocess_spec(8, decode="exact")), np.asarray(plain))
+    np.testing.assert_array_equal(load_pixels(file, Preprocessing(decode="exact").spec(8)), np.asarray(plain))
 
 
 def test_a_small_jpeg_is_decoded_at_full_size_either_way() -> None:
     """Below twice the margin there is nothing to gain, and nothing changes."""
     file = jpeg(photo(47, 60))
-    scaled, exact = (load_pixels(file, preprocess_spec(8, decode=decode)) for decode in ("scaled", "exact"))
+    scaled, exact = (load_pixels(file, Preprocessing(decode=decode).spec(8)) for decode in ("scaled", "exact"))
     np.testing.assert_array_equal(scaled, exact)
 
 
@@ -138,13 +138,15 @@ def test_png_is_decoded_exactly_either_way() -> None:
     """Only JPEG can be decoded small."""
     file = io.BytesIO()
     Image.fromarray(photo(300, 400)).save(file, "PNG")
-    scaled, exact = (load_pixels(file.getvalue(), preprocess_spec(8, decode=decode)) for decode in ("scaled", "exact"))
+    scaled, exact = (
+        load_pixels(file.getvalue(), Preprocessing(decode=decode).spec(8)) for decode in ("scaled", "exact")
+    )
     np.testing.assert_array_equal(scaled, exact)
 
 
 def test_normalize_maps_the_ends_and_the_middle() -> None:
     """0 is -1, 255 is 1, and 128 / 127.5 - 1 is 0.003921628 in float32."""
-    values = normalize(np.array([0, 128, 255], np.uint8), preprocess_spec(8))
+    values = normalize(np.array([0, 128, 255], np.uint8), Preprocessing().spec(8))
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, np.array([-1, 128 / np.float32(127.5) - np.float32(1), 1], np.float32))
 
@@ -154,8 +156,8 @@ def test_what_preprocess_spec_makes_is_accepted() -> None:
     for geometry in ("squash", "resize-crop"):
         for antialias in (True, False):
             for decode in ("scaled", "exact"):
-                check_spec(preprocess_spec(224, geometry=geometry, antialias=antialias, decode=decode))
-    assert preprocess_spec(224, geometry="resize-crop").shorter_side == 256
+                check_spec(Preprocessing(geometry=geometry, antialias=antialias, decode=decode).spec(224))
+    assert Preprocessing(geometry="resize-crop").spec(224).shorter_side == 256
 
 
 @pytest.mark.parametrize(
@@ -185,5 +187,5 @@ def test_what_preprocess_spec_makes_is_accepted() -> None:
 def test_a_specification_that_cannot_be_followed_is_refused(change: dict[str, Any], message: str) -> None:
     """The message names the field, its value and what is known."""
     with pytest.raises(BundleError) as error:
-        check_spec(dataclasses.replace(preprocess_spec(224), **change))
+        check_spec(dataclasses.replace(Preprocessing().spec(224), **change))
     assert str(error.value).removesuffix("; export it again") == message

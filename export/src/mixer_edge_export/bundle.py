@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import MANIFEST_NAME
+from mixer_edge_export.files import sync
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 """Of Linux, see renameat2(2)."""
@@ -45,7 +46,7 @@ def atomic_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
                 shutil.rmtree(leftover, ignore_errors=True)
             partial.mkdir()
             yield partial
-            _sync(partial)
+            sync(partial)
             if not _exchange(partial, target):
                 if target.exists():
                     target.rename(old)
@@ -104,12 +105,3 @@ def _exchange(one: Path, other: Path) -> bool:
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # Linux alone has it
     names = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other))
     return renameat2 is not None and renameat2(*names, _RENAME_EXCHANGE) == 0
-
-
-def _sync(folder: Path) -> None:
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from mixer_edge.errors import BundleError, ImageError, InterpreterError
 from mixer_edge.interpreter import Interpreter, resolve_backend
 from mixer_edge.metrics import softmax, top_k
 from mixer_edge.preprocess import load_pixels, normalize
+from mixer_edge.stopwatch import times_ms
 from mixer_edge.tensors import dequantize, quantize
 
 
@@ -125,12 +125,7 @@ class Classifier:
     def latencies_ms(self, runs: int, *, warm_up: int) -> NDArray[np.float64]:
         """Return the time in milliseconds of each of ``runs`` inferences of a mid-grey picture, after ``warm_up``."""
         tensor = np.broadcast_to(self._table[np.uint8(128)], self.interpreter.input.shape)
-        seconds = []
-        for _ in range(warm_up + runs):
-            start = time.perf_counter()
-            self.interpreter.invoke(tensor)
-            seconds.append(time.perf_counter() - start)
-        return np.array(seconds[warm_up:]) * 1000
+        return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up)
 
     def classify(self, image: ImageSource, top_k: int = 5) -> list[Category]:
         """Return the ``top_k`` most probable classes, best first.

@@ -64,8 +64,7 @@ class Dataset:
         """Return at most ``limit`` pictures, spread evenly over the sorted paths; None for all."""
         if limit is None or limit >= len(self.images):
             return self
-        chosen = np.linspace(0, len(self.images) - 1, limit).round().astype(int)
-        return replace(self, images=tuple(self.images[number] for number in chosen))
+        return replace(self, images=tuple(self.images[number] for number in spread(len(self.images), limit)))
 
     def listing(self) -> str:
         """Return the sha256 over the pictures' relative paths, sizes, times of change and classes."""
@@ -74,6 +73,11 @@ class Dataset:
             facts = image.path.stat()
             digest.update(f"{self.name(number)}\0{facts.st_size}\0{facts.st_mtime_ns}\0{image.index}\n".encode())
         return digest.hexdigest()
+
+
+def spread(count: int, limit: int) -> list[int]:
+    """Return at most ``limit`` of the numbers from 0 to ``count - 1``, spread evenly, both ends among them."""
+    return [int(number) for number in np.linspace(0, count - 1, min(limit, count)).round()]
 
 
 def find_images(folder: Path) -> list[Path]:

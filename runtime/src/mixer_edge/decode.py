@@ -25,6 +25,13 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 MAX_PIXELS = 64_000_000
 """Largest picture that is decoded unless the caller says otherwise: 8000 x 8000, 256 MB as Pillow holds RGB."""
 
+DECODE_MARGIN = 3
+"""A JPEG decoded small keeps this many pixels for each one of the result, both ways.
+
+At 3 the result is within 0.3/255 of the exact one on average and 99.8 % of it within 2/255, measured on photographs at
+12 megapixels and on mosaics of them; at 2 and below, sharp detail moved it by up to 1/255 on average.
+"""
+
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -26,7 +26,7 @@ from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.interpreter import resolve_backend
 from mixer_edge.journal import Journal, default_journal
 from mixer_edge.metrics import kl_divergence, largest_difference, softmax, top_k
-from mixer_edge.preprocess import load_pixels
+from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
 from mixer_edge.workers import default_workers, map_in_processes
 
@@ -127,7 +127,7 @@ class Evaluator:
         except ImageError as error:
             return str(error)
         record = np.zeros(1, self.dtype)
-        record["picture"], record["pixels"] = number, hashlib.sha256(pixels.tobytes()).digest()
+        record["picture"], record["pixels"] = number, bytes.fromhex(pixels_sha256(pixels))
         reference: NDArray[np.float32] | None = None
         for name in self.dtype.names[2:]:  # type: ignore[index]
             logits = self._logits(name, number, pixels)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +17,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.cache import cache_folder
 from mixer_edge.errors import DataError
 
 
 def default_journal(subject: Mapping[str, Any]) -> Path:
-    """Return the journal of an evaluation in the user's cache folder (``XDG_CACHE_HOME``), named by its subject."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "mixer-edge" / "evaluations" / f"{hashlib.sha256(_line(subject)).hexdigest()[:32]}.journal"
+    """Return the journal of an evaluation in the user's cache, named by its subject."""
+    return cache_folder("evaluations") / f"{hashlib.sha256(_line(subject)).hexdigest()[:32]}.journal"
 
 
 class Journal:

@@ -67,6 +67,17 @@ def largest_difference(reference: NDArray[np.float32], logits: NDArray[np.float3
     return np.abs(reference - logits).max(axis=-1)
 
 
+def relative_error(outputs: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Return ``max |outputs - expected| / max |expected|`` over everything, at least 0.
+
+    It is infinite where an output is not finite, or where all of ``expected`` is zero and an output is not.
+    """
+    difference, size = float(np.abs(outputs - expected).max()), float(np.abs(expected).max())
+    if not np.isfinite(difference):
+        return math.inf
+    return difference / size if size else math.inf if difference else 0.0
+
+
 def paired_interval(
     lost: int, won: int, total: int, *, samples: int = BOOTSTRAP_SAMPLES, seed: int = BOOTSTRAP_SEED
 ) -> tuple[float, float]:

@@ -6,58 +6,54 @@ the tensor through a table of 256 entries, so that float and integer inputs are 
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mixer_edge.decode import MAX_PIXELS, ImageSource, Picture, read_picture
+from mixer_edge.decode import DECODE_MARGIN, MAX_PIXELS, ImageSource, Picture, read_picture
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
 
 GEOMETRIES = ("squash", "resize-crop")
 RESAMPLES = ("bilinear", "bicubic")
 DECODES = ("scaled", "exact")
-DECODE_MARGIN = 3
-"""A JPEG decoded small keeps this many pixels for each one of the result, both ways.
-
-At 3 the result is within 0.3/255 of the exact one on average and 99.8 % of it within 2/255, measured on photographs at
-12 megapixels and on mosaics of them; at 2 and below, sharp detail moved it by up to 1/255 on average.
-"""
 
 
-def preprocess_spec(
-    height: int,
-    width: int | None = None,
-    *,
-    geometry: str = "squash",
-    antialias: bool = True,
-    decode: str = "scaled",
-    pixel_range: tuple[float, float] = (-1.0, 1.0),
-) -> PreprocessSpec:
-    """Return a specification: bilinear, white under transparent pixels, by default that of a Mixer.
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How pictures are to be prepared, whatever the network's size; the defaults are a Mixer's."""
 
-    Args:
-        height: of the network's input.
-        width: of the network's input; None for a square one.
-        geometry: ``squash``, or ``resize-crop`` with the usual margin of 256 for 224.
-        antialias: False for a model that was trained through ``tf.image.resize`` as it is by default.
-        decode: ``exact`` to decode JPEG at full size whatever its size; so it is without antialias.
-        pixel_range: what pixels 0 and 255 become.
-    """
-    width = height if width is None else width
-    low, high = pixel_range
-    return PreprocessSpec(
-        geometry=geometry,
-        height=height,
-        width=width,
-        shorter_side=max(height, width) * 8 // 7 if geometry == "resize-crop" else None,
-        resample="bilinear",
-        antialias=antialias,
-        decode=decode if antialias else "exact",
-        background=(255, 255, 255),
-        scale=255 / (high - low),
-        offset=low,
-    )
+    geometry: str = "squash"
+    """``squash``, or ``resize-crop`` with the usual margin of 256 for 224."""
+    antialias: bool = True
+    """False for a model that was trained through ``tf.image.resize`` as it is by default."""
+    decode: str = "scaled"
+    """``scaled``, or ``exact`` to decode JPEG at full size whatever its size; it is exact without antialias."""
+    pixel_range: tuple[float, float] = (-1.0, 1.0)
+    """What pixels 0 and 255 become."""
+
+    def spec(self, height: int, width: int | None = None) -> PreprocessSpec:
+        """Return the specification for a network's input, square unless a width is given.
+
+        It is bilinear, with white under transparent pixels.
+        """
+        width = height if width is None else width
+        low, high = self.pixel_range
+        return PreprocessSpec(
+            geometry=self.geometry,
+            height=height,
+            width=width,
+            shorter_side=max(height, width) * 8 // 7 if self.geometry == "resize-crop" else None,
+            resample="bilinear",
+            antialias=self.antialias,
+            decode=self.decode if self.antialias else "exact",
+            background=(255, 255, 255),
+            scale=255 / (high - low),
+            offset=low,
+        )
 
 
 def check_spec(spec: PreprocessSpec) -> None:
@@ -115,6 +111,11 @@ def load_pixels(source: ImageSource, spec: PreprocessSpec, *, max_pixels: int = 
     else:
         resized = Image.fromarray(_bilinear(np.asarray(picture.rgb), size, box))
     return np.asarray(resized if picture.turn is None else resized.transpose(picture.turn))
+
+
+def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
+    """Return the sha256 of a picture's pixels in hexadecimal: equal pictures are known by it, whatever their files."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def normalize(pixels: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.float32]:

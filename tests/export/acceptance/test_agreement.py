@@ -11,12 +11,13 @@ import pytest
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import ModelError
-from mixer_edge_export import sources
-from mixer_edge_export.acceptance.agreement import check_outputs
+from mixer_edge.tensors import dequantize
+from mixer_edge_export.acceptance.agreement import check_outputs, correlations, disagreement
 from mixer_edge_export.cli import main
 from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.mixer import MixerWeights
-from mixer_edge_export.sources import saved_model
+from mixer_edge_export.quantize.variants import VARIANTS
+from mixer_edge_export.sources import load_source, mixer, saved_model
 
 TWINS = Path(__file__).resolve().parents[1] / "twins"
 
@@ -51,7 +52,7 @@ def test_a_module_is_exported_and_judged_by_itself(twin: Path, tmp_path: Path) -
     assert error is not None
     assert 0 < error < 1e-5
     golden = bundle.golden()
-    judge = sources.load_source(str(twin)).network()
+    judge = load_source(str(twin)).network()
     np.testing.assert_array_equal(golden["reference"], judge(golden["images"] / np.float32(127.5) - np.float32(1)))
 
 
@@ -65,8 +66,8 @@ def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
     )
     assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith("error: the graph rebuilt from the variables differs from mixer_12_blocks by 0.")
-    assert "of its largest output, expected at most 0.0001: output " in message
+    assert message.startswith("error: the graph rebuilt from the variables differs from mixer_12_blocks: off by 0.")
+    assert "of the largest output, expected at most 0.0001; output " in message
     assert message.endswith("; nothing was written")
     assert list(tmp_path.iterdir()) == []
 
@@ -80,9 +81,9 @@ def test_swapped_blocks_are_caught_in_the_file(
         arrays = {swapped(key): array for key, array in weights.arrays.items()}
         return convert_float(MixerWeights.from_arrays(arrays, "swapped"))
 
-    monkeypatch.setattr(sources, "convert_float", convert_wrongly)
+    monkeypatch.setattr(mixer, "convert_float", convert_wrongly)
     assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: float32 differs from mixer_12_blocks by 0.")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: float32 differs from mixer_12_blocks: off by 0.")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -110,17 +111,49 @@ def test_the_message_says_where_it_drifted() -> None:
     """Stage, judge, error, picture, output and both values stand in the message."""
     reference = np.array([[1, 2, -4], [0, 3, 1]], np.float32)
     outputs = reference.copy()
-    assert check_outputs("int8", outputs, reference, judge="mixer") == 0
+    assert check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1) == 0
     outputs[1, 0] = 0.5
     with pytest.raises(ModelError) as raised:
         check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1)
     assert str(raised.value) == (
-        "int8 differs from mixer by 0.12 of its largest output, expected at most 0.1: "
+        "int8 differs from mixer: off by 0.12 of the largest output, expected at most 0.1; "
         "output 0 of picture 1 is 0.5 instead of 0; nothing was written"
     )
     outputs[1, 0] = np.nan
-    with pytest.raises(ModelError, match="int8 differs from mixer by nan"):
-        check_outputs("int8", outputs, reference, judge="mixer")
+    with pytest.raises(ModelError, match="int8 differs from mixer: off by inf of the largest output"):
+        check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1)
     with pytest.raises(ModelError) as raised:
-        check_outputs("int8", outputs[:, :2], reference, judge="mixer")
+        check_outputs("int8", outputs[:, :2], reference, judge="mixer", max_error=0.1)
     assert str(raised.value) == "int8 gives [2, 2] where mixer gives [2, 3]"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_gate_fails_for_zeroed_shuffled_and_clipped_outputs(tiny_bundle: Path, name: str) -> None:
+    """What the variant really gives passes; nothing, the right numbers in another place, and saturation do not."""
+    bundle = Bundle.open(tiny_bundle)
+    golden, reference = bundle.golden(), bundle.golden()["reference"]
+    outputs = dequantize(golden[name], bundle.manifest.variant(name).output)
+    half = np.abs(reference).max() / 2
+    bad = {"zeroed": outputs * 0, "shuffled": np.roll(outputs, 1, axis=1), "clipped": outputs.clip(-half, half)}
+    max_error = VARIANTS[name].max_error
+    assert disagreement(outputs, reference, max_error) is None
+    assert {how: disagreement(array, reference, max_error) is None for how, array in bad.items()} == dict.fromkeys(
+        bad, False
+    )
+
+
+def test_outputs_in_another_order_fail_though_a_shared_offset_hides_the_error() -> None:
+    """All outputs lie near 100, so the error is small; the order within each picture is what counts."""
+    reference = np.array([[100, 101, 102, 103], [101, 100, 103, 102]], np.float32)
+    assert disagreement(reference + np.float32(0.1), reference, 0.45) is None
+    assert disagreement(reference[:, ::-1], reference, 0.45) == (
+        "in another order: they correlate by -1, expected at least 0.5"
+    )
+
+
+def test_correlations_by_hand() -> None:
+    """Scaled is 1, turned round -1, all equal 0; a reference without any order has nothing to keep."""
+    reference = np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3], [5, 5, 5]], np.float32)
+    outputs = np.array([[2, 4, 6], [3, 2, 1], [7, 7, 7], [1, 2, 3]], np.float32)
+    np.testing.assert_allclose(correlations(outputs, reference), [1, -1, 0, 1], atol=1e-12)
+    np.testing.assert_array_equal(correlations(outputs[:, :1], reference[:, :1]), [1, 1, 1, 1])

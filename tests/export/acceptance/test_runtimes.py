@@ -15,17 +15,25 @@ from mixer_edge.manifest import MANIFEST_NAME, RuntimeSpec
 from mixer_edge.preprocess import normalize
 from mixer_edge.tensors import quantize
 from mixer_edge_export.acceptance import runtimes
-from mixer_edge_export.acceptance.runtimes import Runtime, find_runtimes, install_tflite, runtime_folder, try_file
+from mixer_edge_export.acceptance.runtimes import (
+    Expected,
+    Runtime,
+    find_runtimes,
+    install_tflite,
+    runtime_folder,
+    try_file,
+)
 
 HERE = Runtime(name="ai-edge-litert", version="2.3.0", python=Path(sys.executable))
 
 
 def attempt(bundle: Path, variant: str, runtime: Runtime, path: Path | None = None) -> RuntimeSpec:
-    """Return how a variant's file, or another one in its place, fares with the bundle's golden pictures."""
+    """Return the verdict on a variant's file, or on another one in its place, with the bundle's golden pictures."""
     opened = Bundle.open(bundle)
     spec, golden = opened.manifest.variant(variant), opened.golden()
     tensors = quantize(normalize(golden["images"], opened.manifest.preprocess_of(variant)), spec.input)
-    return try_file(path or bundle / spec.file.name, runtime, tensors, spec.output, golden["reference"], 0.5)[0]
+    expected = Expected(tensors=tensors, output=spec.output, reference=golden["reference"], max_error=0.45)
+    return try_file(path or bundle / spec.file.name, runtime, expected)[0]
 
 
 def fake(folder: Path, script: str) -> Runtime:
@@ -64,7 +72,10 @@ def test_wrong_numbers_are_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
     golden = Bundle.open(tiny_bundle).golden()
     np.save(tmp_path / "wrong.npy", -golden["float32"])
     found = attempt(tiny_bundle, "float32", fake(tmp_path, f'cp {tmp_path}/wrong.npy "$5"'))
-    assert (found.status, found.reason) == ("refused", "wrong numbers, off by 2 of the largest output")
+    assert (found.status, found.reason) == (
+        "refused",
+        "wrong numbers, off by 2 of the largest output, expected at most 0.45",
+    )
     assert found.max_error == pytest.approx(2, rel=1e-3)
 
 
@@ -109,13 +120,13 @@ def test_a_refused_file_is_not_loaded(bundle: Path) -> None:
 
 def test_tflite_runtime_needs_an_old_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither this Python nor one on the PATH is old enough, one line says which is."""
-    monkeypatch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path))
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(runtimes, "NEWEST_PYTHON", (3, 1))
     monkeypatch.setattr(runtimes.shutil, "which", lambda name: None)
     with pytest.raises(InterpreterError) as error:
         install_tflite()
     assert str(error.value) == "tflite-runtime needs Python 3.1 or older; install it, or point PATH to one"
-    assert runtime_folder() == tmp_path / "tflite-runtime-2.14.0"
+    assert runtime_folder() == tmp_path / "runtimes" / "tflite-runtime-2.14.0"
     assert find_runtimes()[1] == Runtime(name="tflite-runtime", version="2.14.0", python=None)
 
 
@@ -124,10 +135,10 @@ def test_tflite_runtime_runs_what_it_can_and_is_spared_the_rest(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an environment of its own: static int8 runs there, dynamic int8 gives wrong numbers, int16 is refused."""
-    monkeypatch.setenv("MIXER_EDGE_RUNTIMES", str(tmp_path))
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path))
     install_tflite()
     _, tflite = find_runtimes()
-    assert tflite.python == tmp_path / "tflite-runtime-2.14.0" / "bin" / "python"
+    assert tflite.python == tmp_path / "runtimes" / "tflite-runtime-2.14.0" / "bin" / "python"
     found = {name: attempt(tiny_bundle, name, tflite) for name in ("float32", "float16", "int8", "int8-integer")}
     assert {name: (spec.status, spec.reason) for name, spec in found.items()} == dict.fromkeys(found, ("ok", None))
     dynamic = attempt(tiny_bundle, "int8-dynamic", tflite)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mixer_edge.errors import DataError
-from mixer_edge.preprocess import preprocess_spec
+from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.calibration import generated_calibration, load_calibration
 from mixer_edge_export.calibration import pictures as module
 from mixer_edge_export.calibration.generated import generate, picture
@@ -39,7 +39,7 @@ def test_the_files_are_those_of_the_committed_manifest(written: Path) -> None:
 
 def test_the_written_folder_calibrates_like_the_default(written: Path) -> None:
     """Read back through its manifest, it is the very set that is made on the spot, and it passes the check."""
-    spec = preprocess_spec(224)
+    spec = Preprocessing().spec(224)
     read, made = load_calibration(written, spec), generated_calibration(spec)
     np.testing.assert_array_equal(np.stack(read.pixels), np.stack(made.pixels))
     assert read.warnings == ()
@@ -48,7 +48,7 @@ def test_the_written_folder_calibrates_like_the_default(written: Path) -> None:
 
 def test_the_set_is_brought_to_the_network_s_size() -> None:
     """A network of 64 by 64 gets the same pictures, smaller."""
-    assert {pixels.shape for pixels in generated_calibration(preprocess_spec(64)).pixels} == {(64, 64, 3)}
+    assert {pixels.shape for pixels in generated_calibration(Preprocessing().spec(64)).pixels} == {(64, 64, 3)}
 
 
 def test_later_pictures_go_on_where_the_set_ends() -> None:
@@ -78,7 +78,7 @@ def test_other_bytes_than_the_measured_ones_are_refused(monkeypatch: pytest.Monk
     """A machine that computes another set stops instead of calibrating on it."""
     monkeypatch.setattr(module, "generate", lambda count: generate(count, first=1))
     with pytest.raises(DataError) as raised:
-        generated_calibration(preprocess_spec(224))
+        generated_calibration(Preprocessing().spec(224))
     assert str(raised.value) == (
         "the generated calibration pictures differ on this machine; give photographs (--calibration)"
     )

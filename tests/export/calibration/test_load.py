@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from mixer_edge.errors import DataError
-from mixer_edge.preprocess import load_pixels, preprocess_spec
-from mixer_edge_export.calibration import load_calibration
+from mixer_edge.preprocess import Preprocessing, load_pixels
+from mixer_edge_export.calibration import Calibration, load_calibration
 from mixer_edge_export.calibration.load import choose
 
-SPEC = preprocess_spec(16)
+SPEC = Preprocessing().spec(16)
 
 
 def noise(seed: int) -> np.ndarray:
@@ -57,7 +57,7 @@ def test_a_good_folder_is_taken_whole_without_a_warning(photos: Path) -> None:
 
 def test_samples_are_spread_over_the_classes(photos: Path) -> None:
     """Eight of 30 cats and 10 dogs are four of each, and another seed takes others."""
-    first, again, other = (load_calibration(photos, SPEC, samples=8, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (load_calibration(photos, SPEC, Calibration(samples=8, seed=seed)) for seed in (0, 0, 1))
     assert Counter(first.classes) == {"cat": 4, "dog": 4}
     assert (first.found, first.names) == (40, again.names)
     assert set(first.names) != set(other.names)
@@ -141,7 +141,7 @@ def test_one_class_is_warned_of(photos: Path, source: str) -> None:
 
 def test_a_flat_folder_of_another_name_is_no_class(photos: Path) -> None:
     """Without class folders nothing is said of classes."""
-    assert load_calibration(photos / "cat", SPEC, samples=30, labels=["fox"]).warnings == (
+    assert load_calibration(photos / "cat", SPEC, Calibration(samples=30), labels=["fox"]).warnings == (
         "only 30 calibration pictures, too few for steady ranges; give 100 to 200",
     )
 

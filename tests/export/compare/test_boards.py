@@ -71,7 +71,7 @@ def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(Path(mixer_edge.__file__).parents[1]))
     monkeypatch.setenv("BOARDS", str(tmp_path / "boards"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "boards"
 
 

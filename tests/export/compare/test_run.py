@@ -17,7 +17,7 @@ from mixer_edge_export.cli import main
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Journals of the tests stay in the tests' folders."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")

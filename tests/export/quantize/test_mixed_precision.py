@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +12,14 @@ from PIL import Image
 from tests.conftest import TINY
 
 from mixer_edge.bundle import Bundle
-from mixer_edge.errors import BoundError, MixerEdgeError
+from mixer_edge.errors import BoundError
+from mixer_edge_export.calibration import Calibration
 from mixer_edge_export.cli import main
 from mixer_edge_export.compare import compare, format_report
 from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.quantize.layers import Layer
-from mixer_edge_export.quantize.mixed_precision import search
+from mixer_edge_export.quantize.mixed_precision import Bound, search
 from mixer_edge_export.sources.npz import save_npz
 
 
@@ -156,8 +156,7 @@ def test_labels_make_it_points_of_top_1(model: Path, photos: Path, tmp_path: Pat
         tmp_path / "out",
         labels=labels,
         variants=["int8"],
-        max_drop=100,
-        selection=photos,
+        bound=Bound(max_drop=100, selection=photos),
     )
     assert manifest.bound is not None
     assert (manifest.bound.measure, manifest.bound.count) == ("top-1", 120)
@@ -172,9 +171,8 @@ def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos:
         tmp_path / "out",
         labels=labels,
         variants=["int8"],
-        calibration=photos / "3",
-        max_drop=100,
-        selection=photos / "7",
+        calibration=Calibration(pictures=photos / "3"),
+        bound=Bound(max_drop=100, selection=photos / "7"),
     )
     comparison = compare(tmp_path / "out", photos)
     assert len(comparison.overlap) == 120
@@ -186,16 +184,15 @@ def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("flags", "message"),
     [
-        ({"max_drop": 1.0, "variants": ["float16"]}, "max_drop bounds int8; add it to the variants"),
-        ({"selection": Path("x")}, "x: a selection set is for max_drop alone; give the bound too"),
+        (["--max-drop", "1", "--variants", "float16"], "max_drop bounds int8; add it to the variants"),
+        (["--selection", "x"], "x: a selection set is for --max-drop alone; give the bound too"),
     ],
 )
 def test_a_bound_without_its_variant_and_a_selection_without_a_bound_are_refused(
-    model: Path, tmp_path: Path, options: dict[str, Any], message: str
+    model: Path, tmp_path: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither is silently ignored."""
-    with pytest.raises(MixerEdgeError) as raised:
-        export(str(model), tmp_path / "out", **options)
-    assert str(raised.value) == message
+    assert main(["export", "--model", str(model), "--out", str(tmp_path / "out"), *flags]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"

@@ -10,20 +10,20 @@ import pytest
 from PIL import Image
 
 from mixer_edge.errors import DataError
-from mixer_edge.preprocess import preprocess_spec
-from mixer_edge_export.quantize.selection import Probe, changed, load_probe, snr_db
+from mixer_edge.preprocess import Preprocessing
+from mixer_edge_export.quantize.selection import SelectionSet, changed, load_selection, snr_db
 
-SPEC = preprocess_spec(8)
+SPEC = Preprocessing().spec(8)
 REFERENCE = np.array([[3, 0], [3, 0], [0, 3], [0, 3]], np.float32)
 """Classes 0, 0, 1, 1."""
 OUTPUTS = np.array([[3, 0], [0, 3], [0, 3], [3, 0]], np.float32)
 """Classes 0, 1, 1, 0: the second and the fourth differ."""
 
 
-def probe(truth: list[int] | None) -> Probe:
+def probe(truth: list[int] | None) -> SelectionSet:
     """Return a probe of four pictures."""
     pixels = tuple(np.full((8, 8, 3), value, np.uint8) for value in range(4))
-    return Probe(pixels=pixels, truth=None if truth is None else np.array(truth), spec=SPEC)
+    return SelectionSet(pixels=pixels, truth=None if truth is None else np.array(truth), spec=SPEC)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_class_folders_are_labels_and_a_flat_folder_has_none(tmp_path: Path) -> 
     write(tmp_path / "labelled" / "cat", 8)
     write(tmp_path / "labelled" / "dog", 2)
     write(tmp_path / "flat", 3)
-    labelled = load_probe(tmp_path / "labelled", SPEC, ["cat", "dog"], 4)
+    labelled = load_selection(tmp_path / "labelled", SPEC, ["cat", "dog"], 4)
     assert labelled.truth is not None
     assert Counter(labelled.truth.tolist()) == {0: 2, 1: 2}
-    flat = load_probe(tmp_path / "flat", SPEC, ["cat", "dog"], 4)
+    flat = load_selection(tmp_path / "flat", SPEC, ["cat", "dog"], 4)
     assert (flat.truth, len(flat.pixels)) == (None, 3)
 
 
@@ -81,7 +81,7 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     write(tmp_path / "flat", 1)
     (tmp_path / "flat" / "bad.png").write_bytes(b"no picture")
     with pytest.raises(DataError) as raised:
-        load_probe(tmp_path / "flat", SPEC, [], 4)
+        load_selection(tmp_path / "flat", SPEC, [], 4)
     assert str(raised.value) == (
         f"{tmp_path}/flat/bad.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
         f"(it begins with b'no picture'); take it out of {tmp_path}/flat"

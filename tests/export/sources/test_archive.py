@@ -16,7 +16,7 @@ def test_a_saved_model_is_found_below_the_folder(twin: Path, tmp_path: Path) -> 
     """A folder that holds the SavedModel some levels down serves as well."""
     shutil.copytree(twin, tmp_path / "download" / "model" / "1")
     source = load_source(str(tmp_path / "download"))
-    assert (source.name, source.kind) == ("download", "saved_model")
+    assert (source.origin.name, source.origin.kind) == ("download", "saved_model")
     assert source.saved_model == tmp_path / "download" / "model" / "1"
 
 

@@ -120,8 +120,8 @@ def test_a_checkpoint_comes_by_its_address(server: Any) -> None:
     path = TWINS / "mixer_12_blocks" / "weights.npz"
     server.replies["/models/Mixer-T_16.npz"] = server_reply(server, path.read_bytes())
     source = load_source(f"{server.url}/models/Mixer-T_16.npz")
-    assert (source.name, source.kind, source.judge) == ("Mixer-T_16", "npz", "rebuilt graph")
-    assert (source.location, source.sha256) == (f"{server.url}/models/Mixer-T_16.npz", file_sha256(path))
+    assert (source.origin.name, source.origin.kind, source.judge) == ("Mixer-T_16", "npz", "rebuilt graph")
+    assert (source.origin.location, source.origin.sha256) == (f"{server.url}/models/Mixer-T_16.npz", file_sha256(path))
 
 
 def test_a_page_instead_of_a_checkpoint_is_not_kept(server: Any, cache: Path) -> None:
@@ -140,5 +140,5 @@ def test_an_archive_comes_by_its_address(server: Any, twin_archive: bytes) -> No
     """A .tar.gz address gives the SavedModel in it."""
     server.replies["/mixer.tar.gz"] = server_reply(server, twin_archive)
     source = load_source(f"{server.url}/mixer.tar.gz")
-    assert (source.name, source.kind, source.judge) == ("mixer", "saved_model", "saved_model")
-    assert source.location == f"{server.url}/mixer.tar.gz"
+    assert (source.origin.name, source.origin.kind, source.judge) == ("mixer", "saved_model", "saved_model")
+    assert source.origin.location == f"{server.url}/mixer.tar.gz"

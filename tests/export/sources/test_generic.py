@@ -14,10 +14,14 @@ import tensorflow as tf
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.errors import ModelError
+from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.pipeline import export
-from mixer_edge_export.sources import generic as other_module
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.generic import convert_saved_model
+from mixer_edge_export.sources.saved_model import load_signature
+from mixer_edge_export.sources.source import Origin, preprocess_spec
+
+ORIGIN = Origin(name="model", kind="saved_model", location="model")
 
 
 def save(folder: Path, function: Callable[..., Any], *specs: tf.TensorSpec, variables: list[tf.Variable]) -> Path:
@@ -48,7 +52,7 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
     """Every variant is made and judged, batch and size are fixed, and the softmax of the outputs is the model's own."""
     labels = tmp_path / "labels.txt"
     labels.write_text("ant\nbee\ncat\ndog\n")
-    manifest = export(str(convnet), tmp_path / "bundle", labels=labels, pixel_range=(0, 1))
+    manifest = export(str(convnet), tmp_path / "bundle", labels=labels, preprocessing=Preprocessing(pixel_range=(0, 1)))
     assert (manifest.task, manifest.source.kind, manifest.source.judge) == (
         "classification",
         "saved_model",
@@ -77,14 +81,14 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
 def test_a_pixel_range_is_for_other_networks_alone(twin: Path) -> None:
     """A Mixer's input is [-1, 1], whatever is asked for."""
     with pytest.raises(ModelError) as raised:
-        load_source(str(twin)).preprocess(pixel_range=(0, 1))
+        preprocess_spec(load_source(str(twin)), Preprocessing(pixel_range=(0, 1)))
     assert str(raised.value) == "mixer_12_blocks: pixels cannot become 0 to 1; expected -1 to 1 for a Mixer"
 
 
 def test_a_graph_that_the_converter_refuses_is_told(twin: Path) -> None:
     """The twins' own graphs hold XLA ops, which no TFLite has."""
     with pytest.raises(ModelError, match="TensorFlow's converter refused it .*XlaDotV2"):
-        convert_saved_model(twin)
+        convert_saved_model(twin, ORIGIN)
 
 
 def test_a_crash_of_the_converter_is_an_error(convnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +99,7 @@ def test_a_crash_of_the_converter_is_an_error(convnet: Path, tmp_path: Path, mon
         python.write_text(f"#!/bin/sh\necho loading >&2\necho 'bad op' >&2\n{ending}\n")
         python.chmod(0o755)
         with pytest.raises(ModelError) as raised:
-            convert_saved_model(convnet)
+            convert_saved_model(convnet, ORIGIN)
         assert str(raised.value) == (
             f"{convnet}: TensorFlow's converter {how} on this model, which is no Mixer that could be rebuilt; "
             "its last words:\nloading\nbad op"
@@ -115,4 +119,4 @@ def test_a_signature_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     for name, (specs, function) in cases.items():
         folder = save(tmp_path / name, function, *specs, variables=[])
         with pytest.raises(ModelError, match=r"its signature leads from .*; expected one float32 input \[N, height"):
-            other_module.load_signature(folder)
+            load_signature(folder)

@@ -21,7 +21,12 @@ def test_a_handle_is_fetched_once_and_then_read_from_the_cache(server: Any, cach
     handle = server.serve_module("mixer", twin_archive)
     source = load_source(handle)
     assert [path for path, _ in server.requests] == ["/mixer/1?tf-hub-format=compressed", "/mixer.tar.gz"]
-    assert (source.name, source.kind, source.location, source.judge) == ("mixer", "hub", handle, "saved_model")
+    assert (source.origin.name, source.origin.kind, source.origin.location, source.judge) == (
+        "mixer",
+        "hub",
+        handle,
+        "saved_model",
+    )
     with np.load(TWINS / "mixer_12_blocks" / "weights.npz") as expected:
         assert source.weights is not None
         assert sorted(source.weights.arrays) == sorted(expected.files)
@@ -29,7 +34,7 @@ def test_a_handle_is_fetched_once_and_then_read_from_the_cache(server: Any, cach
             np.testing.assert_array_equal(array, expected[key], err_msg=key)
     server.close()
     again = load_source(handle)
-    assert (again.sha256, again.fingerprint()) == (source.sha256, source.fingerprint())
+    assert (again.origin.sha256, again.fingerprint()) == (source.origin.sha256, source.fingerprint())
     assert (cache / "hub").is_dir()
 
 
@@ -114,7 +119,7 @@ def test_a_kaggle_handle_goes_through_kagglehub(twin: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "kagglehub", fake)
     source = load_source(f"kaggle:{HANDLE}")
     assert fake.handles == [HANDLE]
-    assert (source.name, source.kind, source.location) == (
+    assert (source.origin.name, source.origin.kind, source.origin.location) == (
         "mixer-b32-sam-classification",
         "kaggle",
         f"kaggle:{HANDLE}",

@@ -64,7 +64,12 @@ def test_the_hub_is_asked_first(server: Any, twin_archive: bytes) -> None:
     """Where the Hub answers, nobody else is asked; classes of ImageNet-21k have no labels."""
     handle = server.serve_module("hub/mixer_b16_i21k_classification", twin_archive)
     source = load_source("mixer_b16_i21k")
-    assert (source.name, source.kind, source.location, source.labels) == ("mixer_b16_i21k", "hub", handle, None)
+    assert (source.origin.name, source.origin.kind, source.origin.location, source.labels) == (
+        "mixer_b16_i21k",
+        "hub",
+        handle,
+        None,
+    )
     assert not [path for path, _ in server.requests if "npz" in path]
 
 
@@ -76,8 +81,8 @@ def test_the_checkpoint_answers_where_the_hub_does_not(
     server.serve_module("unused", checkpoint)
     server.replies["/npz/sam/Mixer-B_32.npz"] = server.replies["/unused.tar.gz"]
     source = load_source("mixer_b32_sam_fe")
-    assert (source.name, source.kind, source.num_classes) == ("mixer_b32_sam_fe", "npz", None)
-    assert source.location == f"{server.url}/npz/sam/Mixer-B_32.npz"
+    assert (source.origin.name, source.origin.kind, source.num_classes) == ("mixer_b32_sam_fe", "npz", None)
+    assert source.origin.location == f"{server.url}/npz/sam/Mixer-B_32.npz"
     assert capsys.readouterr().err.splitlines() == [
         f"mixer_b32_sam_fe: not from {server.url}/hub/mixer_b32_sam_fe/1",
         f"mixer_b32_sam_fe: not from kaggle:{KAGGLE}/mixer-b32-sam-fe/1",

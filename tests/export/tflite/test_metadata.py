@@ -13,7 +13,7 @@ from tests.conftest import LABELS
 
 from mixer_edge import Classifier
 from mixer_edge.errors import ModelError
-from mixer_edge.preprocess import preprocess_spec
+from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.tflite.metadata import attach, describe, replace
 
 
@@ -35,7 +35,7 @@ def test_the_same_labels_give_the_same_bytes_on_any_day() -> None:
 
 def test_metadata_of_another_input_have_the_same_length() -> None:
     """Only numbers differ, so they can take each other's place in a finished file."""
-    plain = preprocess_spec(64)
+    plain = Preprocessing().spec(64)
     first = describe("m", plain, has_labels=True, task="classification")
     other = describe("m", dataclasses.replace(plain, offset=-0.5), has_labels=True, task="classification")
     assert first != other

@@ -1,4 +1,4 @@
-"""The judge of an export: what the source itself answers, against what was made of it."""
+"""Whether outputs are those of the source: the one gate that a rebuilt graph and every file must pass."""
 
 from __future__ import annotations
 
@@ -6,40 +6,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
+from mixer_edge.metrics import relative_error
+from mixer_edge_export.acceptance.tolerances import MIN_CORRELATION
 
-MAX_FLOAT_ERROR = 1e-4
-"""Float arithmetic in another order moves a Mixer's outputs by some 1e-6 of the largest; two swapped blocks by 0.3."""
+
+def disagreement(outputs: NDArray[np.float32], reference: NDArray[np.float32], max_error: float) -> str | None:
+    """Return how outputs are not the reference's, both ``[n, classes]``, in words; None if they agree.
+
+    They agree if the largest difference is at most ``max_error`` of the largest reference output, and if each picture's
+    outputs correlate with the reference's by at least ``MIN_CORRELATION``.
+    """
+    error = relative_error(outputs, reference)
+    if not error <= max_error:
+        return f"off by {error:.2g} of the largest output, expected at most {max_error:.2g}"
+    lowest = correlations(outputs, reference).min()
+    if not lowest >= MIN_CORRELATION:
+        return f"in another order: they correlate by {lowest:.2g}, expected at least {MIN_CORRELATION:g}"
+    return None
+
+
+def correlations(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return Pearson's correlation over the classes for each picture, ``[n]`` in [-1, 1].
+
+    It is 1 where the reference gives every class the same, as it does with one class: there is no order to keep.
+    """
+    ours, theirs = (array - array.mean(axis=1, keepdims=True, dtype=np.float64) for array in (outputs, reference))
+    sizes = np.sqrt(np.square(ours).sum(axis=1) * np.square(theirs).sum(axis=1))
+    products = (ours * theirs).sum(axis=1)
+    flat = np.ptp(reference, axis=1) == 0
+    return np.where(flat, 1.0, np.divide(products, sizes, out=np.zeros_like(products), where=sizes > 0))
 
 
 def check_outputs(
-    stage: str,
-    outputs: NDArray[np.float32],
-    reference: NDArray[np.float32],
-    *,
-    judge: str,
-    max_error: float = MAX_FLOAT_ERROR,
+    stage: str, outputs: NDArray[np.float32], reference: NDArray[np.float32], *, judge: str, max_error: float
 ) -> float:
-    """Return the largest difference to the reference as a part of its largest output, both ``[n, classes]``.
+    """Return the error of outputs that agree with the reference, both ``[n, classes]``.
 
     Args:
         stage: what gave the outputs, for the message.
-        outputs: what is judged.
+        outputs: what is checked.
         reference: what the judge gave for the same pictures.
         judge: its name, for the message.
-        max_error: largest difference that passes.
+        max_error: largest error that passes.
 
     Raises:
-        ModelError: the difference is larger; the message says at which stage, picture and output it is the largest.
+        ModelError: they do not agree; the message says at which stage, picture and output they differ most.
     """
     if outputs.shape != reference.shape:
         raise ModelError(f"{stage} gives {list(outputs.shape)} where {judge} gives {list(reference.shape)}")
-    difference = np.abs(outputs - reference)
-    error = float(difference.max() / np.abs(reference).max())
-    if not error <= max_error:
+    if reason := disagreement(outputs, reference, max_error):
+        difference = np.abs(outputs - reference)
         picture, output = np.unravel_index(np.argmax(difference), difference.shape)
         raise ModelError(
-            f"{stage} differs from {judge} by {error:.2g} of its largest output, expected at most {max_error:.2g}: "
-            f"output {output} of picture {picture} is {outputs[picture, output]:.6g} instead of "
-            f"{reference[picture, output]:.6g}; nothing was written"
+            f"{stage} differs from {judge}: {reason}; output {output} of picture {picture} is "
+            f"{outputs[picture, output]:.6g} instead of {reference[picture, output]:.6g}; nothing was written"
         )
-    return error
+    return relative_error(outputs, reference)

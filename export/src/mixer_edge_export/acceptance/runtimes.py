@@ -9,7 +9,6 @@ an environment of its own, which ``mixer-edge-export runtimes`` makes.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -17,15 +16,20 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.cache import cache_folder
 from mixer_edge.errors import InterpreterError
 from mixer_edge.manifest import RuntimeSpec, TensorSpec
+from mixer_edge.metrics import relative_error
 from mixer_edge.tensors import dequantize
 from mixer_edge_export.acceptance import run_file
+from mixer_edge_export.acceptance.agreement import disagreement
+from mixer_edge_export.files import new_folder
 
 LITERT, TFLITE = "ai-edge-litert", "tflite-runtime"
 TFLITE_VERSION = "2.14.0"
@@ -44,9 +48,8 @@ class Runtime:
 
 
 def runtime_folder() -> Path:
-    """Return the folder of tflite-runtime's environment, below ``$MIXER_EDGE_RUNTIMES`` or the user's cache."""
-    parent = os.environ.get("MIXER_EDGE_RUNTIMES") or Path.home() / ".cache" / "mixer-edge" / "runtimes"
-    return Path(parent) / f"{TFLITE}-{TFLITE_VERSION}"
+    """Return the folder of tflite-runtime's environment, in the user's cache."""
+    return cache_folder("runtimes") / f"{TFLITE}-{TFLITE_VERSION}"
 
 
 def find_runtimes() -> tuple[Runtime, ...]:
@@ -74,9 +77,7 @@ def install_tflite() -> Path:
     if not found:
         newest = ".".join(map(str, NEWEST_PYTHON))
         raise InterpreterError(f"{TFLITE} needs Python {newest} or older; install it, or point PATH to one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        partial = Path(temporary) / folder.name
+    with new_folder(folder) as partial:
         for command in (
             [found[0], "-m", "venv", str(partial)],
             [str(partial / "bin" / "python"), "-m", "pip", "install", "--quiet", *TFLITE_REQUIREMENTS],
@@ -85,28 +86,25 @@ def install_tflite() -> Path:
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
                 raise InterpreterError(f"{folder}: `{' '.join(command)}` failed ({last}); make the runtimes again")
-        partial.rename(folder)
     return folder
 
 
-def try_file(
-    path: Path,
-    runtime: Runtime,
-    tensors: NDArray[np.generic],
-    output: TensorSpec,
-    reference: NDArray[np.float32],
-    max_error: float,
-) -> tuple[RuntimeSpec, NDArray[np.generic] | None]:
-    """Run a file in a runtime and return how it fared, with its raw outputs ``[n, ...]`` if it ran to the end.
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a file is given and what should come out."""
 
-    Args:
-        path: the file.
-        runtime: where to run it.
-        tensors: ``[n, ...]`` inputs in the file's dtype.
-        output: the file's output.
-        reference: ``[n, ...]`` float32, what should come out.
-        max_error: largest difference allowed, as a part of the largest reference output.
-    """
+    tensors: NDArray[np.generic]
+    """``[n, ...]`` inputs in the file's dtype."""
+    output: TensorSpec
+    """The file's output."""
+    reference: NDArray[np.float32]
+    """``[n, ...]``, what should come out."""
+    max_error: float
+    """Largest error allowed."""
+
+
+def try_file(path: Path, runtime: Runtime, expected: Expected) -> tuple[RuntimeSpec, NDArray[np.generic] | None]:
+    """Run a file in a runtime and return the verdict on it, with its raw outputs ``[n, ...]`` if it ran to the end."""
 
     def verdict(status: str, reason: str | None, error: float | None = None) -> RuntimeSpec:
         return RuntimeSpec(version=runtime.version, status=status, reason=reason, max_error=error)
@@ -115,7 +113,7 @@ def try_file(
         return verdict("unchecked", "not installed on the workstation (mixer-edge-export runtimes)"), None
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder) / "inputs.npy", Path(folder) / "outputs.npy"
-        np.save(inputs, tensors)
+        np.save(inputs, expected.tensors)
         command = [str(runtime.python), "-I", run_file.__file__, str(path), str(inputs), str(outputs)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode < 0:
@@ -123,9 +121,10 @@ def try_file(
         if done.returncode:
             return verdict("refused", _reason(done.stderr)), None
         raw = np.load(outputs)
-    error = float(np.abs(dequantize(raw, output) - reference).max() / np.abs(reference).max())
-    if not error <= max_error:
-        return verdict("refused", f"wrong numbers, off by {error:.2g} of the largest output", error), raw
+    found = dequantize(raw, expected.output)
+    error = relative_error(found, expected.reference)
+    if reason := disagreement(found, expected.reference, expected.max_error):
+        return verdict("refused", f"wrong numbers, {reason}", error if isfinite(error) else None), raw
     return verdict("ok", None, error), raw
 
 

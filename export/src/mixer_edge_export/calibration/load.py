@@ -7,7 +7,7 @@ import hashlib
 import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,26 @@ from mixer_edge.manifest import PreprocessSpec, file_sha256
 from mixer_edge.preprocess import load_pixels
 from mixer_edge.progress import progress
 from mixer_edge_export.calibration.check import check
-from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES, MANIFEST_COLUMNS, MANIFEST_NAME, CalibrationSet
+from mixer_edge_export.calibration.pictures import MANIFEST_COLUMNS, MANIFEST_NAME, CalibrationSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Which pictures to measure the activations' ranges on."""
+
+    pictures: Path | None = None
+    """Folder of pictures, or file of arrays; None takes the model's own or generated ones."""
+    samples: int = 200
+    """How many of them to use at most, as evenly from the classes as they allow."""
+    seed: int = 0
+    """Another one takes others."""
 
 
 def load_calibration(
     source: Path,
     spec: PreprocessSpec,
+    options: Calibration = Calibration(),
     *,
-    samples: int = DEFAULT_SAMPLES,
-    seed: int = 0,
     labels: Sequence[str] = (),
     kind: str | None = None,
 ) -> CalibrationSet:
@@ -40,8 +51,7 @@ def load_calibration(
     Args:
         source: the folder or the file.
         spec: how a picture becomes the network's input.
-        samples: how many to take at most, as evenly from the classes as they allow.
-        seed: another one takes other pictures.
+        options: how many to take, and which.
         labels: the model's, to recognize a folder that is called like a class.
         kind: what the manifest calls them; None for ``folder`` or ``arrays``. The check is for the user's alone.
 
@@ -49,9 +59,9 @@ def load_calibration(
         DataError: no pictures, pictures that cannot be read or are not what they should be; the message says which.
     """
     if source.suffix in (".npy", ".npz") and source.is_file():
-        pictures = _read_arrays(source, spec, samples, seed)
+        pictures = _read_arrays(source, spec, options)
     else:
-        pictures = _read_folder(source, spec, samples, seed)
+        pictures = _read_folder(source, spec, options)
     return check(pictures, source, labels) if kind is None else replace(pictures, kind=kind)
 
 
@@ -72,10 +82,10 @@ def choose(classes: Sequence[str], names: Sequence[str], samples: int, seed: int
     return sorted(index for _, _, index in sorted(turns)[:samples])
 
 
-def _read_folder(folder: Path, spec: PreprocessSpec, samples: int, seed: int) -> CalibrationSet:
+def _read_folder(folder: Path, spec: PreprocessSpec, options: Calibration) -> CalibrationSet:
     listed = _read_manifest(folder / MANIFEST_NAME) if (folder / MANIFEST_NAME).is_file() else _list(folder)
     names, classes = [name for name, _ in listed], [label for _, label in listed]
-    chosen = choose(classes, names, samples, seed)
+    chosen = choose(classes, names, options.samples, options.seed)
     try:
         pixels = [
             load_pixels(folder / names[index], spec) for index in progress(chosen, "reading calibration pictures")
@@ -109,7 +119,7 @@ def _read_manifest(path: Path) -> list[tuple[str, str]]:
     return [(row["file"], row["label"]) for row in rows]
 
 
-def _read_arrays(path: Path, spec: PreprocessSpec, samples: int, seed: int) -> CalibrationSet:
+def _read_arrays(path: Path, spec: PreprocessSpec, options: Calibration) -> CalibrationSet:
     try:
         if path.suffix == ".npy":
             arrays = {path.name: np.load(path, allow_pickle=False)}
@@ -125,7 +135,7 @@ def _read_arrays(path: Path, spec: PreprocessSpec, samples: int, seed: int) -> C
         raise DataError(f"{path}: shape {list(array.shape)}; expected [n, height, width, 3], RGB last")
     pictures = array if array.dtype == np.uint8 else _pixels(array, path, spec)
     names, classes = [f"{path.name}[{index}]" for index in range(len(array))], [""] * len(array)
-    chosen = choose(classes, names, samples, seed)
+    chosen = choose(classes, names, options.samples, options.seed)
     return _chosen("arrays", [load_pixels(pictures[index], spec) for index in chosen], names, classes, chosen)
 
 

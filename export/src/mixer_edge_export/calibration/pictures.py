@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.dataset import spread
 from mixer_edge.errors import DataError
 from mixer_edge.manifest import CalibrationSpec, FileSpec, PreprocessSpec
-from mixer_edge.preprocess import load_pixels, normalize
+from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge_export.calibration.generated import generate, tone
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_COLUMNS = ["file", "label", "sha256"]
-DEFAULT_SAMPLES = 200
 GENERATED_COUNT = 64
 GENERATED_FINGERPRINT = "fa19ffb9481fb09d88e16db403cd527c5e6381309766ee5575f780fbbca62c57"
 """Fingerprint of the generated set; the same on every machine."""
@@ -38,7 +38,7 @@ class CalibrationSet:
 
     def digests(self) -> tuple[str, ...]:
         """Return the sha256 of each picture's pixels."""
-        return tuple(hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in self.pixels)
+        return tuple(map(pixels_sha256, self.pixels))
 
     def representative_dataset(self, spec: PreprocessSpec) -> Iterator[NDArray[np.float32]]:
         """Yield each picture as ``[1, height, width, 3]`` float32 in [-1, 1]."""
@@ -47,8 +47,7 @@ class CalibrationSet:
 
     def golden(self, count: int) -> NDArray[np.uint8]:
         """Return ``count`` pictures spread evenly over the set, ``[count, height, width, 3]`` uint8."""
-        indices = np.linspace(0, len(self.pixels) - 1, min(count, len(self.pixels))).round().astype(int)
-        return np.stack([self.pixels[index] for index in indices])
+        return np.stack([self.pixels[index] for index in spread(len(self.pixels), count)])
 
     def facts(self, file: FileSpec) -> CalibrationSpec:
         """Return what a manifest says of the set; ``file`` is the record of it."""
@@ -74,7 +73,7 @@ def generated_pictures() -> list[NDArray[np.uint8]]:
         DataError: this machine generated other pictures than those that were measured.
     """
     pictures = generate(GENERATED_COUNT)
-    if fingerprint(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures) != GENERATED_FINGERPRINT:
+    if fingerprint(map(pixels_sha256, pictures)) != GENERATED_FINGERPRINT:
         raise DataError("the generated calibration pictures differ on this machine; give photographs (--calibration)")
     return pictures
 

@@ -59,7 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; 3 if the bound is not kept, 1 if some pictures could not be read or a board failed."""
-    from mixer_edge_export.compare import compare
+    from mixer_edge_export.compare import Effort, Reference, compare
     from mixer_edge_export.compare.boards import Boards
 
     boards = None
@@ -71,12 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.bundle,
         data,
         variants=arguments.variants,
-        reference=arguments.reference,
-        source=arguments.source,
+        reference=Reference(name=arguments.reference, source=arguments.source),
         max_drop=arguments.max_drop,
-        limit=arguments.limit,
-        workers=arguments.workers,
-        resume=True,
+        effort=Effort(limit=arguments.limit, workers=arguments.workers, resume=True),
         boards=boards,
     )
     if arguments.report is not None:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from mixer_edge.commands import positive
-from mixer_edge.preprocess import DECODES, GEOMETRIES
-from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
+from mixer_edge.errors import DataError
+from mixer_edge.preprocess import DECODES, GEOMETRIES, Preprocessing
+from mixer_edge_export.calibration import Calibration
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.quantize.variants import VARIANTS
@@ -34,12 +35,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--calibration-samples",
         type=positive,
-        default=DEFAULT_SAMPLES,
+        default=Calibration.samples,
         metavar="N",
         help="calibrate on N of the pictures at most, as evenly from their class folders as they allow "
         "(default: %(default)s)",
     )
-    parser.add_argument("--calibration-seed", type=int, default=0, help="which ones (default: %(default)s)")
+    parser.add_argument(
+        "--calibration-seed", type=int, default=Calibration.seed, help="which ones (default: %(default)s)"
+    )
     parser.add_argument(
         "--max-drop",
         type=points,
@@ -59,14 +62,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--pixel-range",
         type=pixel_range,
-        default=(-1.0, 1.0),
+        default=Preprocessing.pixel_range,
         metavar="LOW,HIGH",
         help="what pixels 0 and 255 become, for a network that is no Mixer, e.g. 0,1 (default: -1,1)",
     )
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
     parser.add_argument(
-        "--geometry", choices=GEOMETRIES, default="squash", help="how pictures get their size (default: %(default)s)"
+        "--geometry",
+        choices=GEOMETRIES,
+        default=Preprocessing.geometry,
+        help="how pictures get their size (default: %(default)s)",
     )
     parser.add_argument(
         "--antialias", action=argparse.BooleanOptionalAction, default=True, help="whether shrinking averages (default)"
@@ -74,7 +80,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--decode",
         choices=DECODES,
-        default="scaled",
+        default=Preprocessing.decode,
         help="whether large JPEGs are decoded small (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle that is there")
@@ -85,22 +91,29 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the bundle and print its table; 1 if some pictures could not be read."""
     from mixer_edge_export.compare import compare
     from mixer_edge_export.pipeline import export
+    from mixer_edge_export.quantize.mixed_precision import Bound
 
+    bound = None
+    if arguments.max_drop is not None:
+        bound = Bound(max_drop=arguments.max_drop, selection=arguments.selection)
+    elif arguments.selection is not None:
+        raise DataError(f"{arguments.selection}: a selection set is for --max-drop alone; give the bound too")
     manifest = export(
         arguments.model,
         arguments.out,
-        calibration=arguments.calibration,
-        calibration_samples=arguments.calibration_samples,
-        calibration_seed=arguments.calibration_seed,
-        max_drop=arguments.max_drop,
-        selection=arguments.selection,
-        labels=arguments.labels,
-        pixel_range=arguments.pixel_range,
         variants=arguments.variants,
+        preprocessing=Preprocessing(
+            geometry=arguments.geometry,
+            antialias=arguments.antialias,
+            decode=arguments.decode,
+            pixel_range=arguments.pixel_range,
+        ),
+        calibration=Calibration(
+            pictures=arguments.calibration, samples=arguments.calibration_samples, seed=arguments.calibration_seed
+        ),
+        bound=bound,
+        labels=arguments.labels,
         overwrite=arguments.overwrite,
-        geometry=arguments.geometry,
-        antialias=arguments.antialias,
-        decode=arguments.decode,
     )
     data = arguments.data or own_pictures(manifest, arguments.out)
     hint = f"; {HUB_HINT}" if manifest.source.kind == "bundled" else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, Task, evaluate
 from mixer_edge.manifest import Manifest
 from mixer_edge.metrics import top_k
 from mixer_edge.scores import score
+from mixer_edge.stopwatch import times_ms
 from mixer_edge_export.calibration.record import CalibrationRecord
 from mixer_edge_export.compare.boards import Boards, on_boards
 from mixer_edge_export.compare.pictures import changed_pictures, confusions, duplicates
@@ -39,17 +41,36 @@ PHOTO_RUNS = 10
 BACKEND = "ai-edge-litert"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What the variants are compared with."""
+
+    name: str = REFERENCE
+    """``float32``, or ``source`` for the model that the bundle was made from, run by TensorFlow."""
+    source: str | None = None
+    """Where that model is; None for the place in the manifest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much is evaluated, and by how many processes."""
+
+    limit: int | None = None
+    """At most so many pictures, spread evenly; None for all."""
+    workers: int | None = None
+    """Processes; None for one per core."""
+    resume: bool = False
+    """Whether to keep what was done in the user's cache and go on from there."""
+
+
 def compare(
     folder: Path,
     data: Path | None = None,
     *,
     variants: Sequence[str] | None = None,
-    reference: str = REFERENCE,
-    source: str | None = None,
+    reference: Reference = Reference(),
     max_drop: float | None = None,
-    limit: int | None = None,
-    workers: int | None = None,
-    resume: bool = False,
+    effort: Effort = Effort(),
     boards: Boards | None = None,
 ) -> Comparison:
     """Return what a bundle's variants cost and, on the pictures of ``data``, what they still get right.
@@ -59,18 +80,15 @@ def compare(
         data: pictures that neither trained nor calibrated the model, in a layout of ``mixer_edge.dataset``; None
             leaves sizes and latencies alone.
         variants: which of the bundle's; None for all.
-        reference: ``float32``, or ``source`` for the model that the bundle was made from, run by TensorFlow.
-        source: where that model is; None for the place in the manifest.
+        reference: what to compare them with.
         max_drop: points of top-1 that a variant may lose to the reference.
-        limit: at most so many pictures, spread evenly.
-        workers: processes; None for one per core.
-        resume: whether to keep what was done in the user's cache and go on from there.
+        effort: how much to evaluate, and how.
         boards: where to run the same evaluation too.
 
     Raises:
         BundleError: the bundle cannot be used, or has random weights or no classes while ``data`` is given.
         DataError: the pictures cannot be used, or there are none for the boards.
-        DeployError: a board cannot be meant; one that fails is in the comparison with its error.
+        DeployError: a host's name is not one; a board that fails is in the comparison with its error.
         ModelError: the source cannot be used.
     """
     if boards is not None and data is None:
@@ -81,52 +99,55 @@ def compare(
     if data is not None and (manifest.source.weights == "random" or manifest.task != "classification"):
         raise BundleError(f"{folder}: has no accuracy to measure (random weights or no classes); leave the data out")
     # the reference goes along in any case: changes are counted against it
-    names = (SOURCE,) * (reference == SOURCE) + (REFERENCE, *(name for name in chosen if name != REFERENCE))
-    dataset = evaluation = None
+    names = (SOURCE,) * (reference.name == SOURCE) + (REFERENCE, *(name for name in chosen if name != REFERENCE))
+    files = [name for name in names if name != SOURCE] if data is not None else chosen
+    dataset = outputs = evaluation = None
     if data is not None:
-        dataset = open_dataset(data, bundle.labels).limited(limit)
-        outputs = source_outputs(bundle, source, dataset) if reference == SOURCE else None
-    candidates, photo_ms = [], {}
-    for name in names if data is not None else chosen:
-        if name == SOURCE:
-            continue
-        classifier = Classifier(bundle, name, backend=BACKEND, threads=1)
-        photo_ms[name] = _photo_to_label_ms(classifier, dataset) if dataset else None
-        candidates.append((name, classifier.latency_ms(LATENCY_RUNS)))
-        del classifier  # its memory, before the next one takes more
+        dataset = open_dataset(data, bundle.labels).limited(effort.limit)
+        outputs = source_outputs(bundle, reference.source, dataset) if reference.name == SOURCE else None
+    costs = {name: _cost(bundle, name, dataset) for name in files}
     if dataset is not None:
         task = Task(bundle=folder, names=names, backend=BACKEND, source_outputs=outputs)
-        evaluation = evaluate(task, dataset, workers=workers, resume=resume)
-    latencies = dict(candidates)
-    comparison = summarize(bundle, evaluation, latencies, photo_ms, max_drop)
+        evaluation = evaluate(task, dataset, workers=effort.workers, resume=effort.resume)
+    comparison = summarize(bundle, evaluation, costs, max_drop)
     if boards is None or evaluation is None:
         return comparison
     return replace(comparison, boards=on_boards(bundle, evaluation, boards))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one inference of a variant takes on this machine with one thread: medians in milliseconds."""
+
+    latency_ms: float
+    photo_to_label_ms: float | None
+    """From a picture's file to its label; None without pictures."""
+
+
+def _cost(bundle: Bundle, name: str, dataset: Dataset | None) -> Cost:
+    with Classifier(bundle, name, backend=BACKEND, threads=1) as classifier:
+        photo_ms = _photo_to_label_ms(classifier, dataset) if dataset else None
+        return Cost(latency_ms=classifier.latency_ms(LATENCY_RUNS), photo_to_label_ms=photo_ms)
+
+
 def summarize(
-    bundle: Bundle,
-    evaluation: Evaluation | None,
-    latencies: dict[str, float],
-    photo_ms: dict[str, float | None],
-    max_drop: float | None,
+    bundle: Bundle, evaluation: Evaluation | None, costs: Mapping[str, Cost], max_drop: float | None
 ) -> Comparison:
     """Return the comparison of what was measured.
 
     Args:
         bundle: whose variants.
         evaluation: their answers; None without pictures.
-        latencies: milliseconds of one inference by variant.
-        photo_ms: milliseconds from a picture's file to its label by variant.
+        costs: of each variant that is a file.
         max_drop: points that a variant may lose to the reference; None for no bound.
     """
     manifest = bundle.manifest
-    names = evaluation.names if evaluation else tuple(latencies)
+    names = evaluation.names if evaluation else tuple(costs)
     candidates = [
         Candidate(
             name=name,
             size_bytes=None if name == SOURCE else manifest.variant(name).file.size_bytes,
-            latency_ms=latencies.get(name),
+            latency_ms=costs[name].latency_ms if name in costs else None,
             score=score(evaluation, name, bundle.label) if evaluation else None,
         )
         for name in names
@@ -154,7 +175,13 @@ def summarize(
         unreadable=evaluation.unreadable if evaluation else (),
         duplicates=duplicates(evaluation) if evaluation else (),
         overlap=_overlap(bundle, evaluation) if evaluation else (),
-        rows=tuple(_row(manifest, candidate, reference, largest, photo_ms) for candidate in candidates),
+        rows=tuple(
+            replace(
+                _row(manifest, candidate, reference, largest),
+                photo_to_label_ms=costs[candidate.name].photo_to_label_ms if candidate.name in costs else None,
+            )
+            for candidate in candidates
+        ),
         recommendation=recommendation,
         max_drop=max_drop,
         bounds=tuple(bounds),
@@ -188,13 +215,7 @@ def _notes(manifest: Manifest) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _row(
-    manifest: Manifest,
-    candidate: Candidate,
-    reference: Candidate,
-    largest: Candidate,
-    photo_ms: dict[str, float | None],
-) -> VariantResult:
+def _row(manifest: Manifest, candidate: Candidate, reference: Candidate, largest: Candidate) -> VariantResult:
     spec = None if candidate.name == SOURCE else manifest.variant(candidate.name)
     return VariantResult(
         name=candidate.name,
@@ -203,7 +224,7 @@ def _row(
         input_dtype=spec.input.dtype if spec else "float32",
         output_dtype=spec.output.dtype if spec else "float32",
         latency_ms=candidate.latency_ms,
-        photo_to_label_ms=photo_ms.get(candidate.name),
+        photo_to_label_ms=None,
         score=candidate.score,
         verdict=verdict(candidate, reference, largest),
     )
@@ -224,14 +245,14 @@ def _measured(manifest: Manifest, evaluation: Evaluation | None) -> Measured:
     )
 
 
+def _label(classifier: Classifier, picture: Path) -> int:
+    return int(top_k(classifier.output(classifier.tensor(picture)), 1)[0])
+
+
 def _photo_to_label_ms(classifier: Classifier, dataset: Dataset) -> float | None:
     """Return the median time in milliseconds from a picture's file to its label; None if no picture can be read."""
-    times = []
+    times: list[float] = []
     for image in dataset.limited(PHOTO_RUNS).images:
-        start = time.perf_counter()
-        try:
-            top_k(classifier.output(classifier.tensor(image.path)), 1)
-        except ImageError:
-            continue
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1000 if times else None
+        with suppress(ImageError):
+            times += times_ms(partial(_label, classifier, image.path), 1).tolist()
+    return float(np.median(times)) if times else None

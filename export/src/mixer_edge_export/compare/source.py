@@ -12,8 +12,8 @@ from mixer_edge.errors import BundleError, ImageError, ModelError
 from mixer_edge.journal import default_journal
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.progress import progress
-from mixer_edge_export.sources import load_source
-from mixer_edge_export.sources.generic import Network
+from mixer_edge_export.files import replacing
+from mixer_edge_export.sources import Network, load_source
 
 
 def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
@@ -35,12 +35,9 @@ def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
     subject = {"source": manifest.source.fingerprint, "bundle": manifest.fingerprint(), "pictures": dataset.listing()}
     path = default_journal(subject).with_suffix(".npy")
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         classes = manifest.architecture["num_classes"]
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             np.lib.format.write_array(file, np.full((len(dataset.images), classes or 0), np.nan, np.float32))
-        partial.replace(path)
     rows = np.load(path, mmap_mode="r+")
     # a row that was being written when an earlier run was killed still holds NaN
     missing = [number for number in range(len(rows)) if np.isnan(rows[number]).any()]

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import io
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mixer_edge.errors import DataError
+from mixer_edge_export.files import new_folder
 
 SIDE = 64
 """Width and height of a PNG, in pixels."""
@@ -52,13 +52,11 @@ def write_images(folder: Path) -> None:
         if foreign := sorted(set(found) - set(pictures)):
             raise DataError(f"{folder / foreign[0]}: is none of the digits' pictures; move it or give another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-            whole = Path(temporary) / folder.name
+        with new_folder(folder) as whole:
             for name, png in pictures.items():
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 (whole / name).write_bytes(png)
             shutil.rmtree(folder, ignore_errors=True)
-            whole.rename(folder)
     except OSError as error:
         raise DataError(f"{folder}: cannot write the digits' pictures ({error}); give a folder that can be") from error
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixer_edge.preprocess import load_pixels, normalize, preprocess_spec
+from mixer_edge.preprocess import Preprocessing, load_pixels, normalize
 from mixer_edge.progress import progress
 from mixer_edge_export.digits.augment import read_inks, redraw
 from mixer_edge_export.digits.images import write_images
@@ -90,7 +90,7 @@ def labelled_files(folder: Path) -> tuple[list[Path], np.ndarray]:
 
 def classify(weights: MixerWeights, paths: list[Path]) -> np.ndarray:
     """Return the most probable class of each picture, int64 ``[N]``."""
-    spec = preprocess_spec(CONFIG.image_size)
+    spec = Preprocessing().spec(CONFIG.image_size)
     batches = [
         np.stack([normalize(load_pixels(path, spec), spec) for path in paths[i : i + 64]])
         for i in range(0, len(paths), 64)

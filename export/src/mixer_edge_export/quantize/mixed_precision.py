@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +20,10 @@ from mixer_edge.progress import progress
 from mixer_edge_export.quantize.activation_ranges import Ranges
 from mixer_edge_export.quantize.apply import quantize_model
 from mixer_edge_export.quantize.layers import Layer, keep_float, quantized_layers
-from mixer_edge_export.quantize.selection import Probe
+from mixer_edge_export.quantize.selection import SelectionSet
 from mixer_edge_export.quantize.variants import VARIANTS
 
-VARIANT = "int8"
+BOUND_VARIANT = "int8"
 """The fastest recipe, where the search starts."""
 RANKING_SAMPLES = 32
 LATENCY_ROUNDS = 5
@@ -34,8 +35,18 @@ Drop = Callable[[Sequence[Layer]], float]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bound:
+    """How much int8 may lose."""
+
+    max_drop: float
+    """In points: of top-1 where the selection set has labels, else of agreement with float32."""
+    selection: Path | None = None
+    """Pictures to try it on; None for the calibration's or, if these are generated, further ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """Which layers stay in float and what that costs; drops are points of the probe's measure."""
+    """Which layers stay in float and what that costs; drops are points of the selection set's measure."""
 
     kept: tuple[Layer, ...]
     layer_count: int
@@ -48,35 +59,37 @@ class Mixture:
     """Median time of one inference here against int8 with no layer in float."""
 
 
-def find_mixture(float_model: bytes, layers: Sequence[Layer], ranges: Ranges, probe: Probe, max_drop: float) -> Mixture:
+def find_mixture(
+    float_model: bytes, layers: Sequence[Layer], ranges: Ranges, pictures: SelectionSet, max_drop: float
+) -> Mixture:
     """Return the layers to keep in float.
 
     Args:
         float_model: the float32 TFLite file.
         layers: of that file.
         ranges: of its activations.
-        probe: the selection set, apart from any evaluation set.
+        pictures: the selection set, apart from any evaluation set.
         max_drop: points that may be lost on it.
 
     Raises:
         BoundError: it is not met even with a third of the weights in float.
     """
-    variant = VARIANTS[VARIANT]
-    judge = probe.with_input_of(variant)
-    reference = probe.outputs(float_model)
+    variant = VARIANTS[BOUND_VARIANT]
+    judge = pictures.with_input_of(variant)
+    reference = pictures.outputs(float_model)
     candidates = quantized_layers(variant, layers)
 
     def build(kept: Sequence[Layer]) -> bytes:
         return quantize_model(float_model, keep_float(variant, kept), ranges)
 
     def drop(kept: Sequence[Layer]) -> float:
-        return probe.drop(judge.outputs(build(kept)), reference)
+        return pictures.drop(judge.outputs(build(kept)), reference)
 
     kept: Sequence[Layer] = ()
     int8_drop = drop(kept)
     if int8_drop > max_drop:
         few = judge.head(RANKING_SAMPLES)
-        expected = probe.head(RANKING_SAMPLES).outputs(float_model)
+        expected = pictures.head(RANKING_SAMPLES).outputs(float_model)
         noise = {}
         for layer in progress(candidates, "ranking layers"):
             outputs = few.outputs(build([other for other in candidates if other != layer]))
@@ -84,7 +97,9 @@ def find_mixture(float_model: bytes, layers: Sequence[Layer], ranges: Ranges, pr
         try:
             kept = search(noise, drop, max_drop)
         except BoundError as error:
-            raise BoundError(f"{VARIANT} on {len(probe.pixels)} pictures, {probe.measure}: {error}") from None
+            raise BoundError(
+                f"{BOUND_VARIANT} on {len(pictures.pixels)} pictures, {pictures.measure}: {error}"
+            ) from None
     int8, mixture = build([]), build(kept)
     return Mixture(
         kept=tuple(layer for layer in candidates if layer in kept),
@@ -136,16 +151,16 @@ def _affordable(ranked: Sequence[Layer]) -> list[Layer]:
     return chosen
 
 
-def _latency_ratio(model: bytes, base: bytes, probe: Probe) -> float:
+def _latency_ratio(model: bytes, base: bytes, pictures: SelectionSet) -> float:
     """Return the ratio of the median times of one inference, measured in turns so that a busy machine slows both."""
-    times = [(probe.latency_s(model), probe.latency_s(base)) for _ in range(LATENCY_ROUNDS)]
+    times = [(pictures.latency_ms(model), pictures.latency_ms(base)) for _ in range(LATENCY_ROUNDS)]
     ours, theirs = np.median(times, axis=0)
     return float(ours / theirs)
 
 
-def format_mixture(mixture: Mixture, probe: Probe) -> str:
+def format_mixture(mixture: Mixture, pictures: SelectionSet) -> str:
     """Return what the bound cost, as one line."""
-    loses = f"{VARIANT} loses {mixture.drop:.2f} points of {probe.measure} on {len(probe.pixels)} pictures"
+    loses = f"{BOUND_VARIANT} loses {mixture.drop:.2f} points of {pictures.measure} on {len(pictures.pixels)} pictures"
     if not mixture.kept:
         return f"{loses} with no further layer in float"
     names = ", ".join(layer.name for layer in mixture.kept)

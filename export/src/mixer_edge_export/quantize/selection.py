@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,20 +10,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge.dataset import open_dataset
+from mixer_edge.dataset import open_dataset, spread
 from mixer_edge.errors import DataError, ImageError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import PreprocessSpec
-from mixer_edge.preprocess import load_pixels, normalize
+from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge.progress import progress
+from mixer_edge.stopwatch import times_ms
 from mixer_edge.tensors import dequantize, quantize
 from mixer_edge_export.calibration.load import choose
 from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET
 from mixer_edge_export.quantize.variants import Variant
 
+SAMPLES = 1000
+"""Pictures that a bound is tried on at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class SelectionSet:
     """Pictures of the network's size, n of them, ``[height, width, 3]`` uint8."""
 
     pixels: tuple[NDArray[np.uint8], ...]
@@ -40,15 +42,15 @@ class Probe:
 
     def digests(self) -> tuple[str, ...]:
         """Return the sha256 of each picture's pixels."""
-        return tuple(hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in self.pixels)
+        return tuple(map(pixels_sha256, self.pixels))
 
-    def head(self, count: int) -> Probe:
-        """Return a probe of ``count`` of the pictures at most, spread evenly."""
-        chosen = np.unique(np.linspace(0, len(self.pixels) - 1, min(count, len(self.pixels))).round().astype(int))
+    def head(self, count: int) -> SelectionSet:
+        """Return at most ``count`` of the pictures, spread evenly."""
+        chosen = spread(len(self.pixels), count)
         truth = None if self.truth is None else self.truth[chosen]
-        return Probe(pixels=tuple(self.pixels[index] for index in chosen), truth=truth, spec=self.spec)
+        return SelectionSet(pixels=tuple(self.pixels[index] for index in chosen), truth=truth, spec=self.spec)
 
-    def with_input_of(self, variant: Variant) -> Probe:
+    def with_input_of(self, variant: Variant) -> SelectionSet:
         """Return the same pictures for files of a variant: those of a calibrated one have an offset of their own."""
         return replace(self, spec=replace(self.spec, offset=LOSSLESS_OFFSET)) if variant.calibrated else self
 
@@ -57,16 +59,11 @@ class Probe:
         interpreter = _load(model)
         return np.stack([dequantize(interpreter.invoke(t)[0], interpreter.output) for t in self._tensors(interpreter)])
 
-    def latency_s(self, model: bytes, runs: int = 10) -> float:
-        """Return the median time in seconds of one inference of the first picture, one thread."""
+    def latency_ms(self, model: bytes, runs: int = 10) -> float:
+        """Return the median time in milliseconds of one inference of the first picture, one thread."""
         interpreter = _load(model)
         tensor = next(self._tensors(interpreter))
-        seconds = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            interpreter.invoke(tensor)
-            seconds.append(time.perf_counter() - start)
-        return float(np.median(seconds))
+        return float(np.median(times_ms(lambda: interpreter.invoke(tensor), runs)))
 
     def _tensors(self, interpreter: Interpreter) -> Iterator[NDArray[np.generic]]:
         for pixels in self.pixels:
@@ -102,7 +99,7 @@ def snr_db(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> floa
     return float(10 * np.log10(np.square(reference.astype(np.float64)).sum() / noise)) if noise else None
 
 
-def load_probe(folder: Path, spec: PreprocessSpec, labels: Sequence[str], samples: int) -> Probe:
+def load_selection(folder: Path, spec: PreprocessSpec, labels: Sequence[str], samples: int = SAMPLES) -> SelectionSet:
     """Return at most ``samples`` pictures of a folder, as evenly from its classes as they allow.
 
     Args:
@@ -123,4 +120,4 @@ def load_probe(folder: Path, spec: PreprocessSpec, labels: Sequence[str], sample
     except ImageError as error:
         raise DataError(f"{error}; take it out of {folder}") from None
     truth = np.array([image.index for image in images]) if dataset.labelled else None
-    return Probe(pixels=pixels, truth=truth, spec=spec)
+    return SelectionSet(pixels=pixels, truth=truth, spec=spec)

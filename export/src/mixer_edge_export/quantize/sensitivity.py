@@ -15,8 +15,8 @@ from mixer_edge_export.digits.images import images_beside
 from mixer_edge_export.quantize.activation_ranges import Ranges
 from mixer_edge_export.quantize.apply import quantize_model
 from mixer_edge_export.quantize.layers import Layer, find_layers, keep_float, quantized_layers
-from mixer_edge_export.quantize.mixed_precision import VARIANT
-from mixer_edge_export.quantize.selection import Probe, changed, load_probe, snr_db
+from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT
+from mixer_edge_export.quantize.selection import SelectionSet, changed, load_selection, snr_db
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.text_table import text_table
 
@@ -74,12 +74,12 @@ def sensitivity(folder: Path, data: Path | None = None, *, samples: int = DEFAUL
     bundle = Bundle.open(folder)
     record = CalibrationRecord.read(bundle)
     if not record.ranges:
-        raise BundleError(f"{folder}: has no calibrated variant, so no ranges; export it with VARIANTS={VARIANT}")
+        raise BundleError(f"{folder}: has no calibrated variant, so no ranges; export it with VARIANTS={BOUND_VARIANT}")
     float_model = bundle.model_path("float32").read_bytes()
-    variant = VARIANTS[VARIANT]
+    variant = VARIANTS[BOUND_VARIANT]
     layers = quantized_layers(variant, find_layers(float_model, bundle.manifest.architecture))
-    probe = _probe(bundle, data, samples)
-    reference, judge = probe.outputs(float_model), probe.with_input_of(variant)
+    pictures = _pictures(bundle, data, samples)
+    reference, judge = pictures.outputs(float_model), pictures.with_input_of(variant)
 
     def fidelity(kept: list[Layer]) -> Fidelity:
         outputs = judge.outputs(quantize_model(float_model, keep_float(variant, kept), _ranges(record.ranges)))
@@ -87,13 +87,13 @@ def sensitivity(folder: Path, data: Path | None = None, *, samples: int = DEFAUL
             snr_db=snr_db(outputs, reference),
             kl_divergence=float(kl_divergence(reference, outputs).mean()),
             changed=changed(outputs, reference),
-            correct=probe.correct(outputs),
+            correct=pictures.correct(outputs),
         )
 
     return Sensitivity(
         model=bundle.manifest.name,
-        image_count=len(probe.pixels),
-        float32_correct=probe.correct(reference),
+        image_count=len(pictures.pixels),
+        float32_correct=pictures.correct(reference),
         int8=fidelity([]),
         layers=tuple(
             LayerSensitivity(
@@ -111,14 +111,14 @@ def _ranges(stored: Mapping[str, tuple[float, ...]]) -> Ranges:
     return {name: (low, high) for name, (low, high) in stored.items()}
 
 
-def _probe(bundle: Bundle, data: Path | None, samples: int) -> Probe:
+def _pictures(bundle: Bundle, data: Path | None, samples: int) -> SelectionSet:
     spec = bundle.manifest.preprocess
     if data is not None:
         labels = bundle.labels if bundle.manifest.source.weights == "trained" else ()
-        return load_probe(data, spec, labels, samples)
+        return load_selection(data, spec, labels, samples)
     if bundle.manifest.source.kind == "bundled":
-        return load_probe(images_beside(bundle.folder, "held_out"), spec, bundle.labels, samples)
-    return Probe(pixels=generated_calibration(spec).pixels, truth=None, spec=spec).head(samples)
+        return load_selection(images_beside(bundle.folder, "held_out"), spec, bundle.labels, samples)
+    return SelectionSet(pixels=generated_calibration(spec).pixels, truth=None, spec=spec).head(samples)
 
 
 def format_sensitivity(result: Sensitivity) -> str:

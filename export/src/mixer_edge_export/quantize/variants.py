@@ -16,6 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mixer_edge.errors import ModelError
+from mixer_edge_export.acceptance.tolerances import (
+    FLOAT_TOLERANCE,
+    INTEGER_TOLERANCE,
+    MAX_FLOAT16_ERROR,
+    MAX_FLOAT_ERROR,
+    MAX_INTEGER_ERROR,
+)
 
 LAYERS = ("CONV_2D", "FULLY_CONNECTED")
 
@@ -32,15 +39,6 @@ class Rule:
     activation_bits: int = 8
 
 
-FLOAT_TOLERANCE, INTEGER_TOLERANCE = 1e-3, 0.1
-"""Largest difference to the golden outputs that a board may show, as a part of the largest one.
-
-Other processors and interpreters sum floats in another order; in a file with integer layers such a difference can move
-an activation to the next of its 256 steps. tflite-runtime 2.14 against ai-edge-litert 2.3, Mixer-B/32 with random
-weights: 1e-6 and 0.04.
-"""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """How one file is made from the float32 one."""
@@ -52,7 +50,7 @@ class Variant:
     bytes_per_weight: int
     """Lower bound of the file's size per parameter of the network: a file below it has lost weights."""
     max_error: float
-    """Largest difference to the TensorFlow graph on the golden pictures, as a part of the largest output."""
+    """Largest error to the source on the golden pictures."""
     rules: tuple[Rule, ...] = ()
 
     @property
@@ -89,14 +87,14 @@ VARIANTS: dict[str, Variant] = {
             purpose="the reference",
             recipe="float32",
             bytes_per_weight=4,
-            max_error=1e-4,
+            max_error=MAX_FLOAT_ERROR,
         ),
         Variant(
             name="float16",
             purpose="half the size, computed in float32",
             recipe="weights float16, computed in float32",
             bytes_per_weight=2,
-            max_error=2e-2,
+            max_error=MAX_FLOAT16_ERROR,
             rules=(Rule(operators=("*",), method="float16"),),
         ),
         Variant(
@@ -104,7 +102,7 @@ VARIANTS: dict[str, Variant] = {
             purpose="a quarter of the size and the fastest on a Pi: the one to ship",
             recipe="convolution and dense layers static int8 (weights per channel), the head and the rest float32",
             bytes_per_weight=1,
-            max_error=0.5,
+            max_error=MAX_INTEGER_ERROR,
             rules=(INTEGER_INPUT, STATIC, MOVES, FLOAT_HEAD),
         ),
         Variant(
@@ -112,7 +110,7 @@ VARIANTS: dict[str, Variant] = {
             purpose="no calibration; closest to float32 of the int8 files, slower on a Pi",
             recipe="weights int8 per channel, inputs of dense layers quantized at run time, the rest float32",
             bytes_per_weight=1,
-            max_error=0.5,
+            max_error=MAX_INTEGER_ERROR,
             rules=(Rule(operators=LAYERS, method="dynamic"),),
         ),
         Variant(
@@ -120,7 +118,7 @@ VARIANTS: dict[str, Variant] = {
             purpose="integers only, for accelerators and readers without floats; runs in every runtime",
             recipe="every operator static int8, no float tensor",
             bytes_per_weight=1,
-            max_error=1.0,
+            max_error=MAX_INTEGER_ERROR,
             rules=(INTEGER_EDGES, STATIC, GELU, AROUND, MOVES),
         ),
         Variant(
@@ -128,7 +126,7 @@ VARIANTS: dict[str, Variant] = {
             purpose="integers only and closer to float32, twice as slow; needs int16 kernels",
             recipe="layers and GELU static int8, LayerNorm and residual stream int16, no float tensor",
             bytes_per_weight=1,
-            max_error=0.5,
+            max_error=MAX_INTEGER_ERROR,
             rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), MOVES, NARROW_AFFINE),
         ),
     )

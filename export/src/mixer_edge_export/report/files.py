@@ -11,6 +11,7 @@ from mixer_edge import strict_json
 from mixer_edge.errors import DataError
 from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.compare.types import Comparison, VariantResult
+from mixer_edge_export.files import write
 from mixer_edge_export.report.page import page
 from mixer_edge_export.report.sensitivity import read_sensitivity
 
@@ -37,9 +38,7 @@ def write_report(comparison: Comparison, data: Path | None, folder: Path, sensit
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            partial = folder / f".{name}.partial"
-            partial.write_bytes(content)
-            partial.replace(folder / name)
+            write(folder / name, content)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from None
     return folder / "report.html"

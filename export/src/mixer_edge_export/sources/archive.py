@@ -6,13 +6,13 @@ import hashlib
 import lzma
 import shutil
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path
 
+from mixer_edge.cache import cache_folder
 from mixer_edge.errors import ModelError
 from mixer_edge.manifest import file_sha256
-from mixer_edge_export.sources.cache import cache_folder
+from mixer_edge_export.files import new_folder
 
 SAVED_MODEL = "saved_model.pb"
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
@@ -42,9 +42,7 @@ def unpack(archive: Path) -> Path:
     folder = cache_folder("unpacked") / file_sha256(archive)
     if folder.is_dir():
         return folder
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as name:
-        partial = Path(name) / "content"
-        partial.mkdir()
+    with new_folder(folder) as partial:
         try:
             with tarfile.open(archive) as tar:
                 for member in tar:
@@ -54,7 +52,6 @@ def unpack(archive: Path) -> Path:
         except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{archive}: damaged archive ({reason}); fetch it again") from None
-        partial.rename(folder)
     return folder
 
 

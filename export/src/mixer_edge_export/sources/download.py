@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from mixer_edge.cache import cache_folder
 from mixer_edge.errors import ModelError
 from mixer_edge.progress import progress
-from mixer_edge_export.sources.cache import cache_folder
+from mixer_edge_export.files import sync
 
 TIMEOUT_VARIABLE = "MIXER_EDGE_TIMEOUT"
 DEFAULT_TIMEOUT_S = 30.0
@@ -82,6 +83,7 @@ def download(url: str) -> Path:
             etag.write_text(response.headers["ETag"])
         with partial.open("ab" if resumed else "wb") as file:
             _copy(response, file, name)
+    sync(partial)
     partial.replace(path)
     etag.unlink(missing_ok=True)
     return path

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.network.convert import INPUT, OUTPUT, quiet_tensorflow
+from mixer_edge_export.sources.archive import folder_sha256
 from mixer_edge_export.sources.saved_model import load_signature
+from mixer_edge_export.sources.source import Network, Origin
 
 FACTS, MODEL = "facts.json", "model.tflite"
 LAST_LINES, REASON_LENGTH = 5, 300
 SMALLEST = np.float32(1e-7)
 """Floor of a probability before its logarithm: about what a float32 softmax can tell from none."""
-
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,22 +48,59 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OtherModel:
-    """A classifier in a SavedModel folder, with its float32 TFLite file."""
+class GenericSource:
+    """A classifier in a SavedModel folder, with its float32 TFLite file; see ``Source`` for what its members mean."""
 
+    origin: Origin
     folder: Path
     facts: Facts
-    float_model: bytes
+    model: bytes
+    labels: tuple[str, ...] | None = None
+
+    judge = "saved_model"
+    lossless_input = False
+
+    @property
+    def architecture(self) -> dict[str, int | None]:
+        """The number of classes."""
+        return {"num_classes": self.facts.num_classes}
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes."""
+        return self.facts.num_classes
+
+    @property
+    def parameter_count(self) -> int:
+        """Parameters in matrices and kernels."""
+        return self.facts.kernel_parameter_count
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the input."""
+        return (self.facts.height, self.facts.width)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 over the files of the SavedModel."""
+        return folder_sha256(self.folder)
+
+    def float_model(self) -> bytes:
+        """Return the float32 TFLite file."""
+        return self.model
 
     def network(self) -> Network:
-        """Return the model's own function in TensorFlow, from ``[n, height, width, 3]`` images to logits."""
+        """Return the SavedModel's own function, followed by a logarithm where it gives probabilities."""
         signature = load_signature(self.folder)
         if not self.facts.gives_probabilities:
             return signature.outputs
         return lambda images: np.log(np.maximum(signature.outputs(images), SMALLEST))
 
+    def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+        """Return 0: nothing was rebuilt."""
+        return 0.0
 
-def convert_saved_model(folder: Path) -> OtherModel:
+
+def convert_saved_model(folder: Path, origin: Origin) -> GenericSource:
     """Return a SavedModel's classifier, converted to float32 TFLite in a process of its own.
 
     Raises:
@@ -76,7 +113,7 @@ def convert_saved_model(folder: Path) -> OtherModel:
         if result.returncode or not (out / FACTS).is_file():
             raise ModelError(_explain(folder, result))
         facts = Facts(**json.loads((out / FACTS).read_text()))
-        return OtherModel(folder=folder, facts=facts, float_model=(out / MODEL).read_bytes())
+        return GenericSource(origin=origin, folder=folder, facts=facts, model=(out / MODEL).read_bytes())
 
 
 def _explain(folder: Path, result: subprocess.CompletedProcess[str]) -> str:

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from mixer_edge.cache import cache_folder
 from mixer_edge.errors import ModelError
+from mixer_edge_export.files import discarded_on_error
 from mixer_edge_export.network.convert import quiet_tensorflow
 from mixer_edge_export.sources.archive import find_saved_model
-from mixer_edge_export.sources.cache import cache_folder, discarded_on_error
 from mixer_edge_export.sources.download import network_errors, timeout_s
 from mixer_edge_export.sources.saved_model import check_complete
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mixer_edge.errors import ModelError
+from mixer_edge_export.files import replacing
 from mixer_edge_export.network.mixer import HEAD, MixerWeights
 
 
@@ -27,7 +28,5 @@ def load_npz(path: Path, *, drop_head: bool = False) -> MixerWeights:
 
 def save_npz(weights: MixerWeights, path: Path) -> None:
     """Write the weights to ``path``, whole or not at all; the same weights give the same bytes."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **weights.arrays)  # type: ignore[arg-type]
-    partial.replace(path)

@@ -1,0 +1,75 @@
+"""Files and folders that appear whole or not at all: written beside their place, synced, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mixer_edge.errors import ModelError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the path of a new file that takes the place of ``path`` when the block ends.
+
+    If the block raises, ``path`` is as it was.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, or replace it, in one step."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder that becomes ``path`` when the block ends; if another process was first, its folder stays.
+
+    If the block raises, nothing is at ``path``.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
+        partial = Path(temporary) / path.name
+        partial.mkdir()
+        yield partial
+        sync(partial)
+        try:
+            partial.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+
+
+def sync(path: Path) -> None:
+    """Return once a file, or everything in a folder, is on the disk."""
+    for part in (*(path.rglob("*") if path.is_dir() else ()), path):
+        if part.is_file() or part.is_dir():
+            descriptor = os.open(part, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def discarded_on_error(path: Path) -> Iterator[None]:
+    """Remove a cached file or folder if the block cannot use it, so that the next try fetches it again."""
+    try:
+        yield
+    except ModelError:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,77 @@
+"""A source that is a Mixer: its weights, and the SavedModel they were read from, if any."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge_export.acceptance.agreement import check_outputs
+from mixer_edge_export.acceptance.tolerances import MAX_FLOAT_ERROR
+from mixer_edge_export.network.convert import convert_float, reference_outputs
+from mixer_edge_export.network.mixer import MixerWeights
+from mixer_edge_export.sources.saved_model import load_signature
+from mixer_edge_export.sources.source import Network, Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixerSource:
+    """A Mixer; see ``Source`` for what its members mean."""
+
+    origin: Origin
+    weights: MixerWeights
+    saved_model: Path | None = None
+    """It judges what is made of the weights; bare weights have no graph of their own to judge with."""
+    labels: tuple[str, ...] | None = None
+
+    lossless_input = True
+
+    @property
+    def judge(self) -> str:
+        """``saved_model``, or ``rebuilt graph`` for bare weights."""
+        return "rebuilt graph" if self.saved_model is None else "saved_model"
+
+    @property
+    def architecture(self) -> dict[str, int | None]:
+        """The Mixer's configuration."""
+        return asdict(self.weights.config)
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes; None for a feature extractor."""
+        return self.weights.config.num_classes
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of parameters."""
+        return self.weights.parameter_count
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the input."""
+        return (self.weights.config.image_size, self.weights.config.image_size)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the configuration and the weights."""
+        return self.weights.fingerprint()
+
+    def float_model(self) -> bytes:
+        """Return the float32 TFLite file."""
+        return convert_float(self.weights)
+
+    def network(self) -> Network:
+        """Return the SavedModel's own function, or the rebuilt graph's."""
+        if self.saved_model is None:
+            return partial(reference_outputs, self.weights)
+        return load_signature(self.saved_model).outputs
+
+    def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+        """Return the error of the rebuilt graph to the SavedModel's outputs."""
+        if self.saved_model is None:
+            return 0.0
+        rebuilt = reference_outputs(self.weights, images)
+        stage = "the graph rebuilt from the variables"
+        return check_outputs(stage, rebuilt, reference, judge=self.origin.location, max_error=MAX_FLOAT_ERROR)

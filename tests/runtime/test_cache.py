@@ -1,0 +1,22 @@
+"""Where the user's cache is."""
+
+from pathlib import Path
+
+import pytest
+
+from mixer_edge.cache import cache_folder
+
+
+def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MIXER_EDGE_CACHE, then XDG_CACHE_HOME, then the home folder; an empty variable counts as none."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "own"))
+    assert cache_folder("wheels") == tmp_path / "own/wheels"
+    monkeypatch.setenv("MIXER_EDGE_CACHE", "~/own")
+    assert cache_folder("wheels") == tmp_path / "home/own/wheels"
+    monkeypatch.setenv("MIXER_EDGE_CACHE", "")
+    assert cache_folder("wheels") == tmp_path / "xdg/mixer-edge/wheels"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder("wheels") == tmp_path / "home/.cache/mixer-edge/wheels"
+    assert cache_folder("wheels").is_dir()
