@@ -36,6 +36,7 @@ from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import write_images
 from mixer_edge_export.network.mixer import PUBLISHED_CONFIGS, MixerWeights
 from mixer_edge_export.quantize.variants import VARIANTS
+from mixer_edge_export.report.svg import document, shape
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.tflite.inspect import inspect_file
 
@@ -146,9 +147,9 @@ def plot(rows: Rows, counts: Mapping[str, Mapping[str, float]]) -> str:
         return 70 + 600 * x / right, 370 - 340 * y / top
 
     def text(x: float, y: float, words: str, anchor: str = "middle") -> str:
-        return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
+        return shape("text", words, x=float(x), y=float(y), text_anchor=anchor)
 
-    shapes = ['<rect width="720" height="430" fill="white"/>', '<path d="M70 30V370H670" fill="none" stroke="black"/>']
+    shapes = [shape("path", d="M70 30V370H670", fill="none", stroke="black")]
     shapes += [text(place(x, 0)[0], 388, str(x)) for x in range(0, right + 1, 100)]
     shapes += [text(62, place(0, y)[1] + 4, str(y), "end") for y in range(0, top + 1, 5)]
     shapes += [text(370, 415, "million instructions per image, Pi 5, Mixer-B/32")]
@@ -159,10 +160,9 @@ def plot(rows: Rows, counts: Mapping[str, Mapping[str, float]]) -> str:
         x, y = place(*point)
         side, shift, fill = ("end", -9, "#1f6fb4") if name in VARIANTS else ("start", 9, "#888")
         free[side] = max(y + 4, free[side] + 14)
-        shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}"/>')
+        shapes.append(shape("circle", cx=x, cy=y, r=5, fill=fill))
         shapes.append(text(x + shift, free[side], name, side))
-    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 430" font-family="sans-serif" font-size="12">'
-    return "\n".join([head, *shapes, "</svg>"]) + "\n"
+    return document(720, 430, shapes)
 
 
 def main() -> int:

@@ -115,6 +115,20 @@ def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
         raise ImageError(f"{path}: cannot be read as a picture ({error or type(error).__name__})") from None
 
 
+def thumbnail(path: Path, side: int) -> bytes:
+    """Return a picture as a JPEG file of at most ``side`` pixels both ways, upright, transparency on white.
+
+    Raises:
+        ImageError: it is no picture that can be read.
+    """
+    picture = read_picture(path, background=(255, 255, 255), shortest_side=side)
+    small = picture.rgb
+    small.thumbnail((side, side))
+    file = io.BytesIO()
+    (small if picture.turn is None else small.transpose(picture.turn)).save(file, "JPEG", quality=75)
+    return file.getvalue()
+
+
 def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """Return ``[H, W, 3]`` uint8 RGB pixels as a JPEG file of quality 90."""
     file = io.BytesIO()

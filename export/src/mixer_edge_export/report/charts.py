@@ -1,4 +1,4 @@
-"""The report's plots: SVG written by hand, 360 units wide so that text keeps its size on a phone.
+"""The report's plots, 360 units wide so that text keeps its size on a phone.
 
 Colours come from the page's style sheet, by class; shapes and labels say the same without colour.
 """
@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
+
+from mixer_edge_export.report.svg import shape
 
 WIDTH = 360
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 14, 44
@@ -123,7 +125,7 @@ def bars(rows: Sequence[tuple[str, float]], *, title: str, x_title: str) -> Mark
         parts.append(_text(0, y + 12, name, "name"))
         parts.append(_text(WIDTH, y + 12, f"{value:.3g}", "tick end"))
         parts.append(
-            f'<rect class="bar" x="0" y="{y + 17}" width="{max(1.0, value / longest * WIDTH):.1f}" height="7" rx="1"/>'
+            shape("rect", class_="bar", x=0, y=y + 17, width=max(1.0, value / longest * WIDTH), height=7, rx=1)
         )
     parts.append(_text(WIDTH / 2, height - 6, x_title, "title middle"))
     return _svg(height, title, parts)
@@ -160,24 +162,27 @@ def _name_class(point: Point, end: bool) -> str:
 
 def _marker(x: float, y: float, number: int, chosen: bool) -> str:
     """Return the number-th shape: circle, square, diamond, triangle, ... and again; filled if chosen."""
-    shapes = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"',
-        f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"',
-        f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"',
-        f'<path d="M{x:.1f} {y - 6:.1f}l6 11h-12z"',
-        f'<path d="M{x:.1f} {y + 6:.1f}l6 -11h-12z"',
-        f'<path d="M{x - 2:.1f} {y - 6:.1f}h4v4h4v4h-4v4h-4v-4h-4v-4h4z"',
-        f'<path d="M{x - 6:.1f} {y:.1f}l3 -5.2h6l3 5.2l-3 5.2h-6z"',
+    paths = (
+        f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z",
+        f"M{x:.1f} {y - 6:.1f}l6 11h-12z",
+        f"M{x:.1f} {y + 6:.1f}l6 -11h-12z",
+        f"M{x - 2:.1f} {y - 6:.1f}h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
+        f"M{x - 6:.1f} {y:.1f}l3 -5.2h6l3 5.2l-3 5.2h-6z",
     )
-    return f'{shapes[number % len(shapes)]} class="{"marker chosen" if chosen else "marker"}"/>'
+    classes, number = "marker chosen" if chosen else "marker", number % (len(paths) + 2)
+    if number == 0:
+        return shape("circle", cx=float(x), cy=float(y), r=5, class_=classes)
+    if number == 1:
+        return shape("rect", x=x - 4.5, y=y - 4.5, width=9, height=9, class_=classes)
+    return shape("path", d=paths[number - 2], class_=classes)
 
 
 def _line(classes: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{classes}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+    return shape("line", class_=classes, x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2))
 
 
 def _text(x: float, y: float, text: str, classes: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{classes}">{escape(text)}</text>'
+    return shape("text", text, x=float(x), y=float(y), class_=classes)
 
 
 def _svg(height: float, title: str, parts: Sequence[str]) -> Markup:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -12,8 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from PIL import Image, ImageOps
 
+from mixer_edge.decode import thumbnail
 from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.compare.types import Comparison, VariantResult
 from mixer_edge_export.compare.verdict import DEFAULT_DROP
@@ -48,7 +46,7 @@ def page(comparison: Comparison, data: Path | None, layers: Sequence[Layer] | No
         shown_pairs=PAIRS,
         thumbnails={}
         if data is None
-        else {picture.file: thumbnail(data / picture.file) for picture in comparison.changed},
+        else {picture.file: data_address(thumbnail(data / picture.file, THUMBNAIL)) for picture in comparison.changed},
         preprocess=asdict(comparison.measured.preprocess),
         warnings=picture_warnings(comparison),
         board_heads=BOARD_HEADS,
@@ -63,18 +61,9 @@ def signed(value: float) -> str:
     return text[1:] if text[1:] == "0.00" else text.replace("-", "\N{MINUS SIGN}")
 
 
-def thumbnail(path: Path) -> str:
-    """Return a picture as a ``data:`` address of at most ``THUMBNAIL`` pixels, upright, transparency on white."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
-            small = ImageOps.exif_transpose(image).convert("RGBA")
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    flat = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
-    file = io.BytesIO()
-    flat.save(file, "JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+def data_address(jpeg: bytes) -> str:
+    """Return a picture as a ``data:`` address, so that the page needs no other file."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _plots(comparison: Comparison) -> list[Markup]:

@@ -1,10 +1,9 @@
-"""The sensitivity table as a picture: plain SVG, for two columns of bars need no plotting library."""
+"""The sensitivity table as a picture."""
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
-
 from mixer_edge_export.quantize.sensitivity import Sensitivity
+from mixer_edge_export.report.svg import document, shape
 
 ROW, TOP, NAME, BAR, GAP = 16, 56, 300, 260, 90
 """Heights and widths in pixels: a row, the heading, the names, the longest bar, the space for its number."""
@@ -30,18 +29,13 @@ def plot(result: Sensitivity) -> str:
         parts.append(_bar(NAME, y, shares[row], max(shares), f"{shares[row]:.1f}", "#c44e52"))
         parts.append(_bar(NAME + BAR + GAP, y, gains[row], max(gains), f"{gains[row]:+.2f}", "#4c72b0"))
     width, height = NAME + 2 * (BAR + GAP), TOP + ROW * len(result.layers) + 8
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">\n'
-        f'<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
-    )
+    return document(width, height, parts, font_size=11)
 
 
 def _text(x: float, y: float, text: str, weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" font-weight="{weight}">{escape(text)}</text>'
+    return shape("text", text, x=x, y=y, font_weight=weight)
 
 
 def _bar(x: int, y: int, value: float, longest: float, text: str, colour: str) -> str:
     length = max(0.0, value) / longest * BAR if longest > 0 else 0.0
-    bar = f'<rect x="{x}" y="{y + 2}" width="{length:.1f}" height="{ROW - 4}" fill="{colour}"/>'
-    return bar + _text(round(x + length + 4, 1), y + 11, text)
+    return shape("rect", x=x, y=y + 2, width=length, height=ROW - 4, fill=colour) + _text(x + length + 4, y + 11, text)
