@@ -41,8 +41,8 @@ from mixer_edge_export.calibration import (
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import images_beside
 from mixer_edge_export.network.convert import check_size
-from mixer_edge_export.quantize.activation_ranges import Ranges
-from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, measure_ranges, quantize_model
+from mixer_edge_export.quantize.activation_ranges import Ranges, measure_ranges
+from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, quantize_model
 from mixer_edge_export.quantize.layers import Layer, find_layers, keep_float
 from mixer_edge_export.quantize.mixed_precision import VARIANT as BOUND_VARIANT
 from mixer_edge_export.quantize.mixed_precision import find_mixture, format_mixture
