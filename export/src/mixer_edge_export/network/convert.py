@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mixer_edge.errors import MixerEdgeError, ModelError
 from mixer_edge_export.network.folding import fold, folded_mixer
 from mixer_edge_export.network.mixer import MixerWeights, mixer
-from mixer_edge_export.tflite.stand_ins import fill, stand_ins
+from mixer_edge_export.tflite.stand_ins import fill_stand_ins, stand_in_numbers
 
 INPUT, OUTPUT = "images", "output"
 
@@ -50,7 +50,7 @@ def convert_float(weights: MixerWeights) -> bytes:
         ModelError: the converter refused the graph or left weights out.
     """
     shapes = {key: array.shape for key, array in weights.arrays.items() if key.endswith("/kernel")}
-    numbers = stand_ins(shapes)
+    numbers = stand_in_numbers(shapes)
     # folded again below: that is quick, and kernels held during the conversion would be a tenth of the peak memory
     vectors = {key: array for key, array in fold(weights).items() if key not in shapes}
     with quiet_tensorflow():
@@ -68,7 +68,7 @@ def convert_float(weights: MixerWeights) -> bytes:
             content = bytearray(converter.convert())
         except Exception as error:
             raise ModelError(f"TensorFlow's converter refused the network: {error}") from error
-    fill(content, numbers, fold(weights))
+    fill_stand_ins(content, numbers, fold(weights))
     return bytes(content)
 
 

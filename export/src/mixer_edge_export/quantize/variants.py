@@ -22,6 +22,7 @@ LAYERS = ("CONV_2D", "FULLY_CONNECTED")
 MOVE_OPERATORS = ("RESHAPE", "TRANSPOSE")
 """They hand the values of a layer on, and the range with them."""
 Method = Literal["static", "dynamic", "float16", "none"]
+"""Int8 with calibrated ranges, int8 with ranges found at run time, float16 weights, or left as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""The graph of a ``.tflite`` file: its operators, tensors and constants, read in place; no weight is copied.
+"""The graph of a ``.tflite`` file: operators, tensors and constants.
 
-The file is a FlatBuffer of TensorFlow Lite's ``schema.fbs``, which a file of hundreds of megabytes needs not leave: a
-constant is a numpy view of the bytes that it was read from, and writing to the view of a bytearray changes the file.
+The file is a FlatBuffer (TensorFlow Lite's ``schema.fbs``) and is read in place: a constant is a numpy view of the
+file's bytes. So weights are never copied, and writing to a constant of a bytearray changes the file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    """The schema's name in small letters: numpy's too, but for ``string``, ``int4`` and the like."""
+    """The schema's name in lower case, e.g. ``float32``; numpy's too, except for ``string``, ``int4`` and the like."""
     buffer: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     """A constant's bytes, a view of the file; None where the network computes the tensor."""
 
@@ -51,12 +51,12 @@ class Tensor:
         except (TypeError, ValueError):
             raise ModelError(
                 f"tensor {self.index} {self.name!r} has {self.buffer.size:,} bytes; "
-                f"expected a {self.dtype} array of shape {list(self.shape)}"
+                f"expected {self.dtype} values in the shape {list(self.shape)}"
             ) from None
 
 
 LEFT_OUT = Tensor(index=-1, name="", shape=(), dtype="")
-"""Stands for an input that an operator does without, e.g. the bias of a dense layer."""
+"""Stands for an input that an operator does not have, e.g. the bias of a dense layer without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class Graph:
 
 @contextmanager
 def _reading(source: str, part: str) -> Iterator[None]:
-    # what FlatBuffers, struct and numpy raise for places outside of the file and numbers that are none
+    # these are what flatbuffers, struct and numpy raise for a place outside of the file
     try:
         yield
     except (struct.error, LookupError, OverflowError, TypeError, ValueError) as error:
@@ -138,9 +138,11 @@ def _reading(source: str, part: str) -> Iterator[None]:
 
 def _code(code: Any) -> tuple[str, int]:
     """Return an operator's name and version."""
-    # the schema had room for 127 operators once; older files have the number in the older field alone
+    # the first field ends at 127 and is all that old files have; new ones use the second for any number
     name = _known(OPERATORS, max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "operator")
-    return (code.CustomCode() or b"").decode() or CUSTOM if name == CUSTOM else name, code.Version()
+    if name == CUSTOM:
+        name = (code.CustomCode() or b"").decode() or CUSTOM
+    return name, code.Version()
 
 
 def _tensor(content: bytes | bytearray, model: Any, tensor: Any, index: int) -> Tensor:
@@ -155,7 +157,7 @@ def _tensor(content: bytes | bytearray, model: Any, tensor: Any, index: int) -> 
 
 def _buffer(content: bytes | bytearray, model: Any, number: int) -> NDArray[np.uint8] | None:
     if number >= model.BuffersLength():
-        raise ValueError(f"it is in buffer {number} of {model.BuffersLength()}")
+        raise ValueError(f"its buffer is number {number} of {model.BuffersLength()}")
     buffer = model.Buffers(number)
     if buffer.Offset() > 1:  # of a file above 2 GB: its constants stand behind the FlatBuffer
         return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
@@ -164,7 +166,7 @@ def _buffer(content: bytes | bytearray, model: Any, number: int) -> NDArray[np.u
 
 def _operator(operator: Any, codes: list[tuple[str, int]], tensors: list[Tensor]) -> Operator:
     if operator.OpcodeIndex() >= len(codes):
-        raise ValueError(f"it has operator code {operator.OpcodeIndex()} of {len(codes)}")
+        raise ValueError(f"its operator code is number {operator.OpcodeIndex()} of {len(codes)}")
     name, version = codes[operator.OpcodeIndex()]
     return Operator(
         name=name,

@@ -75,7 +75,7 @@ def embed(model: bytes, metadata: bytes) -> bytes:
     tree.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = NAME, len(tree.buffers) - 1
-    tree.metadata.append(entry)
+    tree.metadata = [*(tree.metadata or ()), entry]
     # sized at once: a builder that grows by doubling holds the file three times over
     builder = flatbuffers.Builder(len(model) + len(metadata) + _HEADROOM)
     builder.Finish(tree.Pack(builder), IDENTIFIER)

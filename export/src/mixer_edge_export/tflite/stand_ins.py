@@ -1,4 +1,4 @@
-"""Stand-ins for kernels: the converter handles one number repeated, and the weights are written over it afterwards."""
+"""Stand-ins for kernels: the converter sees one number repeated, and the finished file gets the weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixer_edge.errors import ModelError
 from mixer_edge_export.tflite.graph import Graph
 
 
-def stand_ins(keys: Iterable[str]) -> dict[str, float]:
+def stand_in_numbers(keys: Iterable[str]) -> dict[str, float]:
     """Return the number that stands for each kernel: exact in float32, and all different.
 
     The converter merges constants that are equal.
@@ -20,13 +20,15 @@ def stand_ins(keys: Iterable[str]) -> dict[str, float]:
     return {key: 1 + index / 256 for index, key in enumerate(keys)}
 
 
-def fill(content: bytearray, numbers: Mapping[str, float], kernels: Mapping[str, NDArray[np.float32]]) -> None:
+def fill_stand_ins(
+    content: bytearray, numbers: Mapping[str, float], kernels: Mapping[str, NDArray[np.float32]]
+) -> None:
     """Write each kernel over the constant of a file that repeats its number.
 
     Args:
         content: the TFLite file.
-        numbers: what ``stand_ins`` returned.
-        kernels: by the same keys, ``[in, out]`` or ``[height, width, in, out]``.
+        numbers: as ``stand_in_numbers`` returned them.
+        kernels: by the same keys, ``[in, out]`` or ``[height, width, in, out]`` float32.
 
     Raises:
         ModelError: the file does not hold each stand-in once.
