@@ -29,7 +29,8 @@ from mixer_edge_export.acceptance.runtimes import TFLITE, TFLITE_VERSION, find_r
 from mixer_edge_export.network import mixer
 from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.mixer import MixerWeights
-from mixer_edge_export.quantize.apply import measure_ranges, quantize_model
+from mixer_edge_export.quantize.activation_ranges import measure_ranges
+from mixer_edge_export.quantize.apply import quantize_model
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources.npz import save_npz
 

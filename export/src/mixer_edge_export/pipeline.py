@@ -24,7 +24,7 @@ from mixer_edge_export.calibration import (
 )
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import images_beside
-from mixer_edge_export.quantize.apply import measure_ranges
+from mixer_edge_export.quantize.activation_ranges import measure_ranges
 from mixer_edge_export.quantize.layers import Layer, find_layers
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, find_mixture, format_mixture
 from mixer_edge_export.quantize.selection import SelectionSet, load_selection

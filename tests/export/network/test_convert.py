@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from mixer_edge.errors import ModelError
-from mixer_edge_export.network import convert
+from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.folding import fold, folded_mixer
 from mixer_edge_export.network.mixer import MixerConfig, MixerWeights
+from mixer_edge_export.tflite.graph import Graph
 
 CONFIG = MixerConfig(
     image_size=32, patch_size=8, num_blocks=2, hidden_dim=16, tokens_mlp_dim=16, channels_mlp_dim=16, num_classes=16
@@ -26,10 +26,9 @@ def facts(content: bytes, image: np.ndarray) -> tuple[Counter[str], list[str], n
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
     interpreter.invoke()
     output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    details = {details["index"]: details["name"] for details in interpreter.get_tensor_details()}
-    operators = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
-    names = [details[index] for op in operators for index in op["outputs"]]
-    return Counter(op["op_name"] for op in operators), names, output
+    operators = Graph.read(content).operators
+    names = [tensor.name for op in operators for tensor in op.outputs]
+    return Counter(op.name for op in operators), names, output
 
 
 @pytest.mark.parametrize("classes", [16, None])
@@ -43,16 +42,7 @@ def test_stand_ins_leave_no_trace(classes: int | None) -> None:
     plain = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module()).convert()
     image = np.random.default_rng(0).uniform(-1, 1, config.input_shape).astype(np.float32)
     expected_operators, expected_names, expected_output = facts(plain, image)
-    operators, names, output = facts(convert.convert_float(weights), image)
+    operators, names, output = facts(convert_float(weights), image)
     assert operators == expected_operators
     assert names == expected_names
     np.testing.assert_allclose(output, expected_output, rtol=0, atol=1e-6)
-
-
-def test_a_lost_kernel_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel that is not found in the file fails the conversion."""
-    fill = convert._fill
-    monkeypatch.setattr(convert, "_fill", lambda content, arrays: fill(content, dict(list(arrays.items())[1:])))
-    with pytest.raises(ModelError) as raised:
-        convert.convert_float(MixerWeights.random(CONFIG, seed=5))
-    assert str(raised.value) == "TensorFlow's converter kept 9 of 10 kernels; expected each of them once"

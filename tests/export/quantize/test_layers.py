@@ -12,6 +12,7 @@ from mixer_edge_export.calibration import CalibrationRecord
 from mixer_edge_export.quantize.apply import quantize_model
 from mixer_edge_export.quantize.layers import find_layers, keep_float, quantized_layers
 from mixer_edge_export.quantize.variants import STATIC, VARIANTS, Rule, Variant
+from mixer_edge_export.tflite.graph import Graph
 
 NAMES = [
     "stem",
@@ -30,12 +31,7 @@ ALL_INT8 = Variant(name="all", purpose="", recipe="", bytes_per_weight=1, max_er
 
 def dtypes(model: bytes, *names: str) -> list[str]:
     """Return the dtype of the second input (the kernel) of each operator of these kinds, in the order of the file."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=model)
-    tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
-    operators = [op for op in interpreter._get_ops_details() if op["op_name"] in names]
-    return [tensors[op["inputs"][1]]["dtype"].__name__ for op in operators]
+    return [op.inputs[1].dtype for op in Graph.read(model).operators if op.name in names]
 
 
 def test_layers_have_the_published_names_in_the_order_of_the_network(tiny_bundle: Path) -> None:

@@ -74,3 +74,13 @@ def test_what_is_no_tflite_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == (
         f"error: {path}: no such file; expected a .tflite file\nerror: {path}: not a TFLite file; expected one\n"
     )
+
+
+def test_a_damaged_file(tiny_features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that was copied in part is one line with its path."""
+    path = tmp_path / "a.tflite"
+    path.write_bytes((tiny_features / "float32.tflite").read_bytes()[:1000])
+    assert main(["inspect", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {path}: the operator codes cannot be read (")
+    assert line.endswith("); the file is damaged, export it again")

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import LABELS
+from tests.export.tflite.hand_made import FULLY_CONNECTED, buffer, code, model, operator, pack, tensor
 
 from mixer_edge import Classifier
 from mixer_edge.errors import ModelError
 from mixer_edge.preprocess import Preprocessing
-from mixer_edge_export.tflite.metadata import attach, describe, replace
+from mixer_edge_export.tflite.graph import Graph
+from mixer_edge_export.tflite.metadata import attach, describe, embed, replace
 
 
 def test_labels_stand_in_an_archive_behind_the_model(tiny_bundle: Path, tiny_features: Path) -> None:
@@ -40,6 +42,18 @@ def test_metadata_of_another_input_have_the_same_length() -> None:
     other = describe("m", dataclasses.replace(plain, offset=-0.5), has_labels=True, task="classification")
     assert first != other
     assert replace(b"a" + first + b"z", first, other) == b"a" + other + b"z"
+
+
+def test_embedded_metadata_leave_the_graph_as_it_is() -> None:
+    """Operators, tensors and constants are the same, and the metadata are in the file once."""
+    kernel = np.arange(6, dtype=np.float32).reshape(3, 2)
+    tensors = [tensor("in", (1, 2)), tensor("kernel", (3, 2), 1), tensor("out", (1, 3))]
+    dense = operator(0, (0, 1, -1), (2,))
+    plain = pack(model(tensors, [buffer(kernel)], [code(FULLY_CONNECTED, 1)], [dense], inputs=(0,), outputs=(2,)))
+    content = embed(plain, b"some metadata")
+    assert Graph.read(content) == Graph.read(plain)
+    np.testing.assert_array_equal(Graph.read(content).tensors[1].values, kernel)
+    assert (content.count(b"some metadata"), content.count(b"TFLITE_METADATA")) == (1, 1)
 
 
 def test_lost_metadata_are_an_error() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mixer_edge.errors import MixerEdgeError, ModelError
 from mixer_edge_export.network.folding import fold, folded_mixer
 from mixer_edge_export.network.mixer import MixerWeights, mixer
+from mixer_edge_export.tflite.stand_ins import fill_stand_ins, stand_in_numbers
 
 INPUT, OUTPUT = "images", "output"
 
@@ -49,15 +50,14 @@ def convert_float(weights: MixerWeights) -> bytes:
         ModelError: the converter refused the graph or left weights out.
     """
     shapes = {key: array.shape for key, array in weights.arrays.items() if key.endswith("/kernel")}
-    # exact in float32 and all different: the converter merges constants that are equal
-    stand_ins = {key: 1 + index / 256 for index, key in enumerate(shapes)}
+    numbers = stand_in_numbers(shapes)
     # folded again below: that is quick, and kernels held during the conversion would be a tenth of the peak memory
     vectors = {key: array for key, array in fold(weights).items() if key not in shapes}
     with quiet_tensorflow():
         import tensorflow as tf
 
         def network(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            kernels = {key: tf.constant(stand_ins[key], tf.float32, shape) for key, shape in shapes.items()}
+            kernels = {key: tf.constant(numbers[key], tf.float32, shape) for key, shape in shapes.items()}
             return {OUTPUT: folded_mixer(weights.config, vectors | kernels, images)}
 
         function = tf.function(network, [tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)])
@@ -68,33 +68,8 @@ def convert_float(weights: MixerWeights) -> bytes:
             content = bytearray(converter.convert())
         except Exception as error:
             raise ModelError(f"TensorFlow's converter refused the network: {error}") from error
-    arrays = fold(weights)
-    filled = _fill(content, {stand_in: arrays[key] for key, stand_in in stand_ins.items()})
-    if filled != len(shapes):
-        raise ModelError(f"TensorFlow's converter kept {filled} of {len(shapes)} kernels; expected each of them once")
+    fill_stand_ins(content, numbers, fold(weights))
     return bytes(content)
-
-
-def _fill(content: bytearray, arrays: dict[float, NDArray[np.float32]]) -> int:
-    """Write each array over the tensor that repeats its number; return how many such tensors there were."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content)
-    graph, filled = model.Subgraphs(0), 0
-    for index in range(graph.TensorsLength()):
-        tensor = graph.Tensors(index)
-        buffer = model.Buffers(tensor.Buffer())
-        if tensor.Type() != schema.TensorType.FLOAT32 or not buffer.DataLength():
-            continue
-        values = buffer.DataAsNumpy().view(np.float32)
-        array = arrays.get(float(values[0]))
-        if array is None or array.size != values.size or not (values == values[0]).all():
-            continue
-        # TFLite keeps a dense kernel as [out, in] and a convolution's as [out, height, width, in]
-        turned = array.T if array.ndim == 2 else array.transpose(3, 0, 1, 2)
-        values.reshape(turned.shape)[...] = turned
-        filled += 1
-    return filled
 
 
 def check_size(size_bytes: int, expected_bytes: int, name: str) -> None:

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.progress import progress
-from mixer_edge_export.quantize.variants import LAYERS
+from mixer_edge_export.quantize.variants import LAYERS, MOVE_OPERATORS
+from mixer_edge_export.tflite.graph import Graph
 
 Ranges = dict[str, tuple[float, float]]
 METHOD = "mse"
 BINS = 8192
-MOVES = ("RESHAPE", "TRANSPOSE")
-"""They hand the values of a layer on, and the range with them."""
 BEFORE_GELU = re.compile(r"_mixing/Dense_0/")
 _SHRINK = np.linspace(1.0, 0.2, 41)
 _LEVELS = np.arange(256)
@@ -66,6 +65,11 @@ class Observed:
     histogram: Histogram | None
 
 
+def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> Ranges:
+    """Return the range of every activation by name, as ``observe`` and ``tune`` find it on the calibration pictures."""
+    return tune(observe(float_model, images, total))
+
+
 def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> dict[str, Observed]:
     """Return what was seen of every activation by name; the order of the images does not matter.
 
@@ -80,20 +84,16 @@ def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: in
         warnings.simplefilter("ignore", UserWarning)  # it warns that keeping all tensors costs memory: it is the point
         interpreter = Interpreter(model_content=float_model, experimental_preserve_all_tensors=True)
         interpreter.allocate_tensors()
-    operators = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
-    activations = {int(index) for op in operators for index in op["outputs"]}
-    layers = [op for op in operators if op["op_name"] in LAYERS or op["op_name"] in MOVES]
-    edges = {int(index) for op in layers for index in (op["inputs"][0], op["outputs"][0])}
-    (input_details,) = interpreter.get_input_details()
-    tensors = {
-        details["index"]: details["name"]
-        for details in interpreter.get_tensor_details()
-        if details["index"] in activations | {input_details["index"]} and details["dtype"] == np.float32
-    }
+    graph = Graph.read(float_model)
+    (input_tensor,) = graph.inputs
+    activations = {input_tensor.index} | {tensor.index for op in graph.operators for tensor in op.outputs}
+    layers = [op for op in graph.operators if op.name in LAYERS or op.name in MOVE_OPERATORS]
+    edges = {tensor.index for op in layers for tensor in (op.inputs[0], op.outputs[0])}
+    tensors = {t.index: t.name for t in graph.tensors if t.index in activations and t.dtype == "float32"}
     extremes = dict.fromkeys(tensors, (np.inf, -np.inf))
     histograms = {index: Histogram() for index in edges}
     for image in progress(images, "calibrating", total):
-        interpreter.set_tensor(input_details["index"], image)
+        interpreter.set_tensor(input_tensor.index, image)
         interpreter.invoke()
         for index in tensors:
             tensor = interpreter.get_tensor(index).ravel()

@@ -5,25 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mixer_edge_export.quantize.activation_ranges import Ranges, observe, tune
-from mixer_edge_export.quantize.variants import Rule, Variant
+from mixer_edge.errors import ModelError
+from mixer_edge_export.quantize.activation_ranges import Ranges
+from mixer_edge_export.quantize.variants import Method, Rule, Variant
+from mixer_edge_export.tflite.graph import Graph
 
 PIXEL_STEP = 1 / 127.5
 """Distance of two neighbouring pixel values in the network's input."""
 LOSSLESS_OFFSET = -128 * PIXEL_STEP
 """``tensor = pixel / 127.5 + LOSSLESS_OFFSET`` is what a calibrated file takes: (pixel - 128) steps."""
 LOSSLESS_RANGE = (-128 * PIXEL_STEP, 127 * PIXEL_STEP)
-
-
-def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> Ranges:
-    """Return the range of every activation on the calibration pictures, see ``ranges``; their order does not matter."""
-    return tune(observe(float_model, images, total))
 
 
 def quantize_model(
@@ -36,6 +31,9 @@ def quantize_model(
         variant: which one.
         ranges: the activations' ranges by name, of use for a calibrated variant.
         pixel_range: what pixels 0 and 255 become in the input; None for a Mixer, whose integer input is made lossless.
+
+    Raises:
+        ModelError: a rule of the variant has an unknown method.
     """
     if not variant.rules:
         return float_model
@@ -48,9 +46,9 @@ def quantize_model(
     statistics = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}
     if variant.calibrated:
         low, high = pixel_range or LOSSLESS_RANGE
-        statistics[_input_name(float_model)] = {"min": np.array(low), "max": np.array(high)}
+        statistics[Graph.read(float_model).inputs[0].name] = {"min": np.array(low), "max": np.array(high)}
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore", UserWarning)  # as in ranges; and its progress bars show on any output
+        warnings.simplefilter("ignore", UserWarning)  # as in observe; and its progress bars show on any output
         result = quantizer.quantize(statistics if variant.calibrated else None, enable_progress_report=False)
     return bytes(result.quantized_model)
 
@@ -62,27 +60,12 @@ def shift_input(float_model: bytes) -> bytes:
     stem, bias + 0.5 / 127.5 * sum(kernel), the input is (p - 128) / 127.5: int8 at scale 1/127.5 and zero point 0
     holds every pixel exactly.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     content = bytearray(float_model)
-    model = schema.Model.GetRootAs(content)
-    graph = model.Subgraphs(0)
-    codes = [model.OperatorCodes(index).BuiltinCode() for index in range(model.OperatorCodesLength())]
-    operators = (graph.Operators(index) for index in range(graph.OperatorsLength()))
-    stem = next(op for op in operators if codes[op.OpcodeIndex()] == schema.BuiltinOperator.CONV_2D)
-    # views into ``content``: what is written to them is written to the file
-    kernel, bias = (
-        model.Buffers(graph.Tensors(stem.Inputs(place)).Buffer()).DataAsNumpy().view(np.float32) for place in (1, 2)
-    )
+    stem = next(op for op in Graph.read(content).operators if op.name == "CONV_2D")
+    # views of ``content``: what is written to them is written to the file
+    kernel, bias = stem.inputs[1].values, stem.inputs[2].values
     bias += (0.5 * PIXEL_STEP * kernel.reshape(bias.size, -1).sum(axis=1, dtype=np.float64)).astype(np.float32)
     return bytes(content)
-
-
-def _input_name(float_model: bytes) -> str:
-    from ai_edge_litert import schema_py_generated as schema
-
-    graph = schema.Model.GetRootAs(float_model).Subgraphs(0)
-    return str(graph.Tensors(graph.Inputs(0)).Name().decode())
 
 
 def _add_rule(quantizer: Any, rule: Rule) -> None:
@@ -90,19 +73,24 @@ def _add_rule(quantizer: Any, rule: Rule) -> None:
 
     for name in rule.operators:
         operation = qtyping.TFLOperationName(name)
-        if rule.method == "static":
-            quantizer.add_static_config(
-                rule.layers, operation, activation_num_bits=rule.activation_bits, weight_num_bits=8
-            )
-        elif rule.method == "dynamic":
-            quantizer.add_dynamic_config(rule.layers, operation, num_bits=8)
-        elif rule.method == "float16":
-            half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-            config = qtyping.OpQuantizationConfig(
-                weight_tensor_config=half,
-                compute_precision=qtyping.ComputePrecision.FLOAT,
-                explicit_dequantize=True,
-            )
-            quantizer.update_quantization_recipe(rule.layers, operation, config, algorithm_key="float_casting")
-        else:
-            quantizer.update_quantization_recipe(rule.layers, operation, algorithm_key="no_quantize")
+        match rule.method:
+            case "static":
+                quantizer.add_static_config(
+                    rule.layers, operation, activation_num_bits=rule.activation_bits, weight_num_bits=8
+                )
+            case "dynamic":
+                quantizer.add_dynamic_config(rule.layers, operation, num_bits=8)
+            case "float16":
+                half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+                config = qtyping.OpQuantizationConfig(
+                    weight_tensor_config=half,
+                    compute_precision=qtyping.ComputePrecision.FLOAT,
+                    explicit_dequantize=True,
+                )
+                quantizer.update_quantization_recipe(rule.layers, operation, config, algorithm_key="float_casting")
+            case "none":
+                quantizer.update_quantization_recipe(rule.layers, operation, algorithm_key="no_quantize")
+            case unknown:
+                raise ModelError(
+                    f"a rule for {name} has the method {unknown!r}; expected one of {', '.join(get_args(Method))}"
+                )

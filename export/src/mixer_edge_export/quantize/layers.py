@@ -10,12 +10,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.network.mixer import STEM, MixerConfig
-from mixer_edge_export.quantize.activation_ranges import MOVES
-from mixer_edge_export.quantize.variants import LAYERS, Rule, Variant
+from mixer_edge_export.quantize.variants import LAYERS, MOVE_OPERATORS, Rule, Variant
+from mixer_edge_export.tflite.graph import Graph, Operator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +39,27 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
     Raises:
         ModelError: the network is no Mixer, or the file's operators are not those of this architecture.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     if set(architecture) != {field.name for field in fields(MixerConfig)}:
         raise ModelError("only a Mixer's layers are known by name; sensitivity and max_drop are not for this network")
-    interpreter = Interpreter(model_content=model)
-    tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
-    operators = interpreter._get_ops_details()
-    own = [op for op in operators if op["op_name"] in LAYERS]
+    operators = Graph.read(model).operators
+    own = [op for op in operators if op.name in LAYERS]
     shapes = MixerConfig(**architecture).shapes()  # type: ignore[arg-type]
     kernels = {key: shape for key, shape in shapes.items() if key.endswith("/kernel")}
-    found = [tuple(int(size) for size in tensors[op["inputs"][1]]["shape"]) for op in own]
+    found = [op.inputs[1].shape for op in own]
     patch, _, channels, hidden = kernels[f"{STEM}/kernel"]
     in_file = kernels | {f"{STEM}/kernel": (patch, 1, patch * channels, hidden)}  # see folding
     # TFLite has the output channels first
     if found != (expected := [(shape[-1], *shape[:-1]) for shape in in_file.values()]):
         raise ModelError(f"the file's layers have kernels {found}, the architecture {expected}; export it again")
 
-    def moves(op: dict[str, Any]) -> list[dict[str, Any]]:
-        around = [o for o in operators if o["outputs"][0] == op["inputs"][0] or o["inputs"][0] == op["outputs"][0]]
-        return [other for other in around if other["op_name"] in MOVES]
+    def moves(op: Operator) -> list[Operator]:
+        around = [o for o in operators if o.outputs[0] == op.inputs[0] or o.inputs[0] == op.outputs[0]]
+        return [other for other in around if other.name in MOVE_OPERATORS]
 
     return tuple(
         Layer(
             name=key.removesuffix("/kernel"),
-            operators=tuple((o["op_name"], tensors[o["outputs"][0]]["name"]) for o in (op, *moves(op))),
+            operators=tuple((o.name, o.outputs[0].name) for o in (op, *moves(op))),
             kernel_size=math.prod(kernels[key]),
         )
         for key, op in zip(kernels, own, strict=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.acceptance.tolerances import (
@@ -25,6 +26,10 @@ from mixer_edge_export.acceptance.tolerances import (
 )
 
 LAYERS = ("CONV_2D", "FULLY_CONNECTED")
+MOVE_OPERATORS = ("RESHAPE", "TRANSPOSE")
+"""They hand the values of a layer on, and the range with them."""
+Method = Literal["static", "dynamic", "float16", "none"]
+"""Int8 with calibrated ranges, int8 with ranges found at run time, float16 weights, or left as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +37,7 @@ class Rule:
     """What becomes of the operators in some layers; a later rule of a recipe overrules an earlier one."""
 
     operators: tuple[str, ...]
-    method: str
-    """``static``, ``dynamic``, ``float16`` or ``none``."""
+    method: Method
     layers: str = ".*"
     """Regular expression, searched for in the names of an operator's outputs, which begin with the layer's key."""
     activation_bits: int = 8
@@ -74,7 +78,7 @@ AROUND = Rule(operators=("ADD", "MEAN", "MUL", "RSQRT", "SUB"), method="static")
 FLOAT_HEAD = Rule(operators=("FULLY_CONNECTED",), method="none", layers="^PartitionedCall")
 """The converter calls the output of the last layer so."""
 
-MOVES = Rule(operators=("RESHAPE", "TRANSPOSE"), method="static")
+INTEGER_MOVES = Rule(operators=MOVE_OPERATORS, method="static")
 """Next to an int8 layer, bytes are cheaper to move than wider numbers, and the same."""
 NARROW_AFFINE = Rule(operators=("MUL", "ADD"), method="static", layers="/LayerNorm_0/(mul_2|add_1)")
 """Scale and bias in front of token mixing, whose input is int8 anyway."""
@@ -103,7 +107,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="convolution and dense layers static int8 (weights per channel), the head and the rest float32",
             bytes_per_weight=1,
             max_error=MAX_INTEGER_ERROR,
-            rules=(INTEGER_INPUT, STATIC, MOVES, FLOAT_HEAD),
+            rules=(INTEGER_INPUT, STATIC, INTEGER_MOVES, FLOAT_HEAD),
         ),
         Variant(
             name="int8-dynamic",
@@ -119,7 +123,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="every operator static int8, no float tensor",
             bytes_per_weight=1,
             max_error=MAX_INTEGER_ERROR,
-            rules=(INTEGER_EDGES, STATIC, GELU, AROUND, MOVES),
+            rules=(INTEGER_EDGES, STATIC, GELU, AROUND, INTEGER_MOVES),
         ),
         Variant(
             name="int16-integer",
@@ -127,7 +131,7 @@ VARIANTS: dict[str, Variant] = {
             recipe="layers and GELU static int8, LayerNorm and residual stream int16, no float tensor",
             bytes_per_weight=1,
             max_error=MAX_INTEGER_ERROR,
-            rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), MOVES, NARROW_AFFINE),
+            rules=(INTEGER_EDGES, STATIC, GELU, replace(AROUND, activation_bits=16), INTEGER_MOVES, NARROW_AFFINE),
         ),
     )
 }

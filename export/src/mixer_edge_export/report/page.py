@@ -16,7 +16,7 @@ from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows
 from mixer_edge_export.compare.types import Comparison, VariantResult
 from mixer_edge_export.compare.verdict import DEFAULT_DROP
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
-from mixer_edge_export.report.sensitivity import Layer
+from mixer_edge_export.report.sensitivity import LayerBar
 
 THUMBNAIL = 128
 """Width and height of a thumbnail at most, in pixels."""
@@ -25,7 +25,7 @@ PAIRS = 12
 LAYERS = 20
 
 
-def page(comparison: Comparison, data: Path | None, layers: Sequence[Layer] | None) -> str:
+def page(comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] | None) -> str:
     """Return the page; ``data`` is where the changed pictures are."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
@@ -134,7 +134,7 @@ def _differences(comparison: Comparison) -> Markup | None:
     )
 
 
-def _sensitivity(layers: Sequence[Layer] | None) -> Markup | None:
+def _sensitivity(layers: Sequence[LayerBar] | None) -> Markup | None:
     if not layers:
         return None
     rows = [(layer.name, layer.value) for layer in layers[:LAYERS]]

@@ -10,14 +10,14 @@ from mixer_edge.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class LayerBar:
     """One layer and what quantizing it alone costs."""
 
     name: str
     value: float
 
 
-def read_sensitivity(path: Path) -> tuple[Layer, ...]:
+def read_sensitivity(path: Path) -> tuple[LayerBar, ...]:
     """Return the layers in a file, the most sensitive first.
 
     Raises:
@@ -25,7 +25,7 @@ def read_sensitivity(path: Path) -> tuple[Layer, ...]:
     """
     try:
         layers = json.loads(path.read_bytes())["layers"]
-        rows = [Layer(name=str(layer["name"]), value=float(layer["alone"]["kl_divergence"])) for layer in layers]
+        rows = [LayerBar(name=str(layer["name"]), value=float(layer["alone"]["kl_divergence"])) for layer in layers]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cannot be read ({error!r}); expected what sensitivity --json prints") from None
     return tuple(sorted(rows, key=lambda row: (-row.value, row.name)))

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from mixer_edge.errors import ModelError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import TensorSpec
+from mixer_edge_export.tflite.graph import Graph, Operator, Tensor
 
 CONVERSIONS = {"DEQUANTIZE", "QUANTIZE"}
 MIN_RUNTIME: dict[str, tuple[str, ...]] = {
@@ -60,51 +58,33 @@ def inspect_file(path: Path) -> FileFacts:
     """Return the facts of the TFLite file at ``path``, which is loaded but not run.
 
     Raises:
-        ModelError: there is no such file, or it is no TFLite file.
+        ModelError: there is no such file, or it is no TFLite file, or damaged.
         InterpreterError: ai-edge-litert refuses it.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a .tflite file")
     content = path.read_bytes()
-    if content[4:8] != b"TFL3":
-        raise ModelError(f"{path}: not a TFLite file; expected one")
+    graph = Graph.read(content, str(path))
     loaded = Interpreter(path, backend="ai-edge-litert")
-    details: list[dict[str, Any]] = loaded._interpreter._get_ops_details()
-    floats = {int(t["index"]) for t in loaded._interpreter.get_tensor_details() if t["dtype"] == np.float32}
-    operators = [op for op in details if op["op_name"] != "DELEGATE"]
-    delegates = [op for op in details if op["op_name"] == "DELEGATE"]
-    versions = declared_versions(content)
-    in_float = (op for op in operators if op["op_name"] not in CONVERSIONS and floats & set(map(int, op["outputs"])))
+    # only the interpreter knows what it gave to XNNPACK
+    partitions = [op for op in loaded._interpreter._get_ops_details() if op["op_name"] == "DELEGATE"]
+    computing = [op for op in graph.operators if op.name not in CONVERSIONS]
     return FileFacts(
         size_bytes=len(content),
         input=loaded.input,
         output=loaded.output,
-        operators=_count(operators),
-        versions=versions,
-        float_tensors=len(floats),
-        float_operators=_count(in_float),
-        partitions=len(delegates),
+        operators=_count(graph.operators),
+        versions=dict(graph.versions),
+        float_tensors=sum(_is_float(tensor) for tensor in graph.tensors),
+        float_operators=_count(op for op in computing if any(map(_is_float, op.outputs))),
+        partitions=len(partitions),
         fully_delegated=(
-            len(delegates) == 1
-            and loaded._input_index in delegates[0]["inputs"]
-            and loaded._output_index in delegates[0]["outputs"]
+            len(partitions) == 1
+            and loaded._input_index in partitions[0]["inputs"]
+            and loaded._output_index in partitions[0]["outputs"]
         ),
-        min_runtime=min_runtime(versions),
+        min_runtime=min_runtime(graph.versions),
     )
-
-
-def declared_versions(content: bytes) -> dict[str, int]:
-    """Return the highest version of each operator that a TFLite file asks for."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    model = schema.Model.GetRootAs(content)
-    versions: dict[str, int] = {}
-    for index in range(model.OperatorCodesLength()):
-        code = model.OperatorCodes(index)
-        name = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        versions[name] = max(versions.get(name, 0), code.Version())
-    return dict(sorted(versions.items()))
 
 
 def min_runtime(versions: Mapping[str, int]) -> str:
@@ -140,5 +120,9 @@ def format_facts(facts: FileFacts) -> str:
     return "\n".join(lines)
 
 
-def _count(operators: Iterable[dict[str, Any]]) -> dict[str, int]:
-    return dict(sorted(Counter(op["op_name"] for op in operators).items()))
+def _is_float(tensor: Tensor) -> bool:
+    return tensor.dtype == "float32"
+
+
+def _count(operators: Iterable[Operator]) -> dict[str, int]:
+    return dict(sorted(Counter(op.name for op in operators).items()))

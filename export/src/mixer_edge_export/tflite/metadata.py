@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
 
 from mixer_edge.errors import ModelError
 from mixer_edge.manifest import PreprocessSpec
+from mixer_edge_export.tflite.graph import IDENTIFIER
 
 NAME = "TFLITE_METADATA"
 LABELS_NAME = "labels.txt"
-_IDENTIFIER = b"M001"
+_METADATA_IDENTIFIER = b"M001"
 _TENSOR_AXIS_LABELS, _RGB, _IMAGE_PROPERTIES, _NORMALIZATION = 2, 1, 2, 1
 _HEADROOM = 1 << 16
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -59,25 +63,22 @@ def describe(name: str, preprocess: PreprocessSpec, *, has_labels: bool, task: s
     graph = _vector(b, _table(b, 10, {2: inputs, 3: outputs}))
     text = b.CreateString(f"MLP-Mixer for {task}, exported by mixer-edge.")
     model_name, parser = b.CreateString(name), b.CreateString("1.0.0")
-    b.Finish(_table(b, 8, {0: model_name, 1: text, 3: graph, 7: parser}), _IDENTIFIER)
+    b.Finish(_table(b, 8, {0: model_name, 1: text, 3: graph, 7: parser}), _METADATA_IDENTIFIER)
     return bytes(b.Output())
 
 
 def embed(model: bytes, metadata: bytes) -> bytes:
     """Return a TFLite file with ``metadata`` among its own; the files quantized from it keep it."""
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    tree = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    tree = flatbuffer_utils.read_model_from_bytearray(model)
     buffer = schema.BufferT()
-    buffer.data = list(metadata)
+    buffer.data = np.frombuffer(metadata, np.uint8)
     tree.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = NAME, len(tree.buffers) - 1
-    tree.metadata.append(entry)
+    tree.metadata = [*(tree.metadata or ()), entry]
     # sized at once: a builder that grows by doubling holds the file three times over
     builder = flatbuffers.Builder(len(model) + len(metadata) + _HEADROOM)
-    builder.Finish(tree.Pack(builder), b"TFL3")
+    builder.Finish(tree.Pack(builder), IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
