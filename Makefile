@@ -1,13 +1,20 @@
 # Verbs only: every target is one call of a command. A variable that is set becomes the flag of the same name.
 
+# What the command line sets is taken letter by letter: make would read a $ in it as a variable of its own.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
+
+empty :=
 PYTHON ?= python3
 MODEL ?= digits
-OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(patsubst %/,%,$(patsubst %/1,%,$(MODEL)))))))
+# One word: make's functions take a space for the end of a name.
+MODEL_PATH = $(patsubst %/1,%,$(patsubst %/,%,$(subst $(empty) ,_,$(MODEL))))
+OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(MODEL_PATH)))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TWIN_VENV := build/twins-venv
-flag = $(if $($(1)),--$(2) '$($(1))')
+quote = '$(subst ','"'"',$(1))'
+flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 
 .DEFAULT_GOAL := help
 .SILENT:
@@ -18,12 +25,13 @@ help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
 	echo "Variables, each the flag of the same name:"
-	echo "  export     MODEL=$(MODEL) OUT=$(OUT) CALIBRATION= CALIBRATION_SAMPLES= LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
+	echo "  export     MODEL="$(call quote,$(MODEL))" OUT="$(call quote,$(OUT))" CALIBRATION= CALIBRATION_SAMPLES=" \
+		"LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
 	echo "             GEOMETRY= DECODE= PIXEL_RANGE="
 	echo "  compare    OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
 	echo "  deploy     OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
 	echo "  benchmark  QUICK= STAGES= PEERS= RESULTS="
-	echo "  all        PYTHON=$(PYTHON)"
+	echo "  all        PYTHON="$(call quote,$(PYTHON))
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,22 +45,24 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 install: $(VENV)/installed ## make .venv with both packages
 
 export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print their accuracy
-	$(BIN)/mixer-edge-export export --model '$(MODEL)' --out '$(OUT)' --overwrite $(call flag,CALIBRATION,calibration) \
-		$(call flag,CALIBRATION_SAMPLES,calibration-samples) $(call flag,LABELS,labels) $(call flag,VARIANTS,variants) \
-		$(call flag,MAX_DROP,max-drop) $(call flag,SELECTION,selection) $(call flag,DATA,data) \
-		$(call flag,GEOMETRY,geometry) $(call flag,DECODE,decode) $(if $(PIXEL_RANGE),--pixel-range='$(PIXEL_RANGE)')
+	$(BIN)/mixer-edge-export export $(call flag,MODEL,model) $(call flag,OUT,out) --overwrite \
+		$(call flag,CALIBRATION,calibration) $(call flag,CALIBRATION_SAMPLES,calibration-samples) \
+		$(call flag,LABELS,labels) $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
+		$(call flag,SELECTION,selection) $(call flag,DATA,data) $(call flag,GEOMETRY,geometry) \
+		$(call flag,DECODE,decode) $(call flag,PIXEL_RANGE,pixel-range)
 
 compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
-	$(BIN)/mixer-edge-export compare '$(OUT)' $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
+	$(BIN)/mixer-edge-export compare $(call quote,$(OUT)) $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
 		$(call flag,REFERENCE,reference) $(call flag,SOURCE,source) $(call flag,LIMIT,limit) $(call flag,DATA,data) \
-		$(call flag,REPORT,report) $(foreach host,$(ON),--on '$(host)') $(call flag,IDENTITY,identity)
+		$(call flag,REPORT,report) $(foreach host,$(ON),--on=$(call quote,$(host))) $(call flag,IDENTITY,identity)
 
 sensitivity: $(VENV)/installed ## print and draw what each layer of the bundle OUT loses in int8
-	$(BIN)/mixer-edge-export sensitivity '$(OUT)' $(call flag,DATA,data) --plot '$(OUT)-sensitivity.svg'
+	$(BIN)/mixer-edge-export sensitivity $(call quote,$(OUT)) $(call flag,DATA,data) \
+		--plot $(call quote,$(OUT)-sensitivity.svg)
 
 deploy: $(VENV)/installed ## bring the bundle OUT to the board PI and put it to use there
-	$(BIN)/mixer-edge-export deploy '$(OUT)' \
-		$(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),'$(host)') \
+	$(BIN)/mixer-edge-export deploy $(call quote,$(OUT)) \
+		$(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),$(call quote,$(host))) \
 		$(call flag,VARIANT,variant) $(call flag,BACKEND,backend) $(call flag,IDENTITY,identity) $(call flag,SERVICE,service)
 
 runtimes: $(VENV)/installed ## make the environment in which every export tries its files on tflite-runtime
@@ -80,10 +90,11 @@ twin: ## write a full-size twin of the Hub module to build/twin; needs Python 3.
 	$(TWIN_VENV)/bin/python tests/export/twins/make_twins.py --full build/twin
 
 benchmark: $(VENV)/installed-dev ## measure beside what a user would pick instead; QUICK=1 for a first look
-	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(STAGES),--stages $(STAGES)) $(call flag,PEERS,peers)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(call flag,PEERS,peers) \
+		$(if $(STAGES),--stages $(foreach stage,$(STAGES),$(call quote,$(stage))))
 
 benchmark-check: $(VENV)/installed-dev ## compare the last benchmark with docs/benchmarks.json by ratio
-	$(BIN)/python -m benchmarks.results docs/benchmarks.json '$(or $(RESULTS),build/benchmark/results.json)'
+	$(BIN)/python -m benchmarks.results docs/benchmarks.json $(call quote,$(or $(RESULTS),build/benchmark/results.json))
 
 benchmark-page: $(VENV)/installed-dev ## write docs/benchmarks.md from docs/benchmarks.json
 	$(BIN)/python -m benchmarks.page
