@@ -19,7 +19,9 @@ from mixer_edge.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
     BoundSpec,
+    Decode,
     FileSpec,
+    Geometry,
     Manifest,
     PreprocessSpec,
     VariantSpec,
@@ -72,9 +74,9 @@ def export(
     pixel_range: tuple[float, float] = MIXER_RANGE,
     variants: Sequence[str] = tuple(VARIANTS),
     overwrite: bool = False,
-    geometry: str = "squash",
+    geometry: Geometry = "squash",
     antialias: bool = True,
-    decode: str = "scaled",
+    decode: Decode = "scaled",
 ) -> Manifest:
     """Write the bundle of a model to the folder ``out`` and return its manifest.
 

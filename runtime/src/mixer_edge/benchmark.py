@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.decode import ImageSource, encode_jpeg
@@ -40,6 +41,30 @@ class BenchmarkRow:
     threads: int
     network: Latency
     photo_to_label: Latency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temperatures:
+    """The processor's temperature in degrees Celsius around a benchmark; None where the machine does not say."""
+
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkReport:
+    """What ``mixer-edge benchmark --json`` prints."""
+
+    bundle: str
+    """The bundle's fingerprint."""
+    variant: str
+    backend: str
+    board: Board
+    temperature_celsius: Temperatures
+    throttling: tuple[str, ...] | None
+    """What slows the board down, or has since it started; None where it does not say."""
+    rows: tuple[BenchmarkRow, ...]
+    """One for each thread count."""
 
 
 def benchmark(

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import InterpreterError
-from mixer_edge.manifest import RuntimeSpec, TensorSpec
+from mixer_edge.manifest import RuntimeSpec, RuntimeStatus, TensorSpec
 from mixer_edge.tensors import dequantize
 from mixer_edge_export.acceptance import run_file
 
@@ -108,7 +108,7 @@ def try_file(
         max_error: largest difference allowed, as a part of the largest reference output.
     """
 
-    def verdict(status: str, reason: str | None, error: float | None = None) -> RuntimeSpec:
+    def verdict(status: RuntimeStatus, reason: str | None, error: float | None = None) -> RuntimeSpec:
         return RuntimeSpec(version=runtime.version, status=status, reason=reason, max_error=error)
 
     if runtime.python is None:

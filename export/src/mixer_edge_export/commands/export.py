@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mixer_edge.commands import positive
-from mixer_edge.preprocess import DECODES, GEOMETRIES
+from mixer_edge.manifest import DECODES, GEOMETRIES
 from mixer_edge_export.calibration.pictures import DEFAULT_SAMPLES
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.compare import own_pictures, print_comparison

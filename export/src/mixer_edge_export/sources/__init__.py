@@ -24,7 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
-from mixer_edge.manifest import PreprocessSpec, SourceSpec, file_sha256
+from mixer_edge.manifest import (
+    Decode,
+    Geometry,
+    Judge,
+    ModelTask,
+    PreprocessSpec,
+    SourceKind,
+    SourceSpec,
+    file_sha256,
+)
 from mixer_edge.preprocess import preprocess_spec
 from mixer_edge_export.acceptance.agreement import check_outputs
 from mixer_edge_export.network.convert import convert_float, reference_outputs
@@ -50,8 +59,7 @@ class Source:
     """A loaded model: where it was found, and either a Mixer's weights or another network."""
 
     name: str
-    kind: str
-    """``bundled``, ``random``, ``npz``, ``saved_model``, ``hub`` or ``kaggle``."""
+    kind: SourceKind
     location: str
     weights: MixerWeights | None = None
     saved_model: Path | None = None
@@ -67,7 +75,7 @@ class Source:
         return self.kind == "random"
 
     @property
-    def judge(self) -> str:
+    def judge(self) -> Judge:
         """What the export is measured against; bare weights have no graph of their own to judge with."""
         return "rebuilt graph" if self.weights and self.saved_model is None else "saved_model"
 
@@ -82,7 +90,7 @@ class Source:
         return self.weights.config.num_classes if self.weights else self._other.facts.num_classes
 
     @property
-    def task(self) -> str:
+    def task(self) -> ModelTask:
         """``classification``, or ``embedding`` for a feature extractor."""
         return "embedding" if self.num_classes is None else "classification"
 
@@ -98,9 +106,9 @@ class Source:
     def preprocess(
         self,
         *,
-        geometry: str = "squash",
+        geometry: Geometry = "squash",
         antialias: bool = True,
-        decode: str = "scaled",
+        decode: Decode = "scaled",
         pixel_range: tuple[float, float] = MIXER_RANGE,
     ) -> PreprocessSpec:
         """Return how pictures become the input; the arguments are those of ``preprocess_spec``.
@@ -266,7 +274,7 @@ def _from_path(path: Path, model: str) -> Source:
     )
 
 
-def _from_folder(folder: Path, *, name: str, kind: str, location: str) -> Source:
+def _from_folder(folder: Path, *, name: str, kind: SourceKind, location: str) -> Source:
     check_complete(folder)
     common = Source(name=name, kind=kind, location=location, sha256=folder_sha256(folder))
     if is_mixer(folder):
