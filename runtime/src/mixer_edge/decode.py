@@ -108,6 +108,13 @@ def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
         raise ImageError(f"{path}: cannot be read as a picture ({error or type(error).__name__})") from None
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return ``[H, W, 3]`` uint8 RGB pixels as a PNG file, which keeps every one of them."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """Return ``[H, W, 3]`` uint8 RGB pixels as a JPEG file of quality 90."""
     file = io.BytesIO()
