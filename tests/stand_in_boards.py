@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import zipfile
@@ -99,6 +100,11 @@ class StandIn:
     home: Path
 
     @property
+    def host(self) -> str:
+        """The name by which ssh knows it."""
+        return self.home.name
+
+    @property
     def base(self) -> Path:
         """The folder of all releases."""
         return self.home / BASE
@@ -106,13 +112,26 @@ class StandIn:
     @property
     def current(self) -> str | None:
         """The name of the release in use."""
-        link = self.base / "current"
-        return link.readlink().name if link.is_symlink() else None
+        return self._named("current")
+
+    @property
+    def previous(self) -> str | None:
+        """The name of the release that rollback goes back to."""
+        return self._named("previous")
 
     @property
     def releases(self) -> set[str]:
         """The names of all releases, unfinished ones included."""
-        return {path.name for path in (self.base / "releases").iterdir()}
+        return {path.name for path in self.base.glob("releases/*")}
+
+    def _named(self, link: str) -> str | None:
+        return (self.base / link).readlink().name if (self.base / link).is_symlink() else None
+
+    def run(self, command: str) -> str:
+        """Return what a shell command prints in a login there; it must succeed."""
+        done = subprocess.run(["sh", "-c", command], cwd=self.home, env={"HOME": str(self.home)}, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
 
     def program(self, name: str, script: str) -> None:
         """Have the board run a shell script when it looks for a program."""

@@ -218,7 +218,7 @@ def _use(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcom
     try:
         label, figures = board.smoke(release)
     except RemoteError as error:
-        board.switch_back(facts.current)
+        board.switch_back(facts)
         raise DeployError(
             f"{error}: the release did not classify once in use, the board is back at {facts.current or 'nothing'}"
         ) from None

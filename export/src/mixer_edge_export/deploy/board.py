@@ -13,9 +13,9 @@ from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.classifier import Classification
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, VerifyReport
-from mixer_edge_export.deploy import probe, scripts, service
+from mixer_edge_export.deploy import probe, scripts, service, ssh
 from mixer_edge_export.deploy.layout import BASE, STEP_LOCK, Lock
-from mixer_edge_export.deploy.ssh import BUSY, COPY_WAIT_S, Connection, DeployError, RemoteError
+from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
 
 T = TypeVar("T")
 Report = Callable[[str, str], None]
@@ -90,7 +90,7 @@ class Board:
         try:
             return self.connection.run(scripts.holding(lock, script), *arguments)
         except RemoteError as error:
-            if error.code == BUSY:
+            if error.code == ssh.BUSY:
                 raise self._held(lock, scripts.WAIT_S) from None
             raise
 
@@ -104,8 +104,8 @@ class Board:
         try:
             return self.connection.copy(source, f"{BASE}/{target}", lock=lock.path, excludes=["/venv"], like=like)
         except RemoteError as error:
-            if error.code == BUSY:
-                raise self._held(lock, COPY_WAIT_S) from None
+            if error.code == ssh.BUSY:
+                raise self._held(lock, ssh.COPY_WAIT_S) from None
             raise
 
     def prepare(self, name: str) -> None:
@@ -143,9 +143,9 @@ class Board:
         """Put a release to use: ``current`` and the command in ``~/.local/bin`` lead to it."""
         self.step(scripts.SWITCH, name)
 
-    def switch_back(self, name: str) -> None:
-        """Put the release to use that was in use before, or none if ``name`` is empty."""
-        self.step(scripts.SWITCH_BACK, name)
+    def switch_back(self, facts: probe.BoardFacts) -> None:
+        """Put to use what was in use when the board was probed: a release, or none and no command either."""
+        self.step(scripts.SWITCH_BACK, facts.current, facts.previous)
 
     def smoke(self, release: Release) -> tuple[str | None, BenchmarkReport]:
         """Return the label of the golden picture, None from a feature extractor, and the figures of what is in use.

@@ -55,7 +55,7 @@ def for_each(
             print(f"[{host}] error: {str(error).removeprefix(f'{host}: ')}", file=sys.stderr, flush=True)
             return error
         except Exception as error:  # the other boards are not to blame
-            unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; a fault of this program, report it")
+            unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; a fault of this program")
             unexpected.__cause__ = error
             return unexpected
 

@@ -78,9 +78,11 @@ chmod 755 ~/{WRAPPER}.new
 mv -T ~/{WRAPPER}.new ~/{WRAPPER}
 """
 
-SWITCH_BACK = """
+SWITCH_BACK = f"""
 if [ -n "$1" ]; then ln -sfn "releases/$1" current.new; mv -T current.new current
-else rm -f current; fi
+else rm -f current ~/{WRAPPER}; fi
+if [ -n "$2" ]; then ln -sfn "releases/$2" previous.new; mv -T previous.new previous
+else rm -f previous; fi
 """
 
 # A release loses its name before its files: half of one is never taken for a whole one.
