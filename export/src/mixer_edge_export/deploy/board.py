@@ -15,6 +15,7 @@ from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, VerifyReport
 from mixer_edge_export.deploy import probe, scripts, service, ssh
 from mixer_edge_export.deploy.layout import BASE, STEP_LOCK, Lock
+from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Board:
         """The name by which ssh knows it."""
         return self.connection.host
 
-    def probe(self) -> probe.BoardFacts:
+    def probe(self) -> BoardFacts:
         """Return the facts of the board.
 
         Raises:
@@ -143,7 +144,7 @@ class Board:
         """Put a release to use: ``current`` and the command in ``~/.local/bin`` lead to it."""
         self.step(scripts.SWITCH, name)
 
-    def switch_back(self, facts: probe.BoardFacts) -> None:
+    def switch_back(self, facts: BoardFacts) -> None:
         """Put to use what was in use when the board was probed: a release, or none and no command either."""
         self.step(scripts.SWITCH_BACK, facts.current, facts.previous)
 
