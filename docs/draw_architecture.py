@@ -7,11 +7,11 @@ sources. An arrow that others lead to as well (a -> b -> c beside a -> c) is lef
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import grimp
+import tomllib
 
 from mixer_edge_export.report.svg import document, shape
 

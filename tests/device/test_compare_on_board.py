@@ -40,7 +40,7 @@ def deployed(digits: Path) -> Iterator[tuple[Board, Server]]:
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations of this machine start anew."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "cache"))
 
 
 def test_digits_on_a_pi_5(deployed: tuple[Board, Server], digits: Path, tmp_path: Path) -> None:

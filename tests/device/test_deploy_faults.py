@@ -19,8 +19,9 @@ from emulator.board import Board, Server, fresh_board
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.manifest import MANIFEST_NAME, FileSpec, Manifest
-from mixer_edge_export.deploy.board import Job, Outcome, deploy
-from mixer_edge_export.deploy.probe import BASE, WRAPPER
+from mixer_edge_export.deploy.actions import Job, Outcome, deploy
+from mixer_edge_export.deploy.board import Board as RemoteBoard
+from mixer_edge_export.deploy.layout import BASE, WRAPPER
 from mixer_edge_export.deploy.ssh import DeployError, connect
 
 PI5 = "Raspberry Pi 5 Model B Rev 1.0"
@@ -48,7 +49,7 @@ class Bench:
         hooks = dict(at or {})
         job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant, backend=backend, keep=keep)
         with connect("board", config=self.server.ssh_config) as connection:
-            return deploy(connection, job, lambda step, text: hooks.pop(step, _nothing)() and None)
+            return deploy(RemoteBoard(connection, lambda step, text: hooks.pop(step, _nothing)() and None), job)
 
     def refused(self, **arguments: object) -> str:
         """Return the message of a deploy that must fail."""

@@ -88,11 +88,33 @@ def test_a_wrong_number_of_labels_is_refused(bundle: Path, no_interpreter: None)
         ),
         (
             lambda facts: facts["preprocess"].update(geometry="letterbox"),
-            "preprocess.geometry is 'letterbox', this program knows squash and resize-crop; upgrade mixer-edge",
+            '{manifest}: field \'preprocess.geometry\' is "letterbox", this program knows "squash" and "resize-crop"; '
+            "upgrade mixer-edge",
         ),
         (
             lambda facts: facts.update(task="detection"),
-            "{bundle}: made for 'detection', this program knows classification and embedding; upgrade mixer-edge",
+            '{manifest}: field \'task\' is "detection", this program knows "classification" and "embedding"; '
+            "upgrade mixer-edge",
+        ),
+        (
+            lambda facts: facts["preprocess"].update(resample="lanczos"),
+            '{manifest}: field \'preprocess.resample\' is "lanczos", this program knows "bilinear" and "bicubic"; '
+            "upgrade mixer-edge",
+        ),
+        (
+            lambda facts: facts["preprocess"].update(decode="fast"),
+            '{manifest}: field \'preprocess.decode\' is "fast", this program knows "scaled" and "exact"; '
+            "upgrade mixer-edge",
+        ),
+        (
+            lambda facts: facts["variants"][0]["runtimes"]["ai-edge-litert"].update(status="slow"),
+            '{manifest}: field \'variants[0].runtimes.ai-edge-litert.status\' is "slow", this program knows "ok", '
+            '"refused" and "unchecked"; upgrade mixer-edge',
+        ),
+        (
+            lambda facts: facts["source"].update(kind="disk"),
+            '{manifest}: field \'source.kind\' is "disk", this program knows "bundled", "random", "npz", '
+            '"saved_model", "hub" and "kaggle"; upgrade mixer-edge',
         ),
         (
             lambda facts: facts["labels"].update(name="../labels.txt"),

@@ -19,11 +19,15 @@ from PIL import Image
 from tests.conftest import LABELS, reseal
 
 import mixer_edge
+from mixer_edge import strict_json
+from mixer_edge.benchmark import BenchmarkReport
+from mixer_edge.classifier import Classification
 from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
 from mixer_edge.errors import InterpreterError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import Manifest, RuntimeSpec
+from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 
@@ -70,8 +74,10 @@ def test_classify_json_is_one_object_per_line(
 ) -> None:
     """Name and categories, whose probabilities are numbers; not a word besides."""
     assert main(["classify", str(tiny_bundle), str(photos), "--json", "--top-k", "2"]) == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr().out.splitlines()
+    answers = [json.loads(line) for line in printed]
     assert [answer["image"] for answer in answers] == [str(photos / "a.png"), str(photos / "more" / "b.png")]
+    assert [len(strict_json.read(Classification, line).categories) for line in printed] == [2, 2]
     for answer in answers:
         assert list(answer) == ["image", "categories"]
         assert [list(category) for category in answer["categories"]] == [["index", "label", "probability"]] * 2
@@ -241,6 +247,7 @@ def test_verify_names_each_variant(tiny_bundle: Path, capsys: pytest.CaptureFixt
     facts = json.loads(capsys.readouterr().out)
     assert (facts["fingerprint"], facts["files"]) == (fingerprint, 9)
     assert [(variant["variant"], variant["passed"]) for variant in facts["variants"]] == [("int8", True)]
+    assert strict_json.read(VerifyReport, json.dumps(facts)).variants[0].passed
 
 
 def test_verify_ends_with_1_where_this_machine_computes_something_else(
@@ -340,6 +347,8 @@ def test_benchmark_prints_a_table_and_the_warnings(
         ["under-voltage now"],
     )
     assert [row["threads"] for row in facts["rows"]] == [1, 2]
+    report = strict_json.read(BenchmarkReport, json.dumps(facts))
+    assert (report.board.name, report.rows[1].threads) == ("Raspberry Pi 4 Model B", 2)
 
 
 def test_camera_classifies_a_folder_frame_by_frame(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, read_frames, read_picture
+from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, encode_png, read_frames, read_picture
 from mixer_edge.errors import ImageError
 from mixer_edge.preprocess import Preprocessing, load_pixels
 
@@ -256,3 +256,9 @@ def test_reading_leaves_a_callers_picture_as_it_was() -> None:
     read_picture(image, background=BACKGROUND)
     assert (image.mode, image.getpixel((0, 0))) == ("RGBA", (1, 2, 3, 4))
     assert warnings.filters == filters
+
+
+def test_a_png_keeps_every_pixel() -> None:
+    """What is encoded is what is decoded."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    np.testing.assert_array_equal(np.asarray(read_picture(encode_png(pixels), background=BACKGROUND).rgb), pixels)

@@ -16,6 +16,7 @@ from tests.conftest import LABELS
 from tests.pictures import write_pictures
 
 import mixer_edge.evaluate
+from mixer_edge import strict_json
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.cli import main
@@ -23,7 +24,7 @@ from mixer_edge.dataset import Dataset, LabelledImage, open_dataset
 from mixer_edge.errors import DataError
 from mixer_edge.evaluate import SOURCE, Evaluation, Task, evaluate
 from mixer_edge.metrics import kl_divergence, softmax
-from mixer_edge.scores import score
+from mixer_edge.scores import EvaluationReport, score
 
 NAMES = ("float32", "float16", "int8")
 
@@ -146,7 +147,10 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path
             [*command, "--journal", str(tmp_path / journal)], capture_output=True, text=True, check=True
         )
 
-    straight = json.loads(run("straight").stdout)
+    printed = run("straight").stdout
+    straight = json.loads(printed)
+    report = strict_json.read(EvaluationReport, printed)
+    assert {(row.name, row.pictures) for row in report.scores} >= {("float32", 3000), ("int8", 3000)}
     killed = subprocess.Popen(
         [*command, "--journal", str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

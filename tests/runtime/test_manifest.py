@@ -62,6 +62,14 @@ def test_an_unknown_variant_lists_those_there_are(tiny_bundle: Path) -> None:
     assert str(error.value) == f"no variant 'int3' in this bundle; it has {names}"
 
 
+def test_the_files_are_those_that_running_and_verifying_takes(tiny_bundle: Path, tiny_features: Path) -> None:
+    """Every variant's, the golden vectors, and the labels where there are some; not the calibration's record."""
+    manifest = Manifest.read(tiny_bundle)
+    models = [f"{variant.name}.tflite" for variant in manifest.variants]
+    assert [file.name for file in manifest.files()] == [*models, "golden.npz", "labels.txt"]
+    assert [file.name for file in Manifest.read(tiny_features).files()] == [*models, "golden.npz"]
+
+
 def test_a_file_is_checked_by_size_and_sha256(tmp_path: Path) -> None:
     """A missing, a longer and a changed file are each refused by path; sha256 of 'abc' is the published one."""
     path = tmp_path / "a.tflite"

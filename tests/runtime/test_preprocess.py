@@ -163,15 +163,6 @@ def test_what_preprocess_spec_makes_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"geometry": "letterbox"},
-            "preprocess.geometry is 'letterbox', this program knows squash and resize-crop; upgrade mixer-edge",
-        ),
-        (
-            {"resample": "lanczos"},
-            "preprocess.resample is 'lanczos', this program knows bilinear and bicubic; upgrade mixer-edge",
-        ),
-        ({"decode": "fast"}, "preprocess.decode is 'fast', this program knows scaled and exact; upgrade mixer-edge"),
         ({"shorter_side": 256}, "preprocess.shorter_side is 256, expected as long as the crop, null for squash"),
         ({"geometry": "resize-crop"}, "preprocess.shorter_side is None, expected as long as the crop, null for squash"),
         ({"antialias": False}, "preprocess.decode is 'scaled', expected exact without antialias"),
@@ -185,7 +176,7 @@ def test_what_preprocess_spec_makes_is_accepted() -> None:
     ],
 )
 def test_a_specification_that_cannot_be_followed_is_refused(change: dict[str, Any], message: str) -> None:
-    """The message names the field, its value and what is known."""
+    """The message names the field, its value and what is expected."""
     with pytest.raises(BundleError) as error:
         check_spec(dataclasses.replace(Preprocessing().spec(224), **change))
     assert str(error.value).removesuffix("; export it again") == message

@@ -10,7 +10,8 @@ from tests.conftest import reseal
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
-from mixer_edge.verify import verify
+from mixer_edge.strict_json import line, read
+from mixer_edge.verify import Verification, verify
 
 
 def with_golden(bundle: Path, monkeypatch: pytest.MonkeyPatch, **outputs: np.ndarray | None) -> Bundle:
@@ -59,9 +60,12 @@ def test_the_tolerance_is_the_manifests(bundle: Path, monkeypatch: pytest.Monkey
 
 
 def test_golden_outputs_that_are_not_finite_fail(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NaN is near nothing."""
+    """NaN is near nothing, and JSON has no word for it."""
     nan = np.full((4, 10), np.nan, np.float32)
-    assert not verify(with_golden(tiny_bundle, monkeypatch, int8=nan), "int8").passed
+    result = verify(with_golden(tiny_bundle, monkeypatch, int8=nan), "int8")
+    assert (result.passed, result.max_error) == (False, None)
+    assert result.difference == "gives an output that is not a number"
+    assert read(Verification, line(result)) == result
 
 
 def test_a_variant_without_golden_outputs_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

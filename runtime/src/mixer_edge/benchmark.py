@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.decode import ImageSource, encode_jpeg
+from mixer_edge.stopwatch import times_ms
 
 PHOTO_SIZE = (4000, 3000)
 """(width, height) of the photo that stands in for the user's: 12 megapixels, as a Pi's camera takes them."""
@@ -42,6 +45,30 @@ class BenchmarkRow:
     photo_to_label: Latency
 
 
+@dataclass(frozen=True, kw_only=True)
+class Temperatures:
+    """The processor's temperature in degrees Celsius around a benchmark; None where the machine does not say."""
+
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkReport:
+    """What ``mixer-edge benchmark --json`` prints."""
+
+    bundle: str
+    """The bundle's fingerprint."""
+    variant: str
+    backend: str
+    board: Board
+    temperature_celsius: Temperatures
+    throttling: tuple[str, ...] | None
+    """What slows the board down, or has since it started; None where it does not say."""
+    rows: tuple[BenchmarkRow, ...]
+    """One for each thread count."""
+
+
 def benchmark(
     bundle: Bundle,
     variant: str,
@@ -70,20 +97,16 @@ def benchmark(
     rows = []
     for count in threads:
         with Classifier(bundle, variant, backend=backend, threads=count) as classifier:
-            network = classifier.latencies_ms(runs, warm_up=warm_up)
-            seconds = []
-            for run in range(warm_up + runs):
-                start = time.perf_counter()
-                classifier.output(classifier.tensor(photos[run % len(photos)]))
-                seconds.append(time.perf_counter() - start)
-        rows.append(
-            BenchmarkRow(
-                threads=count,
-                network=Latency.of(network),
-                photo_to_label=Latency.of(np.array(seconds[warm_up:]) * 1000),
-            )
-        )
+            network = Latency.of(classifier.latencies_ms(runs, warm_up=warm_up))
+            label = functools.partial(_label, classifier, itertools.cycle(photos))
+            photo_to_label = Latency.of(times_ms(label, runs, warm_up=warm_up))
+        rows.append(BenchmarkRow(threads=count, network=network, photo_to_label=photo_to_label))
     return rows
+
+
+def _label(classifier: Classifier, photos: Iterator[ImageSource]) -> NDArray[np.float32]:
+    """Return the output for the next photo, decoded for it."""
+    return classifier.output(classifier.tensor(next(photos)))
 
 
 def thread_counts(cpus: int) -> list[int]:

@@ -13,8 +13,6 @@ from mixer_edge.errors import BundleError
 from mixer_edge.manifest import Manifest
 from mixer_edge.preprocess import check_spec
 
-TASKS = ("classification", "embedding")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
@@ -34,10 +32,6 @@ class Bundle:
         path = Path(folder)
         manifest = Manifest.read(path)
         check_spec(manifest.preprocess)
-        if manifest.task not in TASKS:
-            raise BundleError(
-                f"{path}: made for {manifest.task!r}, this program knows {' and '.join(TASKS)}; upgrade mixer-edge"
-            )
         classes = manifest.architecture.get("num_classes")
         labels: tuple[str, ...] = ()
         if manifest.labels is not None:

@@ -31,6 +31,16 @@ class Category:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Classification:
+    """What ``mixer-edge classify --json`` and ``watch --json`` print of one picture."""
+
+    image: str
+    """As it was named, ``-`` for standard input."""
+    categories: tuple[Category, ...]
+    """Best first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What ``classify_many`` says of one picture: its categories, best first, or why it could not be read."""
 

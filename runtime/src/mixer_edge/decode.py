@@ -129,6 +129,13 @@ def thumbnail(path: Path, side: int) -> bytes:
     return file.getvalue()
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return ``[H, W, 3]`` uint8 RGB pixels as a PNG file, which keeps every one of them."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """Return ``[H, W, 3]`` uint8 RGB pixels as a JPEG file of quality 90."""
     file = io.BytesIO()

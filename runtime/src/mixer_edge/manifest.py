@@ -7,34 +7,53 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mixer_edge import strict_json
 from mixer_edge.errors import BundleError
+from mixer_edge.strict_json import UnknownValueError
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+
+ModelTask = Literal["classification", "embedding"]
+"""``embedding``: a feature extractor."""
+Geometry = Literal["squash", "resize-crop"]
+"""``squash``: the whole picture is resized to (width, height), whatever its aspect ratio.
+
+``resize-crop``: it is resized until its shorter side has ``shorter_side`` pixels, its aspect ratio kept exactly, and
+(width, height) is cut out of the middle.
+"""
+Resample = Literal["bilinear", "bicubic"]
+"""As Pillow does them."""
+Decode = Literal["scaled", "exact"]
+"""``scaled``: a JPEG file much larger than needed is decoded at 1/2, 1/4 or 1/8; ``exact``: never."""
+SourceKind = Literal["bundled", "random", "npz", "saved_model", "hub", "kaggle"]
+Weights = Literal["trained", "random"]
+"""``random`` weights are of use for latency and size only."""
+Judge = Literal["saved_model", "rebuilt graph"]
+"""``saved_model``: the source's own graph judged every file; ``rebuilt graph``: bare weights have none."""
+Measure = Literal["top-1", "agreement"]
+"""``top-1`` on labelled pictures, or ``agreement`` with float32's predictions."""
+RuntimeStatus = Literal["ok", "refused", "unchecked"]
+"""``refused``: not for this runtime; ``unchecked``: the workstation has no such runtime."""
+
+GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
+DECODES: tuple[Decode, ...] = get_args(Decode)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessSpec:
     """How a picture becomes the network's input; ``tensor = pixel / scale + offset`` with RGB pixels 0 to 255."""
 
-    geometry: str
-    """``squash``: the whole picture is resized to (width, height), whatever its aspect ratio.
-
-    ``resize-crop``: it is resized until its shorter side has ``shorter_side`` pixels, its aspect ratio kept exactly,
-    and (width, height) is cut out of the middle.
-    """
+    geometry: Geometry
     height: int
     width: int
     shorter_side: int | None
-    resample: str
-    """``bilinear`` or ``bicubic``, as Pillow does them."""
+    resample: Resample
     antialias: bool
     """Whether the filter widens when the picture shrinks (Pillow does; ``tf.image.resize`` by default does not)."""
-    decode: str
-    """``scaled``: a JPEG file much larger than needed is decoded at 1/2, 1/4 or 1/8; ``exact``: never."""
+    decode: Decode
     background: tuple[int, ...]
     """RGB colour under transparent pixels."""
     scale: float
@@ -83,16 +102,15 @@ class FileSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSpec:
-    """Where the weights came from; ``weights`` is ``trained`` or ``random`` (of use for latency and size only)."""
+    """Where the weights came from."""
 
-    kind: str
+    kind: SourceKind
     location: str
-    weights: str
+    weights: Weights
     fingerprint: str
     sha256: str | None
     """Of the file that was read, or over all files of the SavedModel; None for a model made on the spot."""
-    judge: str
-    """``saved_model``: the source's own graph judged every file; ``rebuilt graph``: bare weights have none."""
+    judge: Judge
     rebuilt_error: float
     """Largest difference of the rebuilt graph to the judge on the golden pictures, as a part of its largest output."""
 
@@ -118,8 +136,7 @@ class BoundSpec:
     """The drop in accuracy that the int8 file was allowed, and the one it has; points are percents of the pictures."""
 
     max_drop: float
-    measure: str
-    """``top-1`` (on labelled pictures) or ``agreement`` with float32's predictions."""
+    measure: Measure
     count: int
     """Size of the selection set, which is apart from every evaluation set."""
     fingerprint: str
@@ -135,8 +152,7 @@ class RuntimeSpec:
     """How a file fared in one runtime on the workstation, in a process of its own."""
 
     version: str
-    status: str
-    """``ok``, ``refused`` (not for this runtime) or ``unchecked`` (the workstation has no such runtime)."""
+    status: RuntimeStatus
     reason: str | None
     """Why it is refused or unchecked."""
     max_error: float | None
@@ -173,7 +189,7 @@ class Manifest:
 
     schema_version: int
     name: str
-    task: str
+    task: ModelTask
     source: SourceSpec
     architecture: Mapping[str, int | None]
     preprocess: PreprocessSpec
@@ -204,6 +220,11 @@ class Manifest:
                 return variant
         raise BundleError(f"no variant {name!r} in this bundle; it has {', '.join(v.name for v in self.variants)}")
 
+    def files(self) -> tuple[FileSpec, ...]:
+        """Return the files that it takes to run the variants and to verify them; the calibration's record is none."""
+        labels = (self.labels,) if self.labels else ()
+        return (*(variant.file for variant in self.variants), self.golden, *labels)
+
     def preprocess_of(self, variant: str) -> PreprocessSpec:
         """Return the preprocessing for one variant's input."""
         return replace(self.preprocess, offset=self.variant(variant).offset)
@@ -213,7 +234,7 @@ class Manifest:
         """Return the manifest of the bundle in ``folder``.
 
         Raises:
-            BundleError: no manifest there, a newer schema, an unknown field, or a byte that was not written so.
+            BundleError: no manifest there, a newer schema, a field or value unknown here, or a byte written otherwise.
         """
         path = folder / MANIFEST_NAME
         if not path.is_file():
@@ -228,6 +249,8 @@ class Manifest:
                 )
             sealed = facts.pop("fingerprint", None)
             manifest = strict_json.parse(cls, facts)
+        except UnknownValueError as error:
+            raise BundleError(f"{path}: {error}; upgrade mixer-edge") from None
         except (ValueError, AttributeError) as error:
             raise BundleError(f"{path}: not a manifest this program reads ({error}); export or copy it again") from None
         if sealed != _fingerprint(facts) or content != strict_json.dumps(facts | {"fingerprint": sealed}):

@@ -15,22 +15,18 @@ from PIL import Image
 
 from mixer_edge.decode import DECODE_MARGIN, MAX_PIXELS, ImageSource, Picture, read_picture
 from mixer_edge.errors import BundleError
-from mixer_edge.manifest import PreprocessSpec
-
-GEOMETRIES = ("squash", "resize-crop")
-RESAMPLES = ("bilinear", "bicubic")
-DECODES = ("scaled", "exact")
+from mixer_edge.manifest import Decode, Geometry, PreprocessSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """How pictures are to be prepared, whatever the network's size; the defaults are a Mixer's."""
 
-    geometry: str = "squash"
+    geometry: Geometry = "squash"
     """``squash``, or ``resize-crop`` with the usual margin of 256 for 224."""
     antialias: bool = True
     """False for a model that was trained through ``tf.image.resize`` as it is by default."""
-    decode: str = "scaled"
+    decode: Decode = "scaled"
     """``scaled``, or ``exact`` to decode JPEG at full size whatever its size; it is exact without antialias."""
     pixel_range: tuple[float, float] = (-1.0, 1.0)
     """What pixels 0 and 255 become."""
@@ -60,13 +56,8 @@ def check_spec(spec: PreprocessSpec) -> None:
     """Refuse a specification that this program would not follow to the letter.
 
     Raises:
-        BundleError: a field has a value that is not implemented here, or one that contradicts another.
+        BundleError: a field has a value out of its range, or one that contradicts another.
     """
-    for field, known in (("geometry", GEOMETRIES), ("resample", RESAMPLES), ("decode", DECODES)):
-        if (found := getattr(spec, field)) not in known:
-            raise BundleError(
-                f"preprocess.{field} is {found!r}, this program knows {' and '.join(known)}; upgrade mixer-edge"
-            )
     crops = spec.geometry == "resize-crop"
     fits = spec.shorter_side is not None and spec.shorter_side >= max(spec.height, spec.width)
     for field, right, expected in (

@@ -71,6 +71,21 @@ class Score:
     """The classes that lost most to the reference, then those recognised worst; only classes that miss pictures."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport:
+    """What ``mixer-edge evaluate --json`` prints."""
+
+    bundle_fingerprint: str
+    data_fingerprint: str
+    layout: str
+    """Of the folder of pictures."""
+    machine: str
+    scores: tuple[Score, ...]
+    """The reference first."""
+    unreadable: tuple[str, ...]
+    """One line for each picture that could not be read."""
+
+
 def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Score:
     """Return the figures of one variant; ``label`` gives the name of a class."""
     truth, total = evaluation.truth(), len(evaluation.records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.errors import BundleError
 from mixer_edge.interpreter import resolve_backend
+from mixer_edge.metrics import relative_error
 from mixer_edge.tensors import dequantize
 
 
@@ -21,19 +23,36 @@ class Verification:
     backend: str
     bit_equal: bool
     """Whether every output is the workstation's, bit by bit."""
-    max_error: float
-    """Largest difference, as a part of the largest golden output."""
+    max_error: float | None
+    """Largest difference, as a part of the largest golden output; None if an output is not a number."""
     tolerance: float
     """Of the variant, by the manifest."""
     top_1_equal: int
     """Pictures whose most probable class (or largest feature) is the workstation's."""
     count: int
     """Golden pictures."""
+    passed: bool
+    """Whether this machine computes what the workstation computed: bit-equal, or within the tolerance."""
 
     @property
-    def passed(self) -> bool:
-        """Whether this machine computes what the workstation computed."""
-        return self.bit_equal or self.max_error <= self.tolerance
+    def difference(self) -> str:
+        """How the outputs differ from the workstation's, as words that follow the variant's name."""
+        if self.max_error is None:
+            return "gives an output that is not a number"
+        return f"differs by {self.max_error:.2g} of the largest output, tolerance {self.tolerance:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """What ``mixer-edge verify --json`` prints."""
+
+    fingerprint: str
+    """Of the bundle."""
+    files: int
+    """Files that are as they were written."""
+    skipped: Mapping[str, str]
+    """Variant -> why it cannot run here, where nothing said that it can."""
+    variants: tuple[Verification, ...]
 
 
 def check_files(bundle: Bundle) -> int:
@@ -42,10 +61,8 @@ def check_files(bundle: Bundle) -> int:
     Raises:
         BundleError: a file is missing or damaged.
     """
-    manifest = bundle.manifest
-    files = [variant.file for variant in manifest.variants] + [manifest.golden]
-    files += [manifest.labels] if manifest.labels else []
-    record = manifest.calibration.file  # nothing here needs it, so a copy of the bundle may do without
+    files = list(bundle.manifest.files())
+    record = bundle.manifest.calibration.file  # nothing here needs it, so a copy of the bundle may do without
     files += [record] if (bundle.folder / record.name).exists() else []
     for file in files:
         file.check(bundle.folder)
@@ -70,13 +87,16 @@ def verify(bundle: Bundle, variant: str, *, backend: str = "auto", threads: int 
     facts = bundle.manifest.variant(variant)
     expected = dequantize(golden[variant], facts.output)
     outputs = dequantize(raw, spec)
-    size = float(np.abs(expected).max())
+    error = relative_error(outputs, expected)
+    max_error = error if np.isfinite(error) else None
+    bit_equal = raw.dtype == golden[variant].dtype and bool((raw == golden[variant]).all())
     return Verification(
         variant=variant,
         backend=backend,
-        bit_equal=raw.dtype == golden[variant].dtype and bool((raw == golden[variant]).all()),
-        max_error=float(np.abs(outputs - expected).max()) / size if size else float(np.abs(outputs).max()),
+        bit_equal=bit_equal,
+        max_error=max_error,
         tolerance=facts.tolerance,
         top_1_equal=int((outputs.argmax(axis=1) == expected.argmax(axis=1)).sum()),
         count=len(outputs),
+        passed=bit_equal or (max_error is not None and max_error <= facts.tolerance),
     )

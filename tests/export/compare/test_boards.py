@@ -1,55 +1,29 @@
-"""The evaluation on boards: a fake ssh and a fake rsync on the PATH do here, in a folder, what they would do there."""
+"""The evaluation on boards, which are folders of this machine."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.conftest import LABELS, reseal
 from tests.pictures import write_pictures
+from tests.stand_in_boards import stand_in, write_program
 
 import mixer_edge
 from mixer_edge.bundle import Bundle
 from mixer_edge.evaluate import record_dtype
 from mixer_edge.preprocess import load_pixels
+from mixer_edge.release import Release
+from mixer_edge.strict_json import line
 from mixer_edge_export.cli import main
-
-# The last two words are the host and the command; the master connection makes its socket.
-SSH = """
-import os, pathlib, signal, sys
-home = pathlib.Path(os.environ["BOARDS"]) / sys.argv[-2]
-if not home.is_dir():
-    sys.stderr.write("ssh: Could not resolve hostname: Name or service not known\\n")
-    sys.exit(255)
-for word in sys.argv:
-    if word.startswith("ControlPath=") and "ControlMaster=yes" in sys.argv:
-        pathlib.Path(word.partition("=")[2]).touch()
-        signal.pause()
-os.environ["HOME"] = str(home)
-os.execvp("sh", ["sh", "-c", sys.argv[-1]])
-"""
-
-# Copies what differs, as rsync --checksum does, and says how many bytes that were.
-RSYNC = """
-import os, pathlib, shutil, sys
-def place(word):
-    host, colon, path = word.partition(":")
-    return pathlib.Path(os.environ["BOARDS"], host, path) if colon else pathlib.Path(word)
-source, target = map(place, sys.argv[-2:])
-pairs = [(source, target)] if source.is_file() else [(file, target / file.name) for file in source.iterdir()]
-sent = 0
-for old, new in pairs:
-    if not new.is_file() or new.read_bytes() != old.read_bytes():
-        shutil.copyfile(old, new)
-        sent += old.stat().st_size
-print(f"Literal data: {sent:,} bytes")
-"""
+from mixer_edge_export.deploy import scripts
 
 
 @pytest.fixture(scope="module")
@@ -60,33 +34,35 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the boards' homes, which ssh and rsync on the PATH lead to."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, script in (("ssh", SSH), ("rsync", RSYNC)):
-        (programs / name).write_text(f"#!{sys.executable}\n{script}")
-        (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(Path(mixer_edge.__file__).parents[1]))
-    monkeypatch.setenv("BOARDS", str(tmp_path / "boards"))
-    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "boards"
+RELEASE = Release(
+    name="tiny",
+    task="classification",
+    bundle="",
+    variant="int8",
+    backend="ai-edge-litert",
+    python="3.11",
+    mixer_edge=mixer_edge.__version__,
+)
 
 
-def deployed(home: Path, bundle: Path) -> Path:
-    """Put ``bundle`` where deploy would and return the folder of all that it writes."""
-    base = home / ".local/share/mixer-edge"
+def deployed(host: str, folder: Path, *, prelude: str = "", **changes: str) -> Path:
+    """Put the bundle in ``folder`` where deploy would and return the folder of all that it writes.
+
+    Args:
+        host: the board, made here.
+        folder: what is deployed.
+        prelude: shell lines before the board's Python; its words are ``-m mixer_edge COMMAND ...``.
+        changes: fields of ``release.json`` other than those of this bundle and this program.
+    """
+    base = stand_in(host).base
     release = base / "releases/abc"
-    (release / "venv/bin").mkdir(parents=True)
-    shutil.copytree(bundle, release / "bundle")
+    shutil.copytree(folder, release / "bundle")
     shutil.copy(Path("tests/data/drawn_seven.png").resolve(), release / "smoke.png")
-    python = release / "venv/bin/python"
-    python.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} "$@"\n')  # without -I, for PYTHONPATH
-    python.chmod(0o755)
-    facts = {"bundle": Bundle.open(bundle).manifest.fingerprint(), "mixer-edge": mixer_edge.__version__, "name": "tiny"}
-    (release / "release.json").write_text(json.dumps(facts | {"backend": "ai-edge-litert", "variant": "int8"}))
+    # without -I, so that it finds the package
+    command = f'PYTHONPATH={Path(mixer_edge.__file__).parents[1]} exec {sys.executable} "$@"'
+    write_program(release / "venv/bin/python", f"#!/bin/sh\nshift\n{prelude}\n{command}\n")
+    told = replace(RELEASE, bundle=Bundle.open(folder).manifest.fingerprint())
+    (release / "release.json").write_text(line(replace(told, **changes)))
     (base / "current").symlink_to("releases/abc")
     return base
 
@@ -102,7 +78,7 @@ def test_two_boards_beside_this_machine(
     tiny_bundle: Path, data: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each board has its row; equal interpreters answer the same, one copy of equal pictures stands for both."""
-    bases = [deployed(boards / host, tiny_bundle) for host in ("pi@a", "pi@b")]
+    bases = [deployed(host, tiny_bundle) for host in ("pi@a", "pi@b")]
     arguments = ["compare", tiny_bundle, "--data", data, "--on", "pi@a", "--on", "pi@b", "--report", tmp_path / "out"]
     assert main(list(map(str, [*arguments, "--variants", "float16,int8"]))) == 0
     printed = capsys.readouterr()
@@ -128,7 +104,7 @@ def test_a_second_run_copies_nothing_and_another_answer_is_named(
     """The pictures stay and so do the answers: the one changed in the journal is the one that differs from here."""
     data = write_pictures(tmp_path / "data", LABELS, 1)
     bundle = Bundle.open(tiny_bundle)
-    base = deployed(boards / "a", tiny_bundle)
+    base = deployed("a", tiny_bundle)
     arguments = [tiny_bundle, "--data", data, "--on", "a"]
     _, told = compared(capsys, *arguments)
     assert f"[a] copy     {sum(path.stat().st_size for path in data.rglob('*.png')):,} bytes sent\n" in told
@@ -164,12 +140,11 @@ def test_a_board_with_another_bundle(
 ) -> None:
     """A board that runs something else, or nothing, is told to be deployed to; the other one has its figures."""
     fingerprint = Bundle.open(tiny_bundle).manifest.fingerprint()
-    base = deployed(boards / "a", tiny_bundle)
-    deployed(boards / "b", tiny_bundle)
-    facts = json.loads((base / "current/release.json").read_text())
-    (base / "current/release.json").write_text(json.dumps(facts | {"bundle": "0" * 64, "name": "other"}))
-    (boards / "c").mkdir()
-    on = ["--on", "a", "--on", "b", "--on", "c", "--on", "absent"]
+    deployed("a", tiny_bundle, bundle="0" * 64, name="other")
+    deployed("b", tiny_bundle)
+    stand_in("c")
+    (deployed("d", tiny_bundle) / "current/release.json").write_text("{}")
+    on = ["--on", "a", "--on", "b", "--on", "c", "--on", "d", "--on", "absent"]
     found, told = compared(capsys, tiny_bundle, "--data", data, *on, code=1)
     expected = (
         f"expected tiny {fingerprint[:16]} (mixer-edge {mixer_edge.__version__}); "
@@ -180,6 +155,7 @@ def test_a_board_with_another_bundle(
         f"{other}{expected}a",
         None,
         f"nothing is deployed there, {expected}c",
+        f"release.json of abc there cannot be read (no field 'schema_version'), {expected}d",
         "no such name on the network: check the spelling, try the board's IP address, or give it a name in "
         "~/.ssh/config",
     ]
@@ -198,13 +174,13 @@ def test_what_a_board_decodes_otherwise_is_told(
 ) -> None:
     """A picture that cannot be read there does not count; one that has other pixels there counts and is told."""
     data = write_pictures(tmp_path / "data", LABELS, 1)
-    python = deployed(boards / "a", tiny_bundle) / "releases/abc/venv/bin/python"
-    python.write_text(
-        "#!/bin/sh\nshift\n"
-        'if [ "$3" = evaluate ]; then\n'
+    deployed(
+        "a",
+        tiny_bundle,
+        prelude='if [ "$3" = evaluate ]; then\n'
         "    cd evaluations/*/pictures\n"
         '    echo broken > "$(ls | sed -n 1p)"; cp "$(ls | sed -n 3p)" "$(ls | sed -n 2p)"; cd ../../..\n'
-        f'fi\nexec {sys.executable} "$@"\n'
+        "fi",
     )
     (board,), _ = compared(capsys, tiny_bundle, "--data", data, "--on", "a")
     assert board["pictures"] == 9
@@ -218,7 +194,7 @@ def test_the_source_stays_here(
     tiny_bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the source as reference the board still runs the bundle's files and nothing else."""
-    deployed(boards / "a", tiny_bundle)
+    deployed("a", tiny_bundle)
     data = write_pictures(tmp_path / "data", LABELS, 1)
     source = ["--reference", "source", "--source", tiny_bundle.parent / "tiny.npz"]
     (board,), _ = compared(capsys, tiny_bundle, "--data", data, "--on", "a", *source)
@@ -232,14 +208,13 @@ def test_a_variant_that_the_boards_interpreter_refuses(
     refused = {"version": "2.14.0", "status": "refused", "reason": "it computes something else", "max_error": 0.5}
     reseal(bundle, lambda facts: facts["variants"][1]["runtimes"].update({"tflite-runtime": refused}))
     name = Bundle.open(bundle).manifest.variants[1].name
-    release = deployed(boards / "a", bundle) / "releases/abc"
-    facts = json.loads((release / "release.json").read_text())
-    (release / "release.json").write_text(json.dumps(facts | {"backend": "tflite-runtime"}))
-    (release / "venv/bin/python").write_text(
-        "#!/bin/sh\nshift\n"
-        'case "$*" in *"benchmark "*"int8-integer "*) echo "error: it cannot run this file" >&2; exit 2;; esac\n'
-        'for word; do shift; [ "$word" = tflite-runtime ] && word=ai-edge-litert; set -- "$@" "$word"; done\n'
-        f'exec {sys.executable} "$@"\n'
+    deployed(
+        "a",
+        bundle,
+        prelude='case "$*" in *"benchmark "*"int8-integer "*)\n'
+        '    echo "error: it cannot run this file" >&2; exit 2;; esac\n'
+        'for word; do shift; [ "$word" = tflite-runtime ] && word=ai-edge-litert; set -- "$@" "$word"; done',
+        backend="tflite-runtime",
     )
     data = write_pictures(tmp_path / "data", LABELS, 1)
     (board,), _ = compared(capsys, bundle, "--data", data, "--on", "a", "--variants", f"{name},int8-integer,int8")
@@ -248,6 +223,35 @@ def test_a_variant_that_the_boards_interpreter_refuses(
         f"{name} does not run there: it computes something else",
         "int8-integer does not run there: it cannot run this file",
     ]
+
+
+def test_an_evaluation_that_runs_on_there_is_waited_for_so_long(
+    tiny_bundle: Path, boards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock that it holds is not free in time: the board has one line of error; once it is, it has its figures."""
+    base = deployed("a", tiny_bundle)
+    data = write_pictures(tmp_path / "data", LABELS, 1)
+    monkeypatch.setattr(scripts, "WAIT_S", 1)
+    (base / "evaluations").mkdir()
+    with (base / "evaluations/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (board,), _ = compared(capsys, tiny_bundle, "--data", data, "--on", "a", code=1)
+    assert board["error"] == "an evaluation still runs there after 1 s; repeat later"
+    (board,), _ = compared(capsys, tiny_bundle, "--data", data, "--on", "a")
+    assert (board["error"], board["pictures"]) == (None, 10)
+
+
+def test_figures_that_cannot_be_read(
+    tiny_bundle: Path, data: Path, boards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the board prints is not what this version prints: one line, and no traceback."""
+    deployed("a", tiny_bundle, prelude='[ "$3" != benchmark ] || { echo "{}"; exit 0; }')
+    (board,), told = compared(capsys, tiny_bundle, "--data", data, "--on", "a", code=1)
+    assert board["error"] == (
+        f"its mixer-edge {mixer_edge.__version__} printed something this version cannot read (no field 'bundle'); "
+        "deploy again"
+    )
+    assert "Traceback" not in told
 
 
 def test_a_board_without_pictures(tiny_bundle: Path, boards: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,21 @@ from pathlib import Path
 import pytest
 
 import mixer_edge
+from mixer_edge.release import Release
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError
 from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes
+
+RELEASE = Release(
+    name="digits",
+    task="classification",
+    bundle="ab",
+    variant="int8",
+    backend="tflite-runtime",
+    python="3.11",
+    mixer_edge=mixer_edge.__version__,
+)
 
 
 def test_runtime_wheel_is_the_same_each_time_and_installs(tmp_path: Path) -> None:
@@ -53,7 +64,7 @@ def test_lock_leaves_pip_out(tmp_path: Path) -> None:
 )
 def test_unit_quotes_what_systemd_would_expand(text: str, command: str) -> None:
     """Per cent signs, dollars, quotes and backslashes in a folder's name stay what they are."""
-    unit = Service.parse(text).unit("int8", "tflite-runtime")
+    unit = Service.parse(text).unit(RELEASE)
     (line,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
     command = command.replace("%h/B", "%h/.local/share/mixer-edge/current/bundle")
     assert line == (
@@ -65,9 +76,7 @@ def test_unit_quotes_what_systemd_would_expand(text: str, command: str) -> None:
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     """Systemd's own check has nothing to say to it."""
     path = tmp_path / "mixer-edge.service"
-    path.write_text(
-        Service.parse("watch:~/in box").unit("int8", "auto").replace("%h/.local/bin/mixer-edge", "/bin/true")
-    )
+    path.write_text(Service.parse("watch:~/in box").unit(RELEASE).replace("%h/.local/bin/mixer-edge", "/bin/true"))
     environment = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run(
         ["systemd-analyze", "--user", "verify", path], env=environment, capture_output=True, text=True

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import pytest
 
+from mixer_edge.release import Release
 from mixer_edge_export.deploy.plan import make_plan
 from mixer_edge_export.deploy.probe import SCRIPT, BoardFacts, parse
 from mixer_edge_export.deploy.ssh import DeployError
@@ -32,10 +33,20 @@ foreign_wrapper=no
 current=aaaa
 previous=bbbb
 releases=aaaa bbbb
-release_facts={"variant": "int8"}
+release={"schema_version": 1, "name": "digits", "task": "classification", "bundle": "ab", "variant": "int8", \
+"backend": "ai-edge-litert", "python": "3.11", "mixer_edge": "0.1.0"}
 mixer-edge-probe-end
 """
 
+RELEASE = Release(
+    name="digits",
+    task="classification",
+    bundle="ab",
+    variant="int8",
+    backend="ai-edge-litert",
+    python="3.11",
+    mixer_edge="0.1.0",
+)
 PI4 = BoardFacts(
     system="Linux",
     machine="aarch64",
@@ -55,7 +66,8 @@ PI4 = BoardFacts(
     current="aaaa",
     previous="bbbb",
     releases=("aaaa", "bbbb"),
-    release={"variant": "int8"},
+    release=RELEASE,
+    release_error=None,
 )
 LITERT = (f"ai-edge-litert=={version('ai-edge-litert')}", f"numpy=={version('numpy')}", f"pillow=={version('pillow')}")
 TFLITE = ("tflite-runtime==2.14.0", "numpy<2", f"pillow=={version('pillow')}")
@@ -86,9 +98,41 @@ def test_32_bit_python_on_a_64_bit_kernel_is_armv7l() -> None:
     assert parse(PROBED.replace("bits=64", "bits=32"), "board").machine == "armv7l"
 
 
-def test_damaged_release_facts_are_none() -> None:
-    """A release.json that is no JSON counts as nothing deployed."""
-    assert parse(PROBED.replace('{"variant"', '{"var'), "board").release is None
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('{"schema_version": 1', '{"schema_version": 2', "field 'schema_version' is 2, this program knows 1"),
+        ('"mixer_edge": "0.1.0"}', '"mixer-edge": "0.1.0"}', "unknown field 'mixer-edge'"),
+        ('"ab"', '"a\x0b\x85"', "not JSON: Invalid control character at: line 1 column 79 (char 78)"),
+        ('{"schema_version": 1', "\\xff\\xfe", "not JSON: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_a_release_that_cannot_be_read_is_told_and_the_other_facts_stand(old: str, new: str, reason: str) -> None:
+    """Newer, older, with bytes that end a line elsewhere, and no text at all."""
+    assert parse(PROBED.replace(old, new), "board") == board(release=None, release_error=reason)
+
+
+def test_a_board_without_a_release_has_nothing_to_read() -> None:
+    """Without a release in use nothing is missing; with one and without its release.json something is."""
+    lines = [line for line in PROBED.splitlines() if not line.startswith(("release=", '"backend"'))]
+    assert parse("\n".join(lines), "board") == board(release=None, release_error="missing or empty")
+    lines.remove("current=aaaa")
+    assert parse("\n".join(lines), "board") == board(current="", release=None)
+
+
+def test_line_ends_of_another_system_are_no_part_of_the_facts() -> None:
+    """Some terminals add a carriage return."""
+    assert parse(PROBED.replace("\n", "\r\n"), "board") == PI4
+
+
+def test_facts_in_one_line() -> None:
+    """What decides what can be installed."""
+    assert str(PI4) == (
+        "Raspberry Pi 4 Model B Rev 1.4, Debian GNU/Linux 12 (bookworm), aarch64, Python 3.11, glibc 2.36, 0.0 GB free"
+    )
+    assert str(board(model="", python="", glibc="")).startswith(
+        "aarch64 Debian GNU/Linux 12 (bookworm), Debian GNU/Linux 12 (bookworm), aarch64, Python none, glibc none, "
+    )
 
 
 def test_script_runs_in_this_machines_own_shell() -> None:

@@ -127,7 +127,8 @@ def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.Mon
     assert sent == 1234
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen[seen.index("-e") + 1] == "ssh -F 'my config'"
-    assert "--rsync-path=flock 'a lock' rsync" in seen
+    held = "flock --wait 30 9 || { echo mixer-edge-copy-locked >&2; exit 76; }"
+    assert f"--rsync-path=exec 9>>'a lock'; {held}; rsync" in seen
     assert seen[-5:] == ["--exclude=/venv", "--link-dest=../old", "--", f"{tmp_path}/", "pi@board:there/"]
 
 
@@ -139,6 +140,23 @@ def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.Mon
         connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
     assert str(caught.value) == f"pi@board: {line}"
     assert caught.value.disk_full
+
+
+@pytest.mark.parametrize("code", [12, 76])
+def test_lock_that_is_not_free_is_no_lost_connection(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rsync says with one of two codes that the board's side ended; what that side printed counts."""
+    fake(tmp_path, monkeypatch, "rsync", f"echo mixer-edge-copy-locked >&2; echo 'rsync: closed' >&2; exit {code}")
+    with pytest.raises(RemoteError) as caught:
+        connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
+    assert (str(caught.value), caught.value.code) == ("pi@board: pi@board:there/ is locked", 76)
+
+
+def test_what_is_no_text_is_printed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged file on the board, shown by a command, ends nothing here."""
+    fake(tmp_path, monkeypatch, "ssh", r"printf 'a\377b'")
+    assert connection().run("x") == r"a\xffb"
 
 
 def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

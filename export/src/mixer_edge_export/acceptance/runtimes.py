@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mixer_edge.cache import cache_folder
 from mixer_edge.errors import InterpreterError
-from mixer_edge.manifest import RuntimeSpec, TensorSpec
+from mixer_edge.manifest import RuntimeSpec, RuntimeStatus, TensorSpec
 from mixer_edge.metrics import relative_error
 from mixer_edge.tensors import dequantize
 from mixer_edge_export.acceptance import run_file
@@ -106,7 +106,7 @@ class Expected:
 def try_file(path: Path, runtime: Runtime, expected: Expected) -> tuple[RuntimeSpec, NDArray[np.generic] | None]:
     """Run a file in a runtime and return the verdict on it, with its raw outputs ``[n, ...]`` if it ran to the end."""
 
-    def verdict(status: str, reason: str | None, error: float | None = None) -> RuntimeSpec:
+    def verdict(status: RuntimeStatus, reason: str | None, error: float | None = None) -> RuntimeSpec:
         return RuntimeSpec(version=runtime.version, status=status, reason=reason, max_error=error)
 
     if runtime.python is None:

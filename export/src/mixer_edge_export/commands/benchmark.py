@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from mixer_edge.commands import positive
 from mixer_edge_export.commands.boards import add_hosts, celsius, run_on_boards
+
+if TYPE_CHECKING:
+    from mixer_edge.benchmark import BenchmarkReport
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,26 +24,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the figures of every board; 1 if one of them failed."""
-    from mixer_edge_export.deploy.board import benchmark
+    from mixer_edge_export.deploy.actions import benchmark
 
     return run_on_boards(
         arguments,
-        lambda connection, report: benchmark(connection, runs=arguments.runs, variant=arguments.variant),
+        lambda board: benchmark(board, runs=arguments.runs, variant=arguments.variant),
         ("board", "variant", "interpreter", "threads", "network", "p90", "photo to label", "temperature"),
         _rows,
-        lambda figures: figures,
+        asdict,
     )
 
 
-def _rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for row in figures["rows"]:
-        network, photo = row["network"], row["photo_to_label"]
-        rows.append(
-            (
-                *(figures["board"]["name"], figures["variant"], figures["backend"], str(row["threads"])),
-                *(f"{network['median_ms']:.1f} ms", f"{network['p90_ms']:.1f} ms", f"{photo['median_ms']:.1f} ms"),
-                celsius(figures["temperature_celsius"]["after"]),
-            )
+def _rows(figures: BenchmarkReport) -> list[tuple[str, ...]]:
+    return [
+        (
+            *(figures.board.name, figures.variant, figures.backend, str(row.threads)),
+            *(f"{row.network.median_ms:.1f} ms", f"{row.network.p90_ms:.1f} ms"),
+            f"{row.photo_to_label.median_ms:.1f} ms",
+            celsius(figures.temperature_celsius.after),
         )
-    return rows
+        for row in figures.rows
+    ]

@@ -13,8 +13,8 @@ from mixer_edge.errors import MixerEdgeError
 from mixer_edge_export.text_table import text_table
 
 if TYPE_CHECKING:
-    from mixer_edge_export.deploy.board import Outcome, Report
-    from mixer_edge_export.deploy.ssh import Connection
+    from mixer_edge_export.deploy.actions import Outcome
+    from mixer_edge_export.deploy.board import Board
 
 T = TypeVar("T")
 FAILED = 1
@@ -35,7 +35,7 @@ def add_ssh(parser: argparse.ArgumentParser) -> None:
 
 def run_on_boards(
     arguments: argparse.Namespace,
-    action: Callable[[Connection, Report], T],
+    action: Callable[[Board], T],
     heads: Sequence[str],
     rows: Callable[[T], list[tuple[str, ...]]],
     facts: Callable[[T], dict[str, Any]],
@@ -65,7 +65,7 @@ def run_on_boards(
     return FAILED if any(isinstance(result, MixerEdgeError) for result in results) else 0
 
 
-def run_and_tell(arguments: argparse.Namespace, action: Callable[[Connection, Report], Outcome]) -> int:
+def run_and_tell(arguments: argparse.Namespace, action: Callable[[Board], Outcome]) -> int:
     """Do ``action``, which changes what a board runs, with every board and print one row each; 1 if one failed."""
     heads = ("board", "release", "interpreter", "golden", "label", "latency", "temperature", "copied")
     return run_on_boards(arguments, action, heads, _row, asdict)

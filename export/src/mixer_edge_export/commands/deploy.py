@@ -8,6 +8,7 @@ from pathlib import Path
 from mixer_edge.commands import positive
 from mixer_edge.interpreter import BACKENDS
 from mixer_edge_export.commands.boards import add_hosts, run_and_tell
+from mixer_edge_export.deploy.layout import KEEP
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_hosts(parser)
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
     parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
-    parser.add_argument("--keep", type=positive, default=2, help="releases to keep there (default: %(default)s)")
+    parser.add_argument("--keep", type=positive, default=KEEP, help="releases to keep there (default: %(default)s)")
     parser.add_argument(
         "--service", metavar="WHAT", help="have the board run watch:/FOLDER, camera or camera:SOURCE by systemd"
     )
@@ -34,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Deploy to every board; 1 if one of them failed."""
     from mixer_edge.bundle import Bundle
-    from mixer_edge_export.deploy.board import Job, deploy
+    from mixer_edge_export.deploy.actions import Job, deploy
     from mixer_edge_export.deploy.service import Service
 
     job = Job(
@@ -46,4 +47,4 @@ def run(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
     )
     job.check()
-    return run_and_tell(arguments, lambda connection, report: deploy(connection, job, report))
+    return run_and_tell(arguments, lambda board: deploy(board, job))

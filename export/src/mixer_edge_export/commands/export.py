@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mixer_edge.commands import positive
 from mixer_edge.errors import DataError
-from mixer_edge.preprocess import DECODES, GEOMETRIES, Preprocessing
+from mixer_edge.manifest import DECODES, GEOMETRIES
+from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.calibration import Calibration
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.compare import own_pictures, print_comparison

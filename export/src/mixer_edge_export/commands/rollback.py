@@ -17,6 +17,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Switch every board, once the golden vectors hold there; 1 if one of them failed."""
-    from mixer_edge_export.deploy.board import rollback
+    from mixer_edge_export.deploy.actions import rollback
 
-    return run_and_tell(arguments, lambda connection, report: rollback(connection, arguments.to, report))
+    return run_and_tell(arguments, lambda board: rollback(board, arguments.to))

@@ -21,18 +21,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one row per board and change nothing; 1 if one of them failed."""
-    from mixer_edge_export.deploy.probe import probe
+    from mixer_edge_export.deploy.actions import status
 
     heads = ("board", "runs", "release", "others", "temperature", "free")
-    return run_on_boards(arguments, lambda connection, report: probe(connection), heads, _row, asdict)
+    return run_on_boards(arguments, status, heads, _row, asdict)
 
 
 def _row(facts: BoardFacts) -> list[tuple[str, ...]]:
-    told = facts.release
+    release, runs = facts.release, "unknown: deploy again" if facts.release_error else "nothing"
     return [
         (
             facts.name,
-            f"{told['name']} {told['variant']} on {told['backend']}" if told else "nothing",
+            f"{release.name} {release.variant} on {release.backend}" if release else runs,
             facts.current or "-",
             ", ".join(name for name in facts.releases if name != facts.current) or "-",
             celsius(facts.temperature_celsius),

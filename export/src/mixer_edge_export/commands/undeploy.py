@@ -16,6 +16,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Remove all releases, the command and the unit; 1 if a board failed."""
-    from mixer_edge_export.deploy.board import undeploy
+    from mixer_edge_export.deploy.actions import undeploy
 
     return run_and_tell(arguments, undeploy)

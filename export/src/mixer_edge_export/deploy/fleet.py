@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from mixer_edge.errors import MixerEdgeError
-from mixer_edge_export.deploy.ssh import Connection, DeployError, check_host, connect
+from mixer_edge_export.deploy.board import Board
+from mixer_edge_export.deploy.ssh import DeployError, check_host, connect
 
 T = TypeVar("T")
 AT_ONCE = 8
 
 
+class UnexpectedError(DeployError):
+    """A fault of this program with one board; what it was is the cause, the other boards have their results."""
+
+
 def for_each(
     hosts: Sequence[str],
-    action: Callable[[Connection, Callable[[str, str], None]], T],
+    action: Callable[[Board], T],
     *,
     config: Path | None,
     identity: Path | None,
 ) -> list[T | MixerEdgeError]:
     """Return what ``action`` gave for each host, or the error that stopped it; steps are told on standard error.
+
+    An exception that no one expected ends its own board's action alone. Its traceback is printed when all are done.
 
     Raises:
         DeployError: a host, or a file that ssh is to use, cannot be meant; no board was spoken to.
@@ -42,10 +50,19 @@ def for_each(
 
         try:
             with connect(host, config=config, identity=identity) as connection:
-                return action(connection, report)
+                return action(Board(connection, report))
         except MixerEdgeError as error:
             print(f"[{host}] error: {str(error).removeprefix(f'{host}: ')}", file=sys.stderr, flush=True)
             return error
+        except Exception as error:  # the other boards are not to blame
+            unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; a fault of this program")
+            unexpected.__cause__ = error
+            return unexpected
 
     with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
-        return list(pool.map(one, hosts))
+        results = list(pool.map(one, hosts))
+    for host, result in zip(hosts, results, strict=True):
+        if isinstance(result, UnexpectedError):
+            cause = "".join(traceback.format_exception(result.__cause__))
+            print(f"[{host}] error: {str(result).removeprefix(f'{host}: ')}\n{cause}", file=sys.stderr, end="")
+    return results

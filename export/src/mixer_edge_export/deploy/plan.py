@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from mixer_edge.interpreter import BACKENDS
-from mixer_edge_export.deploy.probe import WRAPPER, BoardFacts
+from mixer_edge_export.acceptance.runtimes import TFLITE_VERSION
+from mixer_edge_export.deploy.layout import WRAPPER
+from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import DeployError
 
-TFLITE_RUNTIME = "2.14.0"
-"""The last one; for Python up to 3.11 and numpy below 2."""
 _LITERT_PYTHONS = range(10, 15)
 _TFLITE_PYTHONS = range(10, 12)
 _LITERT_MACHINES = ("aarch64", "x86_64")
@@ -110,7 +110,7 @@ def _refusal(facts: BoardFacts, backend: str) -> str | None:
 
 
 def _requirements(backend: str, *, system_packages: bool) -> tuple[str, ...]:
-    interpreter = f"tflite-runtime=={TFLITE_RUNTIME}"
+    interpreter = f"tflite-runtime=={TFLITE_VERSION}"
     numpy = "numpy<2"
     if backend == "ai-edge-litert":
         interpreter, numpy = f"ai-edge-litert=={version('ai-edge-litert')}", f"numpy=={version('numpy')}"

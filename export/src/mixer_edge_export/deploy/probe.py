@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
-from mixer_edge_export.deploy.ssh import Connection, DeployError
-
-BASE = ".local/share/mixer-edge"
-"""Folder of all releases, relative to the home of the user on the board."""
-WRAPPER = ".local/bin/mixer-edge"
-MARK = "# written by mixer-edge-export deploy"
-"""Line of the files outside ``BASE`` that deploy may replace and remove."""
+from mixer_edge import strict_json
+from mixer_edge.release import RELEASE_NAME, Release
+from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.ssh import DeployError
 
 _BEGIN, _END = "mixer-edge-probe-begin", "mixer-edge-probe-end"
 
@@ -42,7 +37,7 @@ cd {BASE} 2>/dev/null && {{
 echo "current=$(readlink current 2>/dev/null | sed 's|^releases/||')"
 echo "previous=$(readlink previous 2>/dev/null | sed 's|^releases/||')"
 echo "releases=$(ls -t releases 2>/dev/null | grep -v '[.]partial$' | tr '\\n' ' ')"
-echo "release_facts=$(cat current/release.json 2>/dev/null)"
+printf 'release=%s\\n' "$(head -c 65536 current/{RELEASE_NAME} 2>/dev/null | tr -d '\\000\\r\\n')"
 }}
 echo {_END}
 """
@@ -76,22 +71,22 @@ class BoardFacts:
     previous: str
     releases: tuple[str, ...]
     """All complete releases, the newest first."""
-    release: dict[str, Any] | None
-    """``release.json`` of the release in use."""
+    release: Release | None
+    """What the release in use says of itself; None without one, or if it cannot be read."""
+    release_error: str | None
+    """Why it cannot be read."""
 
     @property
     def name(self) -> str:
         """The board's model, or its architecture and system where it has no model."""
         return self.model or f"{self.machine} {self.os or self.system}"
 
-
-def probe(connection: Connection) -> BoardFacts:
-    """Return the facts of a board.
-
-    Raises:
-        DeployError: it cannot be reached, or did not answer as a POSIX shell does.
-    """
-    return parse(connection.run(SCRIPT), connection.host)
+    def __str__(self) -> str:
+        """Return the facts that decide what can be installed, on one line."""
+        return (
+            f"{self.name}, {self.os}, {self.machine}, Python {self.python or 'none'}, glibc {self.glibc or 'none'}, "
+            f"{self.free_bytes / 1e9:.1f} GB free"
+        )
 
 
 def parse(output: str, host: str) -> BoardFacts:
@@ -100,14 +95,15 @@ def parse(output: str, host: str) -> BoardFacts:
     Raises:
         DeployError: the output is not whole.
     """
-    lines = output.splitlines()
+    lines = [line.removesuffix("\r") for line in output.split("\n")]  # of other line ends a damaged file has any
     if _BEGIN not in lines or _END not in lines:
         raise DeployError(
             f"{host}: the probe came back incomplete; does the login shell there run `sh -c`? Got {output!r}"
         )
     lines = lines[lines.index(_BEGIN) + 1 : lines.index(_END)]
     facts = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    temperature, release = facts.get("temperature", ""), facts.get("release_facts")
+    temperature, current = facts.get("temperature", ""), facts.get("current", "")
+    release, release_error = _release(facts.get("release", "")) if current else (None, None)
     return BoardFacts(
         system=facts.get("system", ""),
         machine=_machine(facts.get("machine", ""), facts.get("bits")),
@@ -124,11 +120,23 @@ def parse(output: str, host: str) -> BoardFacts:
         has_systemd=facts.get("systemd") == "yes",
         foreign_wrapper=facts.get("foreign_wrapper") == "yes",
         temperature_celsius=int(temperature) / 1000 if temperature.isdigit() else None,
-        current=facts.get("current", ""),
+        current=current,
         previous=facts.get("previous", ""),
         releases=tuple(facts.get("releases", "").split()),
-        release=_release(release) if release else None,
+        release=release,
+        release_error=release_error,
     )
+
+
+def parse_release(text: str) -> Release:
+    """Return the release whose ``release.json`` has this text.
+
+    Raises:
+        ValueError: it has none, is damaged, or another version of this program wrote it.
+    """
+    if not text.strip():
+        raise ValueError("missing or empty")
+    return strict_json.read(Release, text)
 
 
 def _machine(kernel: str, bits: str | None) -> str:
@@ -136,9 +144,8 @@ def _machine(kernel: str, bits: str | None) -> str:
     return "armv7l" if bits == "32" and kernel in ("aarch64", "armv8l") else kernel
 
 
-def _release(text: str) -> dict[str, Any] | None:
+def _release(text: str) -> tuple[Release | None, str | None]:
     try:
-        facts = json.loads(text)
-    except ValueError:
-        return None  # damaged: as good as none, and the next deploy puts it right
-    return facts if isinstance(facts, dict) else None
+        return parse_release(text), None
+    except ValueError as error:
+        return None, str(error)

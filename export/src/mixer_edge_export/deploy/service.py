@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mixer_edge_export.deploy.probe import BASE, MARK, WRAPPER
-from mixer_edge_export.deploy.ssh import Connection, DeployError
+from mixer_edge.release import Release
+from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.ssh import DeployError
 
 NAME = "mixer-edge.service"
 UNIT = f".config/systemd/user/{NAME}"
 
-_WRITE = f"""
+WRITE = f"""
 set -eu
 cd
 if [ -e {UNIT} ] && ! grep -qsF '{MARK}' {UNIT}; then
@@ -26,9 +27,9 @@ fi
 mv -f "$new/{NAME}" {UNIT}
 rm -rf "$new"
 """
-_START = f"systemctl --user daemon-reload && systemctl --user enable {NAME} && systemctl --user restart {NAME}"
-_RESTART = f"! grep -qsF '{MARK}' ~/{UNIT} || systemctl --user try-restart {NAME}"
-_REMOVE = f"""
+START = f"systemctl --user daemon-reload && systemctl --user enable {NAME} && systemctl --user restart {NAME}"
+RESTART = f"! grep -qsF '{MARK}' ~/{UNIT} || systemctl --user try-restart {NAME}"
+REMOVE = f"""
 if grep -qsF '{MARK}' ~/{UNIT}; then
     systemctl --user disable --now {NAME} 2>/dev/null || true
     rm -f ~/{UNIT}
@@ -59,39 +60,20 @@ class Service:
             )
         return cls(command=command, argument=argument)
 
-    def unit(self, variant: str, backend: str) -> str:
-        """Return the text of the unit."""
+    def unit(self, release: Release) -> str:
+        """Return the text of the unit that runs a release."""
         arguments = [self.command, f"%h/{BASE}/current/bundle"]
         if self.command == "watch":
             arguments += [f"%h/{_escape(self.argument[2:])}" if self.argument[0] == "~" else _escape(self.argument)]
         elif self.argument:
             arguments += ["--source", _escape(self.argument)]
-        arguments += ["--variant", variant, "--backend", backend, "--json"]
+        arguments += ["--variant", release.variant, "--backend", release.backend, "--json"]
         command = " ".join(f'"{argument}"' for argument in arguments)
         return (
             f"{MARK}\n[Unit]\nDescription=mixer-edge {self.command}\n\n"
             f"[Service]\nExecStart=%h/{WRAPPER} {command}\nRestart=on-failure\nRestartSec=5\n\n"
             "[Install]\nWantedBy=default.target\n"
         )
-
-
-def write_service(connection: Connection, text: str, *, start: bool) -> str:
-    """Write and check the unit, start it where the user's systemd runs, and return what was done in words."""
-    connection.run(_WRITE, text)
-    if not start:
-        return f"~/{UNIT} written, not started: no systemd for this user there"
-    connection.run(_START)
-    return f"{NAME} started; to have it run without a login: sudo loginctl enable-linger, there"
-
-
-def restart_service(connection: Connection) -> None:
-    """Have a unit of ours that is running use the release that is in use now."""
-    connection.run(_RESTART)
-
-
-def remove_service(connection: Connection) -> None:
-    """Stop and remove the unit, if it is ours."""
-    connection.run(_REMOVE)
 
 
 def _escape(text: str) -> str:

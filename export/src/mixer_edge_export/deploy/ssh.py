@@ -23,8 +23,13 @@ SILENCE_S = 60
 """A board that has not answered for so long is gone."""
 SSH_FAILED = 255
 """Exit code of ssh when it is ssh that failed and not the command."""
+BUSY = 76
+"""Exit code of what waited in vain for a lock on the board."""
+COPY_WAIT_S = SILENCE_S // 2
+"""How long a copy waits for its lock, in silence."""
 _RSYNC_REMOTE_ERRORS = (3, 11, 12, 23)
 """Exit codes of rsync when a file cannot be written; 12 also when the connection is lost."""
+_LOCKED = "mixer-edge-copy-locked"
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -82,7 +87,10 @@ class Connection:
     def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a script that lives until its standard input is closed, or the connection is lost."""
         pipe = subprocess.PIPE
-        return subprocess.Popen(self._command(script, *arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        command = self._command(script, *arguments)
+        return subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", errors="backslashreplace"
+        )
 
     def copy(self, source: Path, target: str, *, lock: str, excludes: Sequence[str], like: Sequence[str]) -> int:
         """Make the folder ``target`` (relative to the home) equal to ``source`` and return the bytes of files sent.
@@ -92,13 +100,16 @@ class Connection:
         locked there as long as rsync runs: that of a client which was killed runs on.
 
         Raises:
-            RemoteError: rsync failed on the board, for want of space for instance.
+            RemoteError: rsync failed on the board, because its disk is full for instance; ``BUSY`` is its code if the
+                lock was not free in time.
             DeployError: the connection failed.
         """
+        # rsync's own exit code need not be that of what ran there, so what it prints says that the lock was held
+        waiting = f"flock --wait {COPY_WAIT_S} 9 || {{ echo {_LOCKED} >&2; exit {BUSY}; }}"
         options = ["--recursive", "--copy-links", "--perms", "--chmod=D755,F644", "--checksum", "--partial", "--delete"]
         options += [
             "--stats",
-            f"--rsync-path=flock {shlex.quote(lock)} rsync",
+            f"--rsync-path=exec 9>>{shlex.quote(lock)}; {waiting}; rsync",
             *(f"--exclude={name}" for name in excludes),
             *(f"--link-dest={folder}" for folder in like),
         ]
@@ -118,6 +129,8 @@ class Connection:
     def _rsync(self, options: Sequence[str], source: str, target: str) -> str:
         ssh = shlex.join(["ssh", *self.options])
         done = _execute(["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target])
+        if done.returncode and _LOCKED in done.stderr.splitlines():
+            raise RemoteError(f"{self.host}: {target} is locked", code=BUSY, stdout=done.stdout, stderr=done.stderr)
         if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
             raise _remote_error(self.host, done)
         if done.returncode:
@@ -217,7 +230,15 @@ def _remote_error(host: str, done: subprocess.CompletedProcess[str]) -> RemoteEr
 
 def _execute(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        # damaged files and foreign locales may print what is no text
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            check=False,
+        )
     except FileNotFoundError:
         raise DeployError(_missing(command[0])) from None
 

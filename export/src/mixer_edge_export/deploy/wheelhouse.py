@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 
 import mixer_edge
+from mixer_edge.cache import cache_folder
 from mixer_edge.manifest import file_sha256
 from mixer_edge_export.deploy.plan import Plan
 from mixer_edge_export.deploy.ssh import DeployError
+from mixer_edge_export.files import new_folder
 
 _OLDEST_GLIBC = 17
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-
-
-def cache_folder() -> Path:
-    """Return the folder of kept packages: in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixer-edge/wheels"
 
 
 def wheelhouse(plan: Plan) -> Path:
@@ -33,16 +28,10 @@ def wheelhouse(plan: Plan) -> Path:
         DeployError: a wheel cannot be had.
     """
     facts = (plan.machine, plan.python, str(plan.glibc_minor), *plan.requirements)
-    folder = cache_folder() / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    folder = cache_folder("wheels") / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            _download(plan, Path(temporary) / "wheels")
-            try:
-                (Path(temporary) / "wheels").rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another deploy was first
-                    raise
+        with new_folder(folder) as partial:
+            _download(plan, partial)
     return folder
 
 

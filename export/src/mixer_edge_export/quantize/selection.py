@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mixer_edge.dataset import open_dataset, spread
 from mixer_edge.errors import DataError, ImageError
 from mixer_edge.interpreter import Interpreter
-from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.manifest import Measure, PreprocessSpec
 from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge.progress import progress
 from mixer_edge.stopwatch import times_ms
@@ -36,7 +36,7 @@ class SelectionSet:
     spec: PreprocessSpec
 
     @property
-    def measure(self) -> str:
+    def measure(self) -> Measure:
         """``top-1`` with labels, ``agreement`` with the reference without."""
         return "agreement" if self.truth is None else "top-1"
 

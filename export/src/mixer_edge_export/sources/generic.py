@@ -18,11 +18,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
+from mixer_edge.manifest import Judge
 from mixer_edge_export.network.convert import INPUT, OUTPUT, quiet_tensorflow
 from mixer_edge_export.sources.archive import folder_sha256
 from mixer_edge_export.sources.saved_model import load_signature
@@ -57,8 +59,8 @@ class GenericSource:
     model: bytes
     labels: tuple[str, ...] | None = None
 
-    judge = "saved_model"
-    lossless_input = False
+    judge: ClassVar[Judge] = "saved_model"
+    lossless_input: ClassVar[bool] = False
 
     @property
     def architecture(self) -> dict[str, int | None]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.manifest import Judge
 from mixer_edge_export.acceptance.agreement import check_outputs
 from mixer_edge_export.acceptance.tolerances import MAX_FLOAT_ERROR
 from mixer_edge_export.network.convert import convert_float, reference_outputs
@@ -27,10 +29,10 @@ class MixerSource:
     """It judges what is made of the weights; bare weights have no graph of their own to judge with."""
     labels: tuple[str, ...] | None = None
 
-    lossless_input = True
+    lossless_input: ClassVar[bool] = True
 
     @property
-    def judge(self) -> str:
+    def judge(self) -> Judge:
         """``saved_model``, or ``rebuilt graph`` for bare weights."""
         return "rebuilt graph" if self.saved_model is None else "saved_model"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
-from mixer_edge.manifest import PreprocessSpec, SourceSpec
+from mixer_edge.manifest import Judge, ModelTask, PreprocessSpec, SourceKind, SourceSpec
 from mixer_edge.preprocess import Preprocessing
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -22,8 +22,7 @@ class Origin:
     """Where a model was found."""
 
     name: str
-    kind: str
-    """``bundled``, ``random``, ``npz``, ``saved_model``, ``hub`` or ``kaggle``."""
+    kind: SourceKind
     location: str
     sha256: str | None = None
     """Of the file, or over all files of the SavedModel; None for a model made on the spot."""
@@ -43,7 +42,7 @@ class Source(Protocol):
         """One per class; None where the source has none."""
 
     @property
-    def judge(self) -> str:
+    def judge(self) -> Judge:
         """What the files are measured against: ``saved_model``, or ``rebuilt graph`` for bare weights."""
 
     @property
@@ -87,7 +86,7 @@ class Source(Protocol):
         """
 
 
-def task(source: Source) -> str:
+def task(source: Source) -> ModelTask:
     """Return ``classification``, or ``embedding`` for a feature extractor."""
     return "embedding" if source.num_classes is None else "classification"
 

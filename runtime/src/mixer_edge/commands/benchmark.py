@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from mixer_edge import board
-from mixer_edge.benchmark import BenchmarkRow, benchmark, stand_in_photo, thread_counts
+from mixer_edge.benchmark import (
+    BenchmarkReport,
+    BenchmarkRow,
+    Temperatures,
+    benchmark,
+    stand_in_photo,
+    thread_counts,
+)
 from mixer_edge.bundle import Bundle
 from mixer_edge.commands import add_bundle, positive
 from mixer_edge.decode import ImageSource
 from mixer_edge.interpreter import resolve_backend
 from mixer_edge.progress import progress
+from mixer_edge.strict_json import line
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,16 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
         )
     after = board.temperature_celsius(arguments.system_root)
     if arguments.json:
-        report = {
-            "bundle": bundle.manifest.fingerprint(),
-            "variant": arguments.variant,
-            "backend": backend,
-            "board": asdict(facts),
-            "temperature_celsius": {"before": before, "after": after},
-            "throttling": board.throttling(),
-            "rows": [asdict(row) for row in rows],
-        }
-        print(json.dumps(report))
+        report = BenchmarkReport(
+            bundle=bundle.manifest.fingerprint(),
+            variant=arguments.variant,
+            backend=backend,
+            board=facts,
+            temperature_celsius=Temperatures(before=before, after=after),
+            throttling=board.throttling(),
+            rows=tuple(rows),
+        )
+        print(line(report))
     else:
         print(f"{facts.name}, {facts.cpus} CPUs, {facts.machine}; {arguments.variant} on {backend}")
         print(format_rows(rows))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
-from mixer_edge.classifier import Answer
+from mixer_edge.classifier import Classification
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.dataset import find_images
 from mixer_edge.decode import ImageSource
 from mixer_edge.errors import DataError
 from mixer_edge.progress import progress
+from mixer_edge.strict_json import line
 
 STANDARD_INPUT = "-"
 
@@ -45,19 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
                 failed += 1
                 print(f"error: {answer.error}", file=sys.stderr)
             else:
-                print(json_line(name, answer) if arguments.json else text_lines(name, answer), flush=True)
+                found = Classification(image=name, categories=answer.categories)
+                print((line if arguments.json else text)(found), flush=True)
     return 1 if failed else 0
 
 
-def json_line(name: str, answer: Answer) -> str:
-    """Return an answer as one line of JSON."""
-    return json.dumps({"image": name, "categories": [asdict(category) for category in answer.categories]})
-
-
-def text_lines(name: str, answer: Answer) -> str:
-    """Return an answer for a reader: one line for one label, else the name and a line for each."""
-    lines = [f"{category.probability:7.2%}  {category.label}" for category in answer.categories]
-    return f"{lines[0]}  {name}" if len(lines) == 1 else "\n".join([name, *(f"  {line}" for line in lines)])
+def text(found: Classification) -> str:
+    """Return a classification for a reader: one line for one label, else the name and a line for each."""
+    lines = [f"{category.probability:7.2%}  {category.label}" for category in found.categories]
+    if len(lines) == 1:
+        return f"{lines[0]}  {found.image}"
+    return "\n".join([found.image, *(f"  {category}" for category in lines)])
 
 
 def _expand(images: Iterable[str]) -> tuple[list[str], int]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from mixer_edge.board import Board
@@ -15,7 +13,8 @@ from mixer_edge.dataset import open_dataset
 from mixer_edge.errors import BundleError
 from mixer_edge.evaluate import REFERENCE, Task, evaluate
 from mixer_edge.interpreter import BACKENDS
-from mixer_edge.scores import Score, score
+from mixer_edge.scores import EvaluationReport, Score, score
+from mixer_edge.strict_json import line
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,19 +43,19 @@ def run(arguments: argparse.Namespace) -> int:
     result = evaluate(task, dataset, workers=arguments.workers, journal=arguments.journal, resume=True)
     scores = [score(result, name, bundle.label) for name in names]
     if arguments.json:
-        facts = {
-            "bundle_fingerprint": bundle.manifest.fingerprint(),
-            "data_fingerprint": result.data_fingerprint(),
-            "layout": dataset.layout,
-            "machine": str(Board.read()),
-            "scores": [asdict(row) for row in scores],
-            "unreadable": result.unreadable,
-        }
-        print(json.dumps(facts))
+        report = EvaluationReport(
+            bundle_fingerprint=bundle.manifest.fingerprint(),
+            data_fingerprint=result.data_fingerprint(),
+            layout=dataset.layout,
+            machine=str(Board.read()),
+            scores=tuple(scores),
+            unreadable=result.unreadable,
+        )
+        print(line(report))
     else:
         print(_table(scores, labelled=dataset.labelled))
-    for line in result.unreadable:
-        print(f"error: {line}", file=sys.stderr)
+    for reason in result.unreadable:
+        print(f"error: {reason}", file=sys.stderr)
     return 1 if result.unreadable else 0
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.commands import add_bundle
 from mixer_edge.errors import InterpreterError
 from mixer_edge.interpreter import resolve_backend
-from mixer_edge.verify import Verification, check_files, verify
+from mixer_edge.strict_json import line
+from mixer_edge.verify import Verification, VerifyReport, check_files, verify
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
             skipped[variant.name] = str(error)
     if not results:
         raise InterpreterError(f"{bundle.folder}: none of its variants runs on {backend}; export it for {backend}")
+    fingerprint = bundle.manifest.fingerprint()
     if arguments.json:
-        facts = {"fingerprint": bundle.manifest.fingerprint(), "files": files, "skipped": skipped}
-        print(json.dumps(facts | {"variants": [asdict(result) | {"passed": result.passed} for result in results]}))
+        print(line(VerifyReport(fingerprint=fingerprint, files=files, skipped=skipped, variants=tuple(results))))
     else:
-        print(f"{bundle.folder}: {files} files as written, fingerprint {bundle.manifest.fingerprint()[:16]}")
+        print(f"{bundle.folder}: {files} files as written, fingerprint {fingerprint[:16]}")
         width = max(len(name) for name in (*skipped, *(result.variant for result in results)))
         for result in results:
             print(f"{'ok    ' if result.passed else 'FAILED'}  {result.variant:{width}}  {_words(result)}")
@@ -61,7 +60,5 @@ def run(arguments: argparse.Namespace) -> int:
 def _words(result: Verification) -> str:
     if result.bit_equal:
         return f"bit-equal on {result.count} golden pictures ({result.backend})"
-    return (
-        f"differs by {result.max_error:.2g} of the largest output, tolerance {result.tolerance:g}, "
-        f"top-1 equal on {result.top_1_equal} of {result.count} golden pictures ({result.backend})"
-    )
+    pictures = f"{result.top_1_equal} of {result.count} golden pictures"
+    return f"{result.difference}, top-1 equal on {pictures} ({result.backend})"

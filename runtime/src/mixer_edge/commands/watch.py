@@ -7,10 +7,11 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from mixer_edge.classifier import Answer
+from mixer_edge.classifier import Classification
 from mixer_edge.commands import add_classifier, load_classifier, positive, seconds
-from mixer_edge.commands.classify import json_line, text_lines
+from mixer_edge.commands.classify import text
 from mixer_edge.errors import ImageError
+from mixer_edge.strict_json import line
 from mixer_edge.watch import watch_folder
 
 
@@ -43,6 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
                 failed += 1
                 print(f"error: {error}", file=sys.stderr)
                 continue
-            answer = Answer(image=path, categories=categories, error=None)
-            print((json_line if arguments.json else text_lines)(str(path), answer), flush=True)
+            found = Classification(image=str(path), categories=categories)
+            print((line if arguments.json else text)(found), flush=True)
     return 1 if failed else 0

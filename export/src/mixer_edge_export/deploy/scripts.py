@@ -1,0 +1,119 @@
+"""The shell scripts that change a board: POSIX sh, coreutils, util-linux and the Python there."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from mixer_edge.release import RELEASE_NAME
+from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER, Lock
+from mixer_edge_export.deploy.ssh import BUSY
+
+WAIT_S = 300
+"""How long a script waits for its lock."""
+DEPLOYING = 75
+"""Exit code of ``CONNECTED`` where another deploy is connected."""
+
+CONNECTED = f"""
+cd && mkdir -p {BASE}/releases && cd {BASE} || exit
+exec 8>>deploy.lock && flock --nonblock 8 || exit {DEPLOYING}
+echo locked
+exec cat >/dev/null
+"""
+
+
+def holding(lock: Lock, script: str) -> str:
+    """Return the script that waits for ``lock``, holds it, and does ``script`` in ``BASE``."""
+    # What a lost connection or client left running is waited for: its files are those that this script writes.
+    return f"""
+set -eu
+cd
+mkdir -p {PurePosixPath(lock.path).parent}
+exec 9>>{lock.path}
+flock --wait {WAIT_S} 9 || exit {BUSY}
+cd {BASE}
+{script}"""
+
+
+PREPARE = """
+for folder in releases/*.partial; do
+    [ "$folder" = "releases/$1.partial" ] || rm -rf "$folder"
+done
+mkdir -p "releases/$1.partial"
+"""
+
+# pip comes from its own wheel: neither Debian's ensurepip nor a pip in the venv is needed.
+INSTALL = """
+cd "releases/$1.partial"
+rm -rf venv
+if [ "$2" = system ]; then python3 -m venv --without-pip --system-site-packages venv
+else python3 -m venv --without-pip venv; fi
+venv/bin/python -I "$(echo wheels/pip-*.whl)/pip" --isolated install --quiet --no-input --disable-pip-version-check \\
+    --no-index --find-links wheels --no-deps --require-hashes --no-compile --no-cache-dir --ignore-installed \\
+    --requirement requirements.txt </dev/null
+"""
+
+VERIFY = """
+cd "releases/$1"
+venv/bin/python -I -m mixer_edge verify bundle --variant "$2" --backend "$3" --json </dev/null
+"""
+
+# The files are on the disk before the name that leads to them is.
+SWITCH = f"""
+[ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
+touch "releases/$1"
+sync -f .
+old=$(readlink current || true)
+if [ "$old" != "releases/$1" ]; then
+    if [ -n "$old" ]; then ln -sfn "$old" previous.new; mv -T previous.new previous; fi
+    ln -sfn "releases/$1" current.new
+    mv -T current.new current
+fi
+mkdir -p ~/.local/bin
+cat > ~/{WRAPPER}.new <<'EOF'
+#!/bin/sh
+{MARK}
+exec "$(readlink -f ~/{BASE}/current)/venv/bin/python" -I -m mixer_edge "$@"
+EOF
+chmod 755 ~/{WRAPPER}.new
+mv -T ~/{WRAPPER}.new ~/{WRAPPER}
+"""
+
+SWITCH_BACK = f"""
+if [ -n "$1" ]; then ln -sfn "releases/$1" current.new; mv -T current.new current
+else rm -f current ~/{WRAPPER}; fi
+if [ -n "$2" ]; then ln -sfn "releases/$2" previous.new; mv -T previous.new previous
+else rm -f previous; fi
+"""
+
+# A release loses its name before its files: half of one is never taken for a whole one.
+TIDY = """
+current=$(basename "$(readlink current)")
+count=1
+for name in $(ls -t releases); do
+    case $name in "$current" | *.partial) continue ;; esac
+    count=$((count + 1))
+    [ "$count" -le "$1" ] || mv -T "releases/$name" "releases/$name.partial"
+done
+rm -rf releases/*.partial
+[ -e previous ] || rm -f previous
+"""
+
+SMOKE = f"""
+cd current
+set -- "$1" --variant "$2" --backend "$3"
+[ "$1" != classification ] || ~/{WRAPPER} classify bundle smoke.png --json --top-k 1 "$2" "$3" "$4" "$5" </dev/null
+~/{WRAPPER} benchmark bundle smoke.png --json --runs 10 --threads 1 "$2" "$3" "$4" "$5" </dev/null
+"""
+
+DISCARD = 'rm -rf "releases/$1.partial"'
+
+REMOVE_ALL = f"""
+rm -rf current previous releases
+if grep -qsF '{MARK}' ~/{WRAPPER}; then rm -f ~/{WRAPPER}; fi
+cd && rm -rf {BASE}
+"""
+
+# These two change nothing, so they wait for nobody.
+READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
+
+BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'

@@ -1,0 +1,75 @@
+"""A release put together on the workstation, as it is copied to a board."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import mixer_edge
+from mixer_edge.bundle import Bundle
+from mixer_edge.decode import encode_png
+from mixer_edge.manifest import MANIFEST_NAME, file_sha256
+from mixer_edge.release import RELEASE_NAME, Release
+from mixer_edge.strict_json import line
+from mixer_edge_export.deploy.plan import Plan
+from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes, wheelhouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A folder that becomes a release, all but the venv, which the board makes."""
+
+    folder: Path
+    release: Release
+    fingerprint: str
+    """Of the release and its packages: the name that it gets on a board."""
+    size_bytes: int
+    """What it takes on the board, installed."""
+    system_packages: bool
+    """Whether numpy and Pillow are those of the board's own system."""
+
+
+@contextmanager
+def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
+    """Yield the release of a bundle's variant for a board of this plan; it is gone when the block ends.
+
+    Raises:
+        DeployError: a wheel cannot be fetched.
+    """
+    manifest = bundle.manifest
+    with tempfile.TemporaryDirectory(prefix="mixer-edge-release-") as temporary:
+        folder, house = Path(temporary), wheelhouse(plan)
+        for name in ("bundle", "wheels"):
+            (folder / name).mkdir()
+        for name in (MANIFEST_NAME, *(file.name for file in manifest.files())):
+            (folder / "bundle" / name).symlink_to((bundle.folder / name).resolve())
+        for wheel in house.glob("*.whl"):
+            (folder / "wheels" / wheel.name).symlink_to(wheel)
+        runtime_wheel(folder / "wheels")
+        (folder / "smoke.png").write_bytes(encode_png(bundle.golden()["images"][0].astype(np.uint8)))
+        release = Release(
+            name=manifest.name,
+            task=manifest.task,
+            bundle=manifest.fingerprint(),
+            variant=variant,
+            backend=plan.backend,
+            python=plan.python,
+            mixer_edge=mixer_edge.__version__,
+        )
+        texts = {RELEASE_NAME: f"{line(release)}\n", "requirements.txt": requirements_text(folder / "wheels")}
+        for name, text in texts.items():
+            (folder / name).write_text(text, "utf-8")
+        sealed = "".join(file_sha256(folder / name) for name in texts)
+        yield Stage(
+            folder=folder,
+            release=release,
+            fingerprint=hashlib.sha256(sealed.encode()).hexdigest()[:16],
+            size_bytes=unpacked_bytes(folder / "wheels") + sum(file.size_bytes for file in manifest.files()),
+            system_packages=plan.system_packages,
+        )

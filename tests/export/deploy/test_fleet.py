@@ -1,0 +1,59 @@
+"""Several boards at once: what ends one of them leaves the others their results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from tests.stand_in_boards import stand_in
+
+from mixer_edge_export.commands.boards import run_on_boards
+from mixer_edge_export.deploy.board import Board
+from mixer_edge_export.deploy.fleet import UnexpectedError, for_each
+
+
+def system(board: Board) -> str:
+    """Return the system that a board runs; one of them is not prepared for by this program."""
+    if board.host == "odd":
+        return {"known": "Linux"}["unknown"]
+    board.report("probe", "found")
+    return board.probe().system
+
+
+def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others have their results; the traceback is printed when all are done, after what they said."""
+    for host in ("odd", "even"):
+        stand_in(host)
+    failed, found, absent = for_each(["odd", "even", "absent"], system, config=None, identity=None)
+    assert isinstance(failed, UnexpectedError)
+    assert str(failed) == "odd: KeyError: 'unknown'; a fault of this program"
+    assert found == "Linux"
+    assert str(absent).startswith("absent: no such name on the network: ")
+    *others, error = capsys.readouterr().err.partition("[odd] error: ")[::2]
+    assert {line.split()[0] for line in others[0].splitlines()} == {"[even]", "[absent]"}
+    assert error.startswith("KeyError: 'unknown'; a fault of this program\nTraceback (most recent call last):\n")
+    assert error.endswith("\nKeyError: 'unknown'\n")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_every_board_has_its_row(boards: Path, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table or a line of JSON each, in the order of the hosts, and exit code 1."""
+    for host in ("odd", "even"):
+        stand_in(host)
+    arguments = argparse.Namespace(hosts=["odd", "even"], ssh_config=None, identity=None, json=as_json)
+    rows = run_on_boards(arguments, system, ("system", "more"), lambda it: [(it, "x")], lambda it: {"system": it})
+    assert rows == 1
+    printed = capsys.readouterr().out.splitlines()
+    if as_json:
+        assert list(map(json.loads, printed)) == [
+            {"host": "odd", "error": "odd: KeyError: 'unknown'; a fault of this program"},
+            {"host": "even", "system": "Linux"},
+        ]
+    else:
+        assert [line.split() for line in printed] == [
+            ["host", "system", "more"],
+            ["odd", "FAILED", "-"],
+            ["even", "Linux", "x"],
+        ]

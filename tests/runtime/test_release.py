@@ -1,0 +1,47 @@
+"""What stands in release.json, to the letter: boards keep it from one version of the program to the next."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixer_edge.release import Release
+from mixer_edge.strict_json import line, read
+
+RELEASE = Release(
+    name="digits",
+    task="classification",
+    bundle="ab" * 32,
+    variant="int8",
+    backend="ai-edge-litert",
+    python="3.11",
+    mixer_edge="0.1.0",
+)
+WRITTEN = (
+    '{"schema_version": 1, "name": "digits", "task": "classification", "bundle": "' + "ab" * 32 + '", '
+    '"variant": "int8", "backend": "ai-edge-litert", "python": "3.11", "mixer_edge": "0.1.0"}'
+)
+
+
+def test_a_release_is_written_and_read_so() -> None:
+    """Every field, by name."""
+    assert line(RELEASE) == WRITTEN
+    assert read(Release, WRITTEN) == RELEASE
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            WRITTEN.replace('"schema_version": 1', '"schema_version": 2, "news": []'),
+            "field 'schema_version' is 2, this program knows 1",
+        ),
+        (WRITTEN.replace('"schema_version": 1, ', ""), "no field 'schema_version'"),
+        (WRITTEN.replace("mixer_edge", "mixer-edge"), "unknown field 'mixer-edge'"),
+        (WRITTEN[:35], "not JSON: Unterminated string starting at: line 1 column 31 (char 30)"),
+    ],
+)
+def test_another_version_or_half_a_file_is_refused(text: str, message: str) -> None:
+    """Newer, older, and cut."""
+    with pytest.raises(ValueError, match=".*") as error:
+        read(Release, text)
+    assert str(error.value) == message
