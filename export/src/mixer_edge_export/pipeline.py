@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import logging
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -52,6 +52,8 @@ from mixer_edge_export.search import VARIANT as BOUND_VARIANT
 from mixer_edge_export.search import find_mixture, format_mixture
 from mixer_edge_export.sources import MIXER_RANGE, Source, load_source
 from mixer_edge_export.variants import VARIANTS, Variant, select_variants
+
+log = logging.getLogger(__name__)
 
 GOLDEN_NAME = "golden.npz"
 GOLDEN_COUNT = 4
@@ -194,7 +196,7 @@ def _meet_bound(base: _Base, probe: Probe | None, max_drop: float | None) -> tup
         return (), None
     layers = find_layers(base.float_model, base.source.architecture)
     mixture = find_mixture(base.float_model, layers, base.ranges, probe, max_drop)
-    print(format_mixture(mixture, probe), file=sys.stderr)
+    log.info(format_mixture(mixture, probe))
     return mixture.kept, BoundSpec(
         max_drop=max_drop,
         measure=probe.measure,

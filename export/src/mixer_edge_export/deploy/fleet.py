@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge_export.deploy.ssh import Connection, DeployError, check_host, connect
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 AT_ONCE = 8
@@ -22,7 +24,7 @@ def for_each(
     config: Path | None,
     identity: Path | None,
 ) -> list[T | MixerEdgeError]:
-    """Return what ``action`` gave for each host, or the error that stopped it; steps are told on standard error.
+    """Return what ``action`` gave for each host, or the error that stopped it; steps are logged.
 
     Raises:
         DeployError: a host, or a file that ssh is to use, cannot be meant; no board was spoken to.
@@ -38,13 +40,13 @@ def for_each(
     def one(host: str) -> T | MixerEdgeError:
         def report(step: str, text: str) -> None:
             if text:
-                print(f"[{host}] {step:8} {text}", file=sys.stderr, flush=True)
+                log.info("[%s] %-8s %s", host, step, text)
 
         try:
             with connect(host, config=config, identity=identity) as connection:
                 return action(connection, report)
         except MixerEdgeError as error:
-            print(f"[{host}] error: {str(error).removeprefix(f'{host}: ')}", file=sys.stderr, flush=True)
+            log.error("[%s] error: %s", host, str(error).removeprefix(f"{host}: "))
             return error
 
     with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:

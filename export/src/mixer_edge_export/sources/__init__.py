@@ -12,7 +12,7 @@ A SavedModel that is no Mixer is converted as it is (``other.py``).
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -38,6 +38,8 @@ from mixer_edge_export.sources.hub import resolve_hub, resolve_kaggle
 from mixer_edge_export.sources.npz import load_npz
 from mixer_edge_export.sources.other import Network, OtherModel, convert_saved_model
 from mixer_edge_export.sources.saved_model import check_complete, is_mixer, load_saved_model, load_signature
+
+log = logging.getLogger(__name__)
 
 RANDOM_SEED = 0
 RANDOM_MODELS = [f"random:{name}" for name in PUBLISHED_CONFIGS]
@@ -191,7 +193,7 @@ def load_source(model: str) -> Source:
 
 
 def _first_answer(name: str, module: Module) -> Source:
-    """Return the module from the first of its sources that answers, and say on standard error which did not."""
+    """Return the module from the first of its sources that answers; those that do not are logged."""
     attempts: dict[str, Callable[[], Source]] = {
         module.hub_handle: lambda: _from_hub(module.hub_handle),
         KAGGLE_PREFIX + module.kaggle_handle: lambda: _from_kaggle(module.kaggle_handle),
@@ -203,7 +205,7 @@ def _first_answer(name: str, module: Module) -> Source:
             source = attempt()
         except ModelError as error:
             reasons.append(str(error))
-            print(f"{name}: not from {place}", file=sys.stderr)
+            log.info("%s: not from %s", name, place)
             continue
         labels = imagenet_labels() if module.has_imagenet_classes else None
         if labels and source.num_classes != len(labels):

@@ -14,7 +14,7 @@ from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.dataset import find_images
 from mixer_edge.decode import ImageSource
 from mixer_edge.errors import DataError
-from mixer_edge.progress import progress
+from mixer_edge.progress import progress, write_line
 
 STANDARD_INPUT = "-"
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name, answer in zip(names, answers, strict=True):
             if answer.error is not None:
                 failed += 1
-                print(f"error: {answer.error}", file=sys.stderr)
+                write_line(f"error: {answer.error}")
             else:
                 print(json_line(name, answer) if arguments.json else text_lines(name, answer), flush=True)
     return 1 if failed else 0
