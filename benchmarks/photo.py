@@ -70,7 +70,7 @@ def cold_start(ways: Sequence[Contestant], photo: Path, turns: int) -> dict[str,
         if way.kind == "mixer-edge":
             bundle, _, variant = str(way.model).rpartition(":")
             program = (
-                "import sys; from mixer_edge.cli import main; main(sys.argv[1:]); "
+                "from mixer_edge.cli import console_script; console_script(); "
                 "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
             )
             flags = ("--variant", variant, "--threads", "1")

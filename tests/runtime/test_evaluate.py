@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import shutil
 import signal
 import subprocess
@@ -162,9 +164,21 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path
     assert killed.wait() == -signal.SIGKILL
     assert (tmp_path / "killed").stat().st_size < whole
     resumed = run("killed")
-    assert "continuing: " in resumed.stderr
+    assert re.fullmatch(r"continuing: \d+ of 3000 pictures were done before\n", resumed.stderr)
     assert json.loads(resumed.stdout) == straight
     assert (tmp_path / "killed").stat().st_size == whole
+
+
+def test_what_was_done_before_is_logged(
+    tiny_bundle: Path, evaluation: Evaluation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second run with the same journal says how many pictures it does not read again; a first one says nothing."""
+    caplog.set_level(logging.INFO, "mixer_edge")
+    task = Task(bundle=tiny_bundle, names=NAMES)
+    for _ in range(2):
+        again = evaluate(task, evaluation.dataset, workers=1, journal=tmp_path / "journal", resume=True)
+        np.testing.assert_array_equal(again.records, evaluation.records)
+    assert caplog.messages == ["continuing: 40 of 40 pictures were done before"]
 
 
 def test_the_commands_table(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

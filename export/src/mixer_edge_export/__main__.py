@@ -2,6 +2,6 @@
 
 import sys
 
-from mixer_edge_export.cli import main
+from mixer_edge_export.cli import console_script
 
-sys.exit(main())
+sys.exit(console_script())

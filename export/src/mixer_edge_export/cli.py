@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import mixer_edge_export
 from mixer_edge.cli import run
+from mixer_edge.standard_error import whole_lines
 from mixer_edge_export.commands import (
     benchmark,
     calibration_pictures,
@@ -36,6 +37,12 @@ COMMANDS = (
     calibration_pictures,
     train_digits,
 )
+
+
+def console_script() -> int:
+    """Run the command as this process."""
+    with whole_lines():
+        return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import logging
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -34,6 +34,8 @@ from mixer_edge_export.sources.labels import read_labels
 from mixer_edge_export.sources.source import preprocess_spec, source_spec, task
 from mixer_edge_export.tflite.metadata import LABELS_NAME, embed
 from mixer_edge_export.variant_files import GOLDEN_NAME, FloatFile, metadata_of, write_variants
+
+log = logging.getLogger(__name__)
 
 GOLDEN_COUNT = 4
 TOOLS = ("mixer-edge", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "numpy", "pillow")
@@ -153,7 +155,7 @@ def _meet_bound(
         return (), None
     layers = find_layers(base.content, base.source.architecture)
     mixture = find_mixture(base.content, layers, base.ranges, selection, bound.max_drop)
-    print(format_mixture(mixture, selection), file=sys.stderr)
+    log.info(format_mixture(mixture, selection))
     return mixture.kept, BoundSpec(
         max_drop=bound.max_drop,
         measure=selection.measure,

@@ -7,6 +7,8 @@
 Pictures without end, decoded ahead: ``for answer in classifier.classify_many(paths): ...``
 """
 
+import logging
+
 from mixer_edge.classifier import Answer, Category, Classifier
 from mixer_edge.errors import BundleError, DataError, ImageError, InterpreterError, MixerEdgeError, ModelError
 
@@ -24,3 +26,5 @@ __all__ = [
     "ModelError",
     "__version__",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -16,9 +16,17 @@ from collections.abc import Callable, Sequence
 
 import mixer_edge
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge.progress import write_line
+from mixer_edge.standard_error import shown_log, whole_lines
 
 COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
 """Modules of ``mixer_edge.commands``."""
+
+
+def console_script() -> int:
+    """Run the command as this process; a caller in Python takes ``main``, which leaves descriptor 2 alone."""
+    with whole_lines():
+        return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,19 +48,19 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
-        with warnings.catch_warnings():
+        with shown_log(), warnings.catch_warnings():
             # Pillow warns about odd metadata of pictures that it reads all the same
             warnings.filterwarnings("ignore", module=r"PIL\.")
             code = command(arguments)
             sys.stdout.flush()  # here, where a reader that has gone is no error
             return code
     except MixerEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        write_line(f"error: {error}")
         return error.exit_code
     except BrokenPipeError:
         # the reader of our output has gone: what is still buffered goes nowhere, or Python's shutdown would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        write_line("interrupted")
         return 130

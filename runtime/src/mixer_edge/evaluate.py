@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ from mixer_edge.metrics import kl_divergence, largest_difference, softmax, top_k
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
 from mixer_edge.workers import default_workers, map_in_processes
+
+log = logging.getLogger(__name__)
 
 REFERENCE = "float32"
 SOURCE = "source"
@@ -176,7 +178,7 @@ def evaluate(
     with Journal(path, subject, record_dtype(task.names, _classes(bundle))) as kept:
         done = {int(record["picture"]): record for record in kept.records}
         if done:
-            print(f"continuing: {len(done)} of {len(dataset.images)} pictures were done before", file=sys.stderr)
+            log.info("continuing: %d of %d pictures were done before", len(done), len(dataset.images))
         items = [(number, image.path) for number, image in enumerate(dataset.images) if number not in done]
         memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.names if name != SOURCE)
         unreadable = []

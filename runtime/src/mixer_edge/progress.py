@@ -10,6 +10,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+CLEAR = "\r\x1b[K"
+"""What a terminal is sent to begin its current line again."""
+
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Yield the items while a line on the terminal shows how far they are and how long they still take."""
@@ -36,3 +39,8 @@ def show(text: str, part: float | None = None) -> None:
     line = text + bar if len(text + bar) <= width else text[:width]
     sys.stderr.write(f"\r{line}\x1b[K")
     sys.stderr.flush()
+
+
+def write_line(text: str) -> None:
+    """Write ``text`` as a line of its own, in the place of a progress bar if one is there."""
+    sys.stderr.write(f"{CLEAR if sys.stderr.isatty() else ''}{text}\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge.standard_error import whole_lines
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,10 +83,11 @@ def default_workers(bytes_each: int) -> int:
 def _work(connection: Connection[Any, Any], make: Callable[[], Callable[[T], R]]) -> None:
     """Answer chunks of items with lists of results until the other end is closed or its process is gone."""
     try:
-        function = make()
-        while True:
-            items = connection.recv()
-            connection.send([function(item) for item in items])
+        with whole_lines():  # of its own: the pieces of several processes would be mixed in one pipe
+            function = make()
+            while True:
+                items = connection.recv()
+                connection.send([function(item) for item in items])
     except (EOFError, KeyboardInterrupt):
         return
     except BaseException as error:

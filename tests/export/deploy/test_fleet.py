@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.stand_in_boards import stand_in
 
+from mixer_edge.standard_error import shown_log
 from mixer_edge_export.commands.boards import run_on_boards
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.fleet import UnexpectedError, for_each
@@ -23,10 +24,11 @@ def system(board: Board) -> str:
 
 
 def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others have their results; the traceback is printed when all are done, after what they said."""
+    """The others have their results; the command shows the traceback when all are done, after what they said."""
     for host in ("odd", "even"):
         stand_in(host)
-    failed, found, absent = for_each(["odd", "even", "absent"], system, config=None, identity=None)
+    with shown_log():
+        failed, found, absent = for_each(["odd", "even", "absent"], system, config=None, identity=None)
     assert isinstance(failed, UnexpectedError)
     assert str(failed) == "odd: KeyError: 'unknown'; a fault of this program"
     assert found == "Linux"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from mixer_edge.errors import ModelError
 from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.folding import fold, folded_mixer
 from mixer_edge_export.network.mixer import MixerConfig, MixerWeights
@@ -46,3 +49,35 @@ def test_stand_ins_leave_no_trace(classes: int | None) -> None:
     assert operators == expected_operators
     assert names == expected_names
     np.testing.assert_allclose(output, expected_output, rtol=0, atol=1e-6)
+
+
+QUIET = """
+import os, sys
+from mixer_edge.errors import ModelError
+from mixer_edge.standard_error import whole_lines
+from mixer_edge.errors import ModelError
+from mixer_edge_export.network.convert import quiet_tensorflow
+
+def talk(text):
+    os.write(2, f"C++ {text}\\n".encode())
+    print("Python", text, file=sys.stderr)
+
+with whole_lines():
+    for error in (None, ModelError, KeyError):
+        talk(f"before {error}")
+        try:
+            with quiet_tensorflow():
+                talk(f"in {error}")
+                if error:
+                    raise error
+        except Exception:
+            pass
+    talk("after")
+"""
+
+
+def test_what_tensorflow_says_is_held_back_in_a_command() -> None:
+    """From C++ and from Python, where the two have descriptors of their own; shown at an error that nobody expected."""
+    done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
+    heard = ["before None", f"before {ModelError}", f"before {KeyError}", f"in {KeyError}", "after"]
+    assert sorted(done.stderr.splitlines()) == sorted(f"{who} {text}" for who in ("C++", "Python") for text in heard)

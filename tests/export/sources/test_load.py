@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -74,16 +75,17 @@ def test_the_hub_is_asked_first(server: Any, twin_archive: bytes) -> None:
 
 
 def test_the_checkpoint_answers_where_the_hub_does_not(
-    server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The sources are tried in order, the ones that failed are named, and a feature extractor loses the head."""
+    """The sources are tried in order, the ones that failed are logged, and a feature extractor loses the head."""
     checkpoint = (TWINS / "mixer_12_blocks" / "weights.npz").read_bytes()
     server.serve_module("unused", checkpoint)
     server.replies["/npz/sam/Mixer-B_32.npz"] = server.replies["/unused.tar.gz"]
+    caplog.set_level(logging.INFO, "mixer_edge_export")
     source = load_source("mixer_b32_sam_fe")
     assert (source.origin.name, source.origin.kind, source.num_classes) == ("mixer_b32_sam_fe", "npz", None)
     assert source.origin.location == f"{server.url}/npz/sam/Mixer-B_32.npz"
-    assert capsys.readouterr().err.splitlines() == [
+    assert caplog.messages == [
         f"mixer_b32_sam_fe: not from {server.url}/hub/mixer_b32_sam_fe/1",
         f"mixer_b32_sam_fe: not from kaggle:{KAGGLE}/mixer-b32-sam-fe/1",
     ]

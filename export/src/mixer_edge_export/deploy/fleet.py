@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TypeVar
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.ssh import DeployError, check_host, connect
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 AT_ONCE = 8
@@ -28,9 +29,9 @@ def for_each(
     config: Path | None,
     identity: Path | None,
 ) -> list[T | MixerEdgeError]:
-    """Return what ``action`` gave for each host, or the error that stopped it; steps are told on standard error.
+    """Return what ``action`` gave for each host, or the error that stopped it; steps are logged.
 
-    An exception that no one expected ends its own board's action alone. Its traceback is printed when all are done.
+    An exception that no one expected ends its own board's action alone. Its traceback is logged when all are done.
 
     Raises:
         DeployError: a host, or a file that ssh is to use, cannot be meant; no board was spoken to.
@@ -46,13 +47,13 @@ def for_each(
     def one(host: str) -> T | MixerEdgeError:
         def report(step: str, text: str) -> None:
             if text:
-                print(f"[{host}] {step:8} {text}", file=sys.stderr, flush=True)
+                log.info("[%s] %-8s %s", host, step, text)
 
         try:
             with connect(host, config=config, identity=identity) as connection:
                 return action(Board(connection, report))
         except MixerEdgeError as error:
-            print(f"[{host}] error: {str(error).removeprefix(f'{host}: ')}", file=sys.stderr, flush=True)
+            log.error("[%s] error: %s", host, str(error).removeprefix(f"{host}: "))
             return error
         except Exception as error:  # the other boards are not to blame
             unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; a fault of this program")
@@ -63,6 +64,6 @@ def for_each(
         results = list(pool.map(one, hosts))
     for host, result in zip(hosts, results, strict=True):
         if isinstance(result, UnexpectedError):
-            cause = "".join(traceback.format_exception(result.__cause__))
-            print(f"[{host}] error: {str(result).removeprefix(f'{host}: ')}\n{cause}", file=sys.stderr, end="")
+            reason = str(result).removeprefix(f"{host}: ")
+            log.error("[%s] error: %s", host, reason, exc_info=result.__cause__)
     return results

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +22,28 @@ INPUT, OUTPUT = "images", "output"
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ code writes to standard error; an error that nobody expected shows it."""
+    """Hold back what TensorFlow writes to standard error; an error that nobody expected shows it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
-    keep = os.dup(2)
+    descriptors = {2}
+    with suppress(io.UnsupportedOperation):
+        descriptors.add(sys.stderr.fileno())  # another one in a command, see mixer_edge.standard_error
+    keep = {descriptor: os.dup(descriptor) for descriptor in descriptors}
     with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
+        for descriptor in keep:
+            os.dup2(log.fileno(), descriptor)
         try:
             yield
         except MixerEdgeError:
             raise
         except BaseException:
             log.seek(0)
-            os.write(keep, log.read())
+            os.write(keep[2], log.read())
             raise
         finally:
-            os.dup2(keep, 2)
-            os.close(keep)
+            for descriptor, copy in keep.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
 
 
 def convert_float(weights: MixerWeights) -> bytes:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
@@ -31,6 +31,8 @@ from mixer_edge_export.sources.mixer import MixerSource
 from mixer_edge_export.sources.npz import load_npz
 from mixer_edge_export.sources.saved_model import check_complete, is_mixer, load_saved_model
 from mixer_edge_export.sources.source import Origin, Source
+
+log = logging.getLogger(__name__)
 
 RANDOM_SEED = 0
 RANDOM_MODELS = [f"random:{name}" for name in PUBLISHED_CONFIGS]
@@ -62,7 +64,7 @@ def load_source(model: str) -> Source:
 
 
 def _first_answer(name: str, module: Module) -> Source:
-    """Return the module from the first of its sources that answers, and say on standard error which did not."""
+    """Return the module from the first of its sources that answers; those that do not are logged."""
     attempts: dict[str, Callable[[], Source]] = {
         module.hub_handle: lambda: _from_hub(module.hub_handle),
         KAGGLE_PREFIX + module.kaggle_handle: lambda: _from_kaggle(module.kaggle_handle),
@@ -74,7 +76,7 @@ def _first_answer(name: str, module: Module) -> Source:
             source = attempt()
         except ModelError as error:
             reasons.append(str(error))
-            print(f"{name}: not from {place}", file=sys.stderr)
+            log.info("%s: not from %s", name, place)
             continue
         labels = imagenet_labels() if module.has_imagenet_classes else None
         if labels and source.num_classes != len(labels):

@@ -12,7 +12,7 @@ from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.dataset import find_images
 from mixer_edge.decode import ImageSource
 from mixer_edge.errors import DataError
-from mixer_edge.progress import progress
+from mixer_edge.progress import progress, write_line
 from mixer_edge.strict_json import line
 
 STANDARD_INPUT = "-"
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name, answer in zip(names, answers, strict=True):
             if answer.error is not None:
                 failed += 1
-                print(f"error: {answer.error}", file=sys.stderr)
+                write_line(f"error: {answer.error}")
             else:
                 found = Classification(image=name, categories=answer.categories)
                 print((line if arguments.json else text)(found), flush=True)
