@@ -19,8 +19,8 @@ from tests.pictures import write_pictures
 from mixer_edge.bundle import Bundle
 from mixer_edge.dataset import open_dataset
 from mixer_edge.evaluate import Evaluation, record_dtype
-from mixer_edge_export.compare.run import summarize
-from mixer_edge_export.compare.types import BoardResult, BoardVariant, Comparison
+from mixer_edge_export.comparison.run import summarize
+from mixer_edge_export.comparison.types import BoardResult, BoardVariant, Comparison
 from mixer_edge_export.report import write_report
 
 NAMES = ("float32", "float16", "int8")

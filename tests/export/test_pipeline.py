@@ -196,7 +196,7 @@ def test_the_table_as_json(bundle: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_pictures_outside_class_folders_are_refused(bundle: Path, tmp_path: Path) -> None:
     """A picture beside the class folders, and folders that are no classes, are named."""
-    from mixer_edge_export.compare import compare
+    from mixer_edge_export.comparison import compare
 
     folder = tmp_path / "zebra"
     folder.mkdir()

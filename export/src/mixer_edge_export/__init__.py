@@ -1,9 +1,40 @@
-"""Turn an MLP-Mixer into TFLite variants with measured accuracy, in a bundle that mixer-edge runs."""
+"""Turn an MLP-Mixer into TFLite variants with measured accuracy, in a bundle that mixer-edge runs.
 
+>>> from mixer_edge_export import compare, export
+>>> manifest = export("digits", Path("build/digits"))
+>>> compare(Path("build/digits"), Path("build/digits-images/held_out")).recommendation.variant
+
+What these need (TensorFlow among it) is imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
 import logging
+from typing import TYPE_CHECKING, Any
 
 from mixer_edge import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from mixer_edge_export.comparison import compare
+    from mixer_edge_export.pipeline import export
+    from mixer_edge_export.quantize.variants import VARIANTS
+
+__all__ = ["VARIANTS", "__version__", "compare", "export"]
+
+_HOMES = {"VARIANTS": "quantize.variants", "compare": "comparison", "export": "pipeline"}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)
+
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

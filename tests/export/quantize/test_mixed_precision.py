@@ -15,7 +15,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BoundError
 from mixer_edge_export.calibration import Calibration
 from mixer_edge_export.cli import main
-from mixer_edge_export.compare import compare, format_report
+from mixer_edge_export.comparison import compare, format_report
 from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.quantize.layers import Layer

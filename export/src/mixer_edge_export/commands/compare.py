@@ -15,7 +15,7 @@ from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.boards import FAILED, add_ssh
 
 if TYPE_CHECKING:
-    from mixer_edge_export.compare import Comparison
+    from mixer_edge_export.comparison import Comparison
 
 BOUND_EXCEEDED = 3
 
@@ -59,8 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; 3 if the bound is not kept, 1 if some pictures could not be read or a board failed."""
-    from mixer_edge_export.compare import Effort, Reference, compare
-    from mixer_edge_export.compare.boards import Boards
+    from mixer_edge_export.comparison import Effort, Reference, compare
+    from mixer_edge_export.comparison.boards import Boards
 
     boards = None
     if arguments.on:
@@ -96,7 +96,7 @@ def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:
 
 def print_comparison(comparison: Comparison, *, as_json: bool, whole: bool = False) -> int:
     """Print the table (with the verdicts if ``whole``), or its JSON, and the unreadable pictures; return the code."""
-    from mixer_edge_export.compare import format_report, format_table
+    from mixer_edge_export.comparison import format_report, format_table
 
     if as_json:
         print(json.dumps(asdict(comparison)))

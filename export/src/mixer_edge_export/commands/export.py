@@ -90,7 +90,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the bundle and print its table; 1 if some pictures could not be read."""
-    from mixer_edge_export.compare import compare
+    from mixer_edge_export.comparison import compare
     from mixer_edge_export.pipeline import export
     from mixer_edge_export.quantize.mixed_precision import Bound
 

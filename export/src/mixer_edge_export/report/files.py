@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mixer_edge import strict_json
 from mixer_edge.errors import DataError
-from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
-from mixer_edge_export.compare.types import Comparison, VariantResult
+from mixer_edge_export.comparison.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
+from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.files import write
 from mixer_edge_export.report.page import page
 from mixer_edge_export.report.sensitivity import read_sensitivity

@@ -12,9 +12,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from mixer_edge.decode import thumbnail
-from mixer_edge_export.compare.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
-from mixer_edge_export.compare.types import Comparison, VariantResult
-from mixer_edge_export.compare.verdict import DEFAULT_DROP
+from mixer_edge_export.comparison.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
+from mixer_edge_export.comparison.types import Comparison, VariantResult
+from mixer_edge_export.comparison.verdict import DEFAULT_DROP
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
 from mixer_edge_export.report.sensitivity import LayerBar
 

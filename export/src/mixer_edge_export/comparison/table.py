@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixer_edge_export.compare.types import Comparison, VariantResult
+from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.text_table import text_table
 
 SHOWN = 3

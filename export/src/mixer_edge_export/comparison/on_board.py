@@ -30,7 +30,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, record_dtype
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.scores import score
-from mixer_edge_export.compare.types import BoardResult, BoardVariant
+from mixer_edge_export.comparison.types import BoardResult, BoardVariant
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.layout import BASE, Lock
 from mixer_edge_export.deploy.probe import BoardFacts

@@ -10,8 +10,8 @@ from pathlib import Path
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.evaluate import Evaluation
-from mixer_edge_export.compare.on_board import Subject, compare_on_board
-from mixer_edge_export.compare.types import BoardResult
+from mixer_edge_export.comparison.on_board import Subject, compare_on_board
+from mixer_edge_export.comparison.types import BoardResult
 from mixer_edge_export.deploy.fleet import for_each
 
 

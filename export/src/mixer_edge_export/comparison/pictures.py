@@ -9,7 +9,7 @@ import numpy as np
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Category
 from mixer_edge.evaluate import Evaluation
-from mixer_edge_export.compare.types import ChangedPicture, Confusion
+from mixer_edge_export.comparison.types import ChangedPicture, Confusion
 
 GALLERY = 200
 """Pictures in the gallery at most: more would make a page that no phone opens."""

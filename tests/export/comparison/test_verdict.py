@@ -8,7 +8,7 @@ import pytest
 from mixer_edge.dataset import Dataset, LabelledImage
 from mixer_edge.evaluate import Evaluation, record_dtype
 from mixer_edge.scores import Score, score
-from mixer_edge_export.compare.verdict import Candidate, check_bound, recommend, verdict
+from mixer_edge_export.comparison.verdict import Candidate, check_bound, recommend, verdict
 
 
 def scored(right: int, lost: int, won: int, total: int, *, labelled: bool = True) -> Score:

@@ -22,10 +22,10 @@ from mixer_edge.metrics import top_k
 from mixer_edge.scores import score
 from mixer_edge.stopwatch import times_ms
 from mixer_edge_export.calibration.record import CalibrationRecord
-from mixer_edge_export.compare.boards import Boards, on_boards
-from mixer_edge_export.compare.pictures import changed_pictures, confusions, duplicates
-from mixer_edge_export.compare.source import source_outputs
-from mixer_edge_export.compare.types import (
+from mixer_edge_export.comparison.boards import Boards, on_boards
+from mixer_edge_export.comparison.pictures import changed_pictures, confusions, duplicates
+from mixer_edge_export.comparison.source import source_outputs
+from mixer_edge_export.comparison.types import (
     SCHEMA_VERSION,
     BoundResult,
     Comparison,
@@ -33,7 +33,7 @@ from mixer_edge_export.compare.types import (
     Recommendation,
     VariantResult,
 )
-from mixer_edge_export.compare.verdict import Candidate, check_bound, recommend, verdict
+from mixer_edge_export.comparison.verdict import Candidate, check_bound, recommend, verdict
 from mixer_edge_export.quantize.variants import VARIANTS
 
 LATENCY_RUNS = 20
