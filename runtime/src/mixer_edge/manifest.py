@@ -149,7 +149,7 @@ class BoundSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeSpec:
-    """How a file fared in one runtime on the workstation, in a process of its own."""
+    """What a file did in one runtime on the workstation, in a process of its own."""
 
     version: str
     status: RuntimeStatus
@@ -175,7 +175,7 @@ class VariantSpec:
     tolerance: float
     """Largest difference to its golden outputs on another machine, as a part of the largest one, see ``verify``."""
     runtimes: Mapping[str, RuntimeSpec]
-    """Distribution name of a runtime, e.g. ``tflite-runtime``, -> how the file fared there."""
+    """Distribution name of a runtime, e.g. ``tflite-runtime``, -> what the file did there."""
 
     def refusal(self, runtime: str) -> str | None:
         """Return why the file is not for a runtime, or None if nothing speaks against it."""
