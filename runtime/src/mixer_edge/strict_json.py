@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -45,11 +46,15 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return parse(typing.cast("type[Any]", hint), value, where)
     if typing.get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(_value(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+        hints = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(value) != len(hints):
+            raise ValueError(f"field '{where}' has {len(value)} values, expected {len(hints)}")
+        return tuple(_value(hints[index], item, f"{where}[{index}]") for index, item in enumerate(value))
     if typing.get_origin(hint) is Mapping and isinstance(value, dict):
         return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and type(value) is int:
-        return float(value)
-    if hint is Any or type(value) is hint:
+    if hint is float:
+        if type(value) in (int, float) and abs(value) <= sys.float_info.max:  # neither NaN nor an infinity is JSON
+            return float(value)
+    elif hint is Any or type(value) is hint:
         return value
     raise ValueError(f"field '{where}' is {json.dumps(value)[:60]}, expected {getattr(hint, '__name__', hint)}")
