@@ -160,7 +160,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path
     assert killed.wait() == -signal.SIGKILL
     assert (tmp_path / "killed").stat().st_size < whole
     resumed = run("killed")
-    assert re.fullmatch(r"continuing: \d+ of 300 pictures were done before\n", resumed.stderr)
+    assert re.fullmatch(r"continuing: \d+ of 3000 pictures were done before\n", resumed.stderr)
     assert json.loads(resumed.stdout) == straight
     assert (tmp_path / "killed").stat().st_size == whole
 
