@@ -41,7 +41,8 @@ done
 def whole_lines() -> Iterator[None]:
     """Have what is written to descriptor 2 forwarded line by line; ``sys.stderr`` goes where the descriptor led before.
 
-    At the end all of it has been forwarded. A process that is left behind may go on writing to the pipe.
+    At the end all of it has been forwarded. A process that is left behind may go on writing to the pipe. Threads of one
+    process can still mix the pieces of their lines with each other's, but not with ours.
     """
     if sys.stderr is None:  # it was closed when we started
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -69,18 +70,19 @@ def whole_lines() -> Iterator[None]:
 @contextmanager
 def shown_log() -> Iterator[None]:
     """Show what the packages log, from INFO on."""
-    loggers, lines = [logging.getLogger(name) for name in PACKAGES], _Lines()
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
+    lines = _Lines()
+    before = [(logger, logger.level, logger.propagate) for logger in map(logging.getLogger, PACKAGES)]
+    for logger, _, _ in before:
         logger.addHandler(lines)
+        logger.setLevel(logging.INFO)
         logger.propagate = False  # TensorFlow's logging may have put a handler of its own on the root
     try:
         yield
     finally:
-        for logger in loggers:
+        for logger, level, propagate in before:
             logger.removeHandler(lines)
-            logger.setLevel(logging.NOTSET)
-            logger.propagate = True
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 class _Lines(logging.Handler):
