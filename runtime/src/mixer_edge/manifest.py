@@ -157,7 +157,7 @@ class VariantSpec:
     input: TensorSpec
     output: TensorSpec
     tolerance: float
-    """Largest difference to its golden outputs on another machine, as a part of the largest one, see ``verify``."""
+    """Largest difference to its golden outputs that ``verify`` allows on another machine, as a part of the largest."""
     runtimes: Mapping[str, RuntimeSpec]
     """Distribution name of a runtime, e.g. ``tflite-runtime``, -> how the file fared there."""
 

@@ -22,7 +22,10 @@ LOSSLESS_RANGE = (-128 * PIXEL_STEP, 127 * PIXEL_STEP)
 
 
 def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> Ranges:
-    """Return the range of every activation on the calibration pictures, see ``ranges``; their order does not matter."""
+    """Return the range of every activation on the calibration pictures; their order does not matter.
+
+    How, and why so: see ``mixer_edge_export.quantize.activation_ranges``.
+    """
     return tune(observe(float_model, images, total))
 
 
