@@ -110,8 +110,7 @@ def test_the_second_of_two_exports_is_told_whose_turn_it_is(tmp_path: Path) -> N
         second = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr == (
-            f"error: {out}: process {writer.pid} is exporting to it; "
-            "repeat when it has ended, or choose another --out\n"
+            f"error: {out}: process {writer.pid} is exporting to it; wait for it to end, or choose another --out\n"
         )
         assert content(out) == {"manifest.json": "old", "int8.tflite": "old"}
     assert writer.returncode == 0
@@ -179,11 +178,11 @@ def test_a_destination_that_would_lose_something_is_refused(tmp_path: Path) -> N
     for overwrite in (False, True):
         with pytest.raises(BundleError) as error:
             check_destination(out, overwrite=overwrite)
-        assert str(error.value) == f"{out}: exists and is no bundle; choose another folder with --out"
+        assert str(error.value) == f"{out}: exists and is not a bundle; choose another folder with --out"
     (out / "manifest.json").write_text("{}")
     with pytest.raises(BundleError) as error:
         check_destination(out, overwrite=False)
-    assert str(error.value) == f"{out}: a bundle is there already; add --overwrite to replace it"
+    assert str(error.value) == f"{out}: this bundle already exists; add --overwrite to replace it"
     check_destination(out, overwrite=True)
 
 
@@ -198,7 +197,7 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(BundleError) as caught, atomic_folder(out):
         pass
     assert str(caught.value) == (
-        f"{out}: cannot be written to (its file system locks no files: No locks available); "
+        f"{out}: cannot be written to (its file system cannot lock files: No locks available); "
         "choose another folder with --out"
     )
     assert not out.exists()

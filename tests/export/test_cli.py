@@ -43,7 +43,7 @@ def test_nothing_is_overwritten_without_being_asked(bundle: Path, capsys: pytest
     """A second export to the same folder needs --overwrite."""
     before = {path.name: path.stat().st_mtime_ns for path in bundle.iterdir()}
     assert main(["export", "--model", "random:mixer_s32", "--out", str(bundle)]) == 2
-    message = f"error: {bundle}: a bundle is there already; add --overwrite to replace it\n"
+    message = f"error: {bundle}: this bundle already exists; add --overwrite to replace it\n"
     assert capsys.readouterr().err == message
     assert {path.name: path.stat().st_mtime_ns for path in bundle.iterdir()} == before
 

@@ -1,17 +1,13 @@
 """Pictures and their true classes, in the layouts that people have them in.
 
-=====================  ================================================================================================
-layout                 what is there
-=====================  ================================================================================================
-``class folders``      ``<class>/<picture>``, at any depth below the class; a name as in ``class_names``
-``table``              pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one
-                       of ``wnid``, ``index``, ``label``, ``class``, the first of these that is there
-``ImageNet``           ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, beside the pictures or one folder up:
-                       ``imagenet_2012_validation_synset_labels.txt`` (a wnid a line), ``val.txt`` (name and index),
-                       ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one
-                       are no indices, so that it needs ``map_clsloc.txt`` (wnid and id) beside it
-``unlabelled``         pictures and nothing else
-=====================  ================================================================================================
+- ``class folders``: ``<class>/<picture>``, at any depth below the class; a name as in ``mixer_edge.class_names``.
+- ``table``: pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one of
+  ``wnid``, ``index``, ``label``, ``class``, the first of these that is there.
+- ``ImageNet``: ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, beside the pictures or one folder up:
+  ``imagenet_2012_validation_synset_labels.txt`` (a wnid a line), ``val.txt`` (name and index),
+  ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one are no indices, so
+  that it needs ``map_clsloc.txt`` (wnid and id) beside it.
+- ``unlabelled``: pictures and nothing else.
 
 Pictures are known by their endings; hidden files are passed over. They are sorted by path, so that their order on disk
 does not matter.

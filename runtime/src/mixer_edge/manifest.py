@@ -174,7 +174,7 @@ class VariantSpec:
     input: TensorSpec
     output: TensorSpec
     tolerance: float
-    """Largest difference to its golden outputs on another machine, as a part of the largest one, see ``verify``."""
+    """Largest difference to its golden outputs that ``verify`` allows on another machine, as a part of the largest."""
     runtimes: Mapping[str, RuntimeSpec]
     """Distribution name of a runtime, e.g. ``tflite-runtime``, -> what the file did there."""
 

@@ -124,7 +124,7 @@ def test_the_message_says_where_it_drifted() -> None:
         check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1)
     with pytest.raises(ModelError) as raised:
         check_outputs("int8", outputs[:, :2], reference, judge="mixer", max_error=0.1)
-    assert str(raised.value) == "int8 gives [2, 2] where mixer gives [2, 3]"
+    assert str(raised.value) == "int8 has outputs [2, 2], but mixer has [2, 3]"
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -147,7 +147,7 @@ def test_outputs_in_another_order_fail_though_a_shared_offset_hides_the_error() 
     reference = np.array([[100, 101, 102, 103], [101, 100, 103, 102]], np.float32)
     assert disagreement(reference + np.float32(0.1), reference, 0.45) is None
     assert disagreement(reference[:, ::-1], reference, 0.45) == (
-        "in another order: they correlate by -1, expected at least 0.5"
+        "a picture's outputs correlate by -1, expected at least 0.5"
     )
 
 

@@ -125,7 +125,7 @@ def test_tflite_runtime_needs_an_old_python(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(runtimes.shutil, "which", lambda name: None)
     with pytest.raises(InterpreterError) as error:
         install_tflite()
-    assert str(error.value) == "tflite-runtime needs Python 3.1 or older; install it, or point PATH to one"
+    assert str(error.value) == "tflite-runtime needs Python 3.1 or older; install one, or add it to PATH"
     assert runtime_folder() == tmp_path / "runtimes" / "tflite-runtime-2.14.0"
     assert find_runtimes()[1] == Runtime(name="tflite-runtime", version="2.14.0", python=None)
 

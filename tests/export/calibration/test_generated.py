@@ -43,7 +43,7 @@ def test_the_written_folder_calibrates_like_the_default(written: Path) -> None:
     read, made = load_calibration(written, spec), generated_calibration(spec)
     np.testing.assert_array_equal(np.stack(read.pixels), np.stack(made.pixels))
     assert read.warnings == ()
-    assert made.warnings == ("calibrated on generated pictures; give your own (--calibration, CALIBRATION=)",)
+    assert made.warnings == ("calibrated on generated pictures; use your own (--calibration, CALIBRATION=)",)
 
 
 def test_the_set_is_brought_to_the_network_s_size() -> None:
@@ -80,7 +80,7 @@ def test_other_bytes_than_the_measured_ones_are_refused(monkeypatch: pytest.Monk
     with pytest.raises(DataError) as raised:
         generated_calibration(Preprocessing().spec(224))
     assert str(raised.value) == (
-        "the generated calibration pictures differ on this machine; give photographs (--calibration)"
+        "the generated calibration pictures differ on this machine; use photographs (--calibration)"
     )
 
 

@@ -129,11 +129,11 @@ def test_a_manifest_decides_files_labels_and_order(photos: Path) -> None:
         ("file,label,sha256\n", "{0}/manifest.csv: expected the columns file,label,sha256 and a line for each picture"),
         (
             "file,label,sha256\ncat/99.png,cat,0\n",
-            "{0}/cat/99.png: missing, {0}/manifest.csv lists it; write the file again or take the line out",
+            "{0}/cat/99.png: missing, but {0}/manifest.csv lists it; write the file again or remove the line",
         ),
         (
             "file,label,sha256\ncat/01.png,cat,0\n",
-            "{0}/cat/01.png: its sha256 is not the one in {0}/manifest.csv; write the file again or correct the line",
+            "{0}/cat/01.png: its sha256 differs from {0}/manifest.csv; write the file again or correct the line",
         ),
     ],
 )
@@ -148,14 +148,14 @@ def test_copies_count_once(photos: Path) -> None:
     Image.open(photos / "cat" / "00.png").save(photos / "dog" / "copy.bmp")
     pictures = load_calibration(photos, SPEC)
     assert len(pictures.pixels) == 40
-    assert pictures.warnings == ("1 of 41 calibration pictures are copies of others and count once; take them out",)
+    assert pictures.warnings == ("1 of 41 calibration pictures are copies of others and count once; remove them",)
 
 
 def test_one_picture_many_times_is_refused(tmp_path: Path) -> None:
     """A set of copies of a single picture has nothing to measure."""
     for index in range(40):
         write(tmp_path / f"{index}.png", noise(0))
-    assert error_of(tmp_path) == f"{tmp_path}: 40 times the same picture; expected different ones"
+    assert error_of(tmp_path) == f"{tmp_path}: the same picture 40 times; expected different pictures"
 
 
 @pytest.mark.parametrize("source", ["", "cat"])
@@ -167,14 +167,14 @@ def test_one_class_is_warned_of(photos: Path, source: str) -> None:
         write(photos / "cat" / f"{index}.png", noise(index))
     pictures = load_calibration(photos / source, SPEC, labels=["cat", "dog"])
     assert pictures.warnings == (
-        "all calibration pictures are in one folder, 'cat'; if it is a class, give some of each",
+        "all calibration pictures are in one folder, 'cat'; if it is a class, use some of each",
     )
 
 
 def test_a_flat_folder_of_another_name_is_no_class(photos: Path) -> None:
     """Without class folders nothing is said of classes."""
     assert load_calibration(photos / "cat", SPEC, Calibration(samples=30), labels=["fox"]).warnings == (
-        "only 30 calibration pictures, too few for steady ranges; give 100 to 200",
+        "only 30 calibration pictures, too few for stable ranges; use 100 to 200",
     )
 
 
@@ -183,7 +183,7 @@ def test_grey_pictures_are_warned_of(tmp_path: Path) -> None:
     for index in range(40):
         write(tmp_path / f"{index}.png", noise(index)[..., 0])
     assert load_calibration(tmp_path, SPEC).warnings == (
-        "all calibration pictures are grey; if the model will see colours, give coloured ones",
+        "all calibration pictures are grey; if the model will see colours, use coloured ones",
     )
 
 
@@ -194,10 +194,10 @@ def test_pictures_of_one_colour_are_warned_of_and_a_set_of_them_is_refused(tmp_p
     for index, folder in enumerate(("mixed", "mixed", "plain", "plain")):
         write(tmp_path / folder / f"plain{index}.png", np.full((16, 16, 3), [index, 9, 200], np.uint8))
     assert load_calibration(tmp_path / "mixed", SPEC).warnings == (
-        "2 calibration pictures are of one colour, the first is plain0.png; take them out",
+        "2 calibration pictures have a single colour, the first is plain0.png; remove them",
     )
     assert error_of(tmp_path / "plain") == (
-        f"{tmp_path}/plain: no picture shows anything, all are of one colour; expected photographs"
+        f"{tmp_path}/plain: every picture has a single colour; expected photographs"
     )
 
 
@@ -226,14 +226,14 @@ PIXELS = np.stack([noise(index) for index in range(4)]).astype(np.float32)
     [
         (
             PIXELS / 255,
-            "values from 0 to 1 look like pixels / 255; expected [-1, 1]: give pixels / 127.5 - 1, or uint8 pixels",
+            "values from 0 to 1 look like pixels / 255; expected [-1, 1]: use pixels / 127.5 - 1, or uint8 pixels",
         ),
-        (PIXELS, "values from 0 to 255 look like pixels; expected [-1, 1]: give pixels / 127.5 - 1, or uint8 pixels"),
+        (PIXELS, "values from 0 to 255 look like pixels; expected [-1, 1]: use pixels / 127.5 - 1, or uint8 pixels"),
         (
             PIXELS / 50 - 2,
-            "values from -2 to 3.1 are of another normalization; expected [-1, 1]: give pixels / 127.5 - 1",
+            "values from -2 to 3.1 have another normalization; expected [-1, 1]: use pixels / 127.5 - 1",
         ),
-        (np.full((4, 16, 16, 3), np.nan), "holds NaN or infinity; expected floats in [-1, 1]"),
+        (np.full((4, 16, 16, 3), np.nan), "contains NaN or infinity; expected floats in [-1, 1]"),
         (PIXELS.astype(np.int64), "int64; expected uint8 pixels, or floats in [-1, 1]"),
         (PIXELS.transpose(0, 3, 1, 2), "shape [4, 3, 16, 16]; expected [n, height, width, 3], RGB last"),
         (PIXELS[:, :8] / 127.5 - 1, "8 by 16; floats must have the network's size, 16 by 16"),
@@ -250,7 +250,7 @@ def test_floats_for_a_network_of_another_range_are_refused(tmp_path: Path) -> No
     path = save(tmp_path / "set.npy", PIXELS / 127.5 - 1)
     with pytest.raises(DataError) as raised:
         load_calibration(path, replace(SPEC, scale=255.0, offset=0.0))
-    assert str(raised.value) == (f"{path}: float32; this network takes no floats in [-1, 1]: give uint8 pixels")
+    assert str(raised.value) == f"{path}: float32; this network's input is not in [-1, 1]: use uint8 pixels"
 
 
 def test_an_archive_of_several_arrays_or_none_is_refused(tmp_path: Path) -> None:
@@ -267,9 +267,9 @@ def test_an_archive_of_several_arrays_or_none_is_refused(tmp_path: Path) -> None
 
 
 def test_a_picture_that_cannot_be_read_is_named(photos: Path) -> None:
-    """The remedy is to take it out."""
+    """The message says to remove it."""
     (photos / "cat" / "00.png").write_bytes(b"no picture")
     assert error_of(photos) == (
         f"{photos}/cat/00.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'no picture'); "
-        "take it out of the calibration pictures"
+        "remove it from the calibration pictures"
     )
