@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixer_edge.benchmark import Latency, benchmark, stand_in_photo, thread_counts
+from mixer_edge.benchmark import Latency, benchmark, synthetic_photo, thread_counts
 from mixer_edge.bundle import Bundle
 
 
@@ -25,17 +25,17 @@ def test_thread_counts_double_up_to_the_processors(cpus: int, expected: list[int
     assert thread_counts(cpus) == expected
 
 
-def test_the_stand_in_photo_is_a_jpeg_of_its_size_and_always_the_same() -> None:
+def test_the_synthetic_photo_is_a_jpeg_of_its_size_and_always_the_same() -> None:
     """Odd sizes, too."""
-    file = stand_in_photo((301, 203))
+    file = synthetic_photo((301, 203))
     image = Image.open(io.BytesIO(file))
     assert (image.format, image.size) == ("JPEG", (301, 203))
-    assert file == stand_in_photo((301, 203))
+    assert file == synthetic_photo((301, 203))
 
 
 def test_each_thread_count_has_a_row(tiny_bundle: Path) -> None:
     """As many runs as asked for, network and photo apart; the photo takes longer, for it includes the network."""
-    rows = benchmark(Bundle.open(tiny_bundle), "int8", [stand_in_photo((800, 600))], threads=(1, 2), runs=7, warm_up=1)
+    rows = benchmark(Bundle.open(tiny_bundle), "int8", [synthetic_photo((800, 600))], threads=(1, 2), runs=7, warm_up=1)
     assert [row.threads for row in rows] == [1, 2]
     for row in rows:
         assert (row.network.runs, row.photo_to_label.runs) == (7, 7)

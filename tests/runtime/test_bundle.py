@@ -139,5 +139,5 @@ def test_an_input_that_is_not_the_manifests_is_refused(bundle: Path) -> None:
         variant["input"]["dtype"] = "uint8"
 
     reseal(bundle, lie)
-    expected = f"{bundle / 'int8.tflite'}: its input is not the manifest's; export it again"
+    expected = f"{bundle / 'int8.tflite'}: its input differs from the manifest's; export it again"
     assert refusal(lambda: Classifier.load(bundle)) == expected

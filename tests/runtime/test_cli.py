@@ -67,7 +67,7 @@ def test_classify_takes_folders_and_prints_one_line_for_one_label(
 def test_classify_json_is_one_object_per_line(
     tiny_bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Name and categories, whose probabilities are numbers; not a word besides."""
+    """The output is the name and the categories, whose probabilities are numbers, and nothing else."""
     assert main(["classify", str(tiny_bundle), str(photos), "--json", "--top-k", "2"]) == 0
     printed = capsys.readouterr().out.splitlines()
     answers = [json.loads(line) for line in printed]
@@ -371,7 +371,7 @@ def test_watch_classifies_what_lands(tiny_bundle: Path, photos: Path, tmp_path: 
     assert process.returncode == 1
     assert output.endswith(f"  {folder / 'a.png'}\n")
     assert errors.splitlines() == [
-        f"error: {folder / 'b.jpg'}: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'<html>')"
+        f"error: {folder / 'b.jpg'}: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'<html>')"
     ]
 
 

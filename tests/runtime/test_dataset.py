@@ -54,7 +54,7 @@ def classes(folder: Path, labels: tuple[str, ...]) -> dict[str, int | None]:
     ],
 )
 def test_a_name_means_a_class(name: str, index: int | None) -> None:
-    """Lines, wnids, names and synonyms mean their class whatever their case; names borne twice mean none."""
+    """Lines, wnids, names and synonyms stand for their class in any case; a name of two classes stands for none."""
     assert ClassNames(BIRDS).find(name) == index
 
 
@@ -81,7 +81,7 @@ def test_folders_that_name_no_class(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         open_dataset(tmp_path, BIRDS)
     assert str(error.value) == (
-        f"{tmp_path}: 6 folders name no class of this model: 'ant', 'bee', 'cow', 'crane' (classes 1, 2 bear it), "
+        f"{tmp_path}: 6 folders match no class of this model: 'ant', 'bee', 'cow', 'crane' (classes 1, 2 share it), "
         "'dog' and 1 more; expected labels such as 'n02007558 flamingo', 'n02012849 crane', 'n03126707 crane', "
         "or indices 0 to 3"
     )
@@ -121,7 +121,7 @@ def test_table(tmp_path: Path, table: str) -> None:
         ),
         (
             "file,label\na.png,0\nb.png,0\nc.png,0\n",
-            "{csv}: lists missing 1 pictures (c.png); expected one row for each picture",
+            "{csv}: lists 1 missing pictures (c.png); expected one row for each picture",
         ),
         ("file,label\na.png,0\na.png,1\nb.png,1\n", "{csv}: lists a picture twice; expected one row for each"),
         (
@@ -166,15 +166,15 @@ def test_imagenet(tmp_path: Path, name: str, content: str, place: str) -> None:
     assert (dataset.layout, [image.index for image in dataset.images]) == ("ImageNet", [3, 1])
 
 
-def test_the_devkits_ids_are_no_indices(tmp_path: Path) -> None:
+def test_the_devkits_ids_are_not_indices(tmp_path: Path) -> None:
     """The devkit's numbers without the table of its ids would give wrong classes: refused."""
     put(tmp_path, "ILSVRC2012_val_00000001.JPEG")
     (tmp_path / DEVKIT).write_text("2\n")
     with pytest.raises(DataError) as error:
         open_dataset(tmp_path, BIRDS)
     assert str(error.value) == (
-        f"{tmp_path}/{DEVKIT}: its numbers are the devkit's own ids, not indices; put map_clsloc.txt (wnid and id on "
-        f"each line) beside it, or use {SYNSET_LABELS}"
+        f"{tmp_path}/{DEVKIT}: its numbers are the devkit's own ids, not indices; add map_clsloc.txt (wnid and id on "
+        f"each line) to the same folder, or use {SYNSET_LABELS}"
     )
 
 
@@ -185,14 +185,14 @@ def test_ground_truth_that_ends_early(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         open_dataset(tmp_path, BIRDS)
     assert str(error.value) == (
-        f"{tmp_path}/{SYNSET_LABELS}: has no class for 1 pictures (ILSVRC2012_val_00000002.JPEG); is it whole?"
+        f"{tmp_path}/{SYNSET_LABELS}: has no class for 1 pictures (ILSVRC2012_val_00000002.JPEG); is it complete?"
     )
 
 
 def test_imagenet_without_ground_truth(tmp_path: Path) -> None:
     """The validation pictures alone are not taken for unlabelled ones; the error names the files that would do."""
     put(tmp_path, "ILSVRC2012_val_00000001.JPEG")
-    with pytest.raises(DataError, match="ImageNet's validation pictures without their classes; put imagenet_2012"):
+    with pytest.raises(DataError, match="ImageNet's validation pictures without their classes; add imagenet_2012"):
         open_dataset(tmp_path, BIRDS)
 
 

@@ -162,11 +162,11 @@ def test_the_ending_of_the_name_does_not_matter(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_named_with_its_beginning(tmp_path: Path) -> None:
     """Empty, HTML, HEIC and PostScript (which Pillow would hand to Ghostscript): the line says what was found."""
     path = tmp_path / "photo.jpg"
-    known = "is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture"
+    known = "is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture"
     for content, expected in (
         (b"", "is empty, expected a picture"),
         (b"<!DOCTYPE html><html></html>", f"{known} (it begins with b'<!DOCTYPE html><')"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC, AVIF or a video, which are not read here; convert it to JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "is HEIC, AVIF or a video, which cannot be read; convert it to JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", f"{known} (it begins with b'%!PS-Adobe-3.0 E')"),
     ):
         path.write_bytes(content)

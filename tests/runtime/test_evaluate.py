@@ -66,7 +66,7 @@ def test_neither_order_nor_processes_matter(
     tiny_bundle: Path, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pictures in reverse, evaluated by three processes, have the same records and the same data fingerprint."""
-    monkeypatch.setattr(mixer_edge.evaluate, "ALONE_S", 0.0)
+    monkeypatch.setattr(mixer_edge.evaluate, "SINGLE_PROCESS_S", 0.0)
     dataset = evaluation.dataset
     turned = Dataset(folder=dataset.folder, layout=dataset.layout, images=dataset.images[::-1])
     other = evaluate(Task(bundle=tiny_bundle, names=NAMES), turned, workers=3)
@@ -82,7 +82,7 @@ def test_unreadable_pictures_are_listed(tiny_bundle: Path, data: Path, tmp_path:
     (folder / "bird" / "broken.png").write_bytes(b"no picture")
     result = evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(folder, LABELS))
     assert result.unreadable == (
-        f"{folder}/bird/broken.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
+        f"{folder}/bird/broken.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
         "(it begins with b'no picture')",
     )
     assert len(result.records) == 40
@@ -90,12 +90,16 @@ def test_unreadable_pictures_are_listed(tiny_bundle: Path, data: Path, tmp_path:
 
 
 def test_nothing_readable(tiny_bundle: Path, tmp_path: Path) -> None:
-    """A folder of broken pictures alone is an error that names the first."""
+    """A folder with only broken pictures is an error that names the first."""
     (tmp_path / "bird").mkdir()
     for name in ("a.png", "b.png"):
         (tmp_path / "bird" / name).write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"bird/a\.png: is no JPEG.*; nor can any other of the 2 pictures"):
+    with pytest.raises(DataError) as error:
         evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(tmp_path, LABELS))
+    assert str(error.value) == (
+        f"{tmp_path}: none of 2 pictures can be read, the first: {tmp_path}/bird/a.png: is not a JPEG, PNG, GIF, WebP, "
+        "TIFF, BMP or PPM picture (it begins with b'no picture')"
+    )
 
 
 def test_the_source_is_read_from_its_outputs(tiny_bundle: Path, evaluation: Evaluation, tmp_path: Path) -> None:
@@ -164,7 +168,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path
     assert killed.wait() == -signal.SIGKILL
     assert (tmp_path / "killed").stat().st_size < whole
     resumed = run("killed")
-    assert re.fullmatch(r"continuing: \d+ of 3000 pictures were done before\n", resumed.stderr)
+    assert re.fullmatch(r"continuing: \d+ of 3000 pictures are already done\n", resumed.stderr)
     assert json.loads(resumed.stdout) == straight
     assert (tmp_path / "killed").stat().st_size == whole
 
@@ -178,7 +182,7 @@ def test_what_was_done_before_is_logged(
     for _ in range(2):
         again = evaluate(task, evaluation.dataset, workers=1, journal=tmp_path / "journal", resume=True)
         np.testing.assert_array_equal(again.records, evaluation.records)
-    assert caplog.messages == ["continuing: 40 of 40 pictures were done before"]
+    assert caplog.messages == ["continuing: 40 of 40 pictures are already done"]
 
 
 def test_the_commands_table(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def test_another_subject_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.journal", {"bundle": "x"})
     with pytest.raises(DataError) as error:
         Journal(tmp_path / "a.journal", {"bundle": "y"}, DTYPE)
-    assert str(error.value) == f"{tmp_path}/a.journal: is of another evaluation; remove it or choose another place"
+    assert str(error.value) == f"{tmp_path}/a.journal: belongs to another evaluation; remove it or choose another path"
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:

@@ -120,4 +120,4 @@ def test_a_file_is_checked_by_size_and_sha256(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(BundleError) as error:
         spec.check(tmp_path)
-    assert str(error.value) == f"{path}: missing, the manifest lists it; copy the bundle again"
+    assert str(error.value) == f"{path}: missing, but the manifest lists it; copy the bundle again"

@@ -75,7 +75,7 @@ def test_a_number_that_json_has_not_is_neither_written_nor_read() -> None:
     """NaN and infinity would be read by Python alone."""
     with pytest.raises(ValueError, match="^Out of range float values are not JSON compliant"):
         line(Inner(size=float("nan")))
-    with pytest.raises(ValueError, match="^NaN is no number that JSON has$"):
+    with pytest.raises(ValueError, match="^NaN is not valid JSON$"):
         read(Inner, '{"size": NaN}')
 
 

@@ -18,7 +18,7 @@ def square_maker() -> Callable[[int], tuple[int, int]]:
 
 
 def failing_maker() -> Callable[[int], int]:
-    """Return nothing, for want of data."""
+    """Return nothing; raise a DataError."""
     raise DataError("data/: no such folder")
 
 
@@ -48,13 +48,13 @@ def test_an_error_of_a_process_is_raised_here() -> None:
         list(map_in_processes(failing_maker, [1, 2, 3], 2))
 
 
-def test_a_killed_process_is_told() -> None:
-    """A process that is killed ends the work with advice, not with a wait for ever."""
+def test_a_killed_process_is_reported() -> None:
+    """A killed process ends the work with advice; the caller does not wait forever."""
     with pytest.raises(MixerEdgeError) as error:
         list(map_in_processes(killed_maker, list(range(40)), 2))
     assert str(error.value) == (
-        "a worker process was killed, perhaps for want of memory; run again with fewer --workers, it continues where "
-        "it stopped"
+        "a worker process was killed, perhaps because memory ran out; run again with fewer --workers, it continues "
+        "where it stopped"
     )
 
 

@@ -4,7 +4,7 @@
 >>> classifier = Classifier.load("build/digits")
 >>> classifier.classify("photo.jpg")[0].label
 
-Pictures without end, decoded ahead: ``for answer in classifier.classify_many(paths): ...``
+For many pictures, decoded ahead in threads: ``for answer in classifier.classify_many(paths): ...``
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""How long this machine takes: the network alone, and from a photo in a file to its label."""
+"""Latency on this machine: the network alone, and from a photo's bytes to its label."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mixer_edge.decode import ImageSource, encode_jpeg
 from mixer_edge.stopwatch import times_ms
 
 PHOTO_SIZE = (4000, 3000)
-"""(width, height) of the photo that stands in for the user's: 12 megapixels, as a Pi's camera takes them."""
+"""(width, height) of the synthetic photo: 12 megapixels, like a photo from a Pi's camera."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Times in milliseconds, summed up."""
+    """Statistics of times in milliseconds."""
 
     median_ms: float
     p90_ms: float
@@ -38,7 +38,7 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkRow:
-    """One thread count: the network alone, and the whole way from the file's bytes."""
+    """The latencies for one thread count: the network alone, and from a file's bytes to its label."""
 
     threads: int
     network: Latency
@@ -47,7 +47,7 @@ class BenchmarkRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Temperatures:
-    """The processor's temperature in degrees Celsius around a benchmark; None where the machine does not say."""
+    """The processor's temperature in degrees Celsius before and after a benchmark; None if it is not reported."""
 
     before: float | None
     after: float | None
@@ -64,7 +64,7 @@ class BenchmarkReport:
     board: Board
     temperature_celsius: Temperatures
     throttling: tuple[str, ...] | None
-    """What slows the board down, or has since it started; None where it does not say."""
+    """What slows the board down now or has done so since it started; None if the board does not report it."""
     rows: tuple[BenchmarkRow, ...]
     """One for each thread count."""
 
@@ -84,10 +84,10 @@ def benchmark(
     Args:
         bundle: an open bundle.
         variant: which of its files.
-        photos: pictures to take in turn for photo-to-label, one after the other, nothing decoded ahead.
+        photos: pictures for photo-to-label, used in turn, one at a time; nothing is decoded ahead.
         threads: thread counts of the interpreter.
         runs: timed inferences, and timed photos.
-        warm_up: inferences and photos before them that do not count.
+        warm_up: inferences and photos before them that are not timed.
         backend: interpreter to use.
 
     Raises:
@@ -105,7 +105,7 @@ def benchmark(
 
 
 def _label(classifier: Classifier, photos: Iterator[ImageSource]) -> NDArray[np.float32]:
-    """Return the output for the next photo, decoded for it."""
+    """Return the output for the next photo; decode it first."""
     return classifier.output(classifier.tensor(next(photos)))
 
 
@@ -114,8 +114,8 @@ def thread_counts(cpus: int) -> list[int]:
     return sorted({1 << power for power in range(cpus.bit_length())} | {cpus})
 
 
-def stand_in_photo(size: tuple[int, int] = PHOTO_SIZE) -> bytes:
-    """Return a seeded JPEG of ``size``, coarse and fine structure mixed so that it compresses like a photo."""
+def synthetic_photo(size: tuple[int, int] = PHOTO_SIZE) -> bytes:
+    """Return a seeded JPEG of ``size``; it mixes coarse and fine structure, so it compresses like a photo."""
     width, height = size
     rng = np.random.default_rng(0)
     pixels = np.full((height, width, 3), 128, np.float32)

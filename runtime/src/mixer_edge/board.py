@@ -1,4 +1,4 @@
-"""What this machine is and how it feels: name, processors, governor, temperature, throttling."""
+"""Facts about this machine: name, processors, CPU governor, temperature, throttling."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 ROOT = Path("/")
 _THROTTLING = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
-"""Bits of ``vcgencmd get_throttled`` that hold now; the same 16 bits higher have held since the board started."""
+"""Bits of ``vcgencmd get_throttled`` for the present; 16 bits higher, the same bits for the time since boot."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """Facts that do not change while a program runs; None where the machine does not say."""
+    """Facts that do not change while a program runs; None if the machine does not report it."""
 
     name: str
     machine: str
@@ -41,7 +41,7 @@ class Board:
 
 
 def temperature_celsius(root: Path = ROOT) -> float | None:
-    """Return the temperature of the processor, or None where the machine does not say."""
+    """Return the temperature of the processor, or None if the machine does not report it."""
     text = _text(root / "sys/class/thermal/thermal_zone0/temp")
     try:
         return None if text is None else int(text) / 1000
@@ -50,7 +50,7 @@ def temperature_celsius(root: Path = ROOT) -> float | None:
 
 
 def throttling() -> tuple[str, ...] | None:
-    """Return what slows a Raspberry Pi down now or has since it started, or None where ``vcgencmd`` does not say."""
+    """Return what slows a Raspberry Pi down now or has done so since boot; None if ``vcgencmd`` does not report it."""
     if (program := shutil.which("vcgencmd")) is None:
         return None
     result = subprocess.run([program, "get_throttled"], capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from mixer_edge.preprocess import check_spec
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A folder whose manifest and labels were read and checked; a model file is checked when it is asked for."""
+    """A folder whose manifest and labels were read and checked; a model file is checked when it is requested."""
 
     folder: Path
     manifest: Manifest
@@ -27,7 +27,7 @@ class Bundle:
         """Return the bundle in ``folder``.
 
         Raises:
-            BundleError: it is missing, damaged, newer than this program, or asks for preprocessing unknown here.
+            BundleError: it is missing, damaged or newer than this program, or its preprocessing is not supported.
         """
         path = Path(folder)
         manifest = Manifest.read(path)
@@ -41,7 +41,7 @@ class Bundle:
         return cls(folder=path, manifest=manifest, labels=labels)
 
     def model_path(self, variant: str) -> Path:
-        """Return the path of a variant's TFLite file, its size and sha256 checked."""
+        """Return the path of a variant's TFLite file, after checking its size and sha256."""
         return self.manifest.variant(variant).file.check(self.folder)
 
     def label(self, index: int) -> str:
@@ -51,8 +51,8 @@ class Bundle:
     def golden(self) -> dict[str, NDArray[np.generic]]:
         """Return the golden vectors.
 
-        ``images`` is ``[n, height, width, 3]`` uint8 after resizing; each variant's name leads to its output
-        ``[n, classes]`` in the file's own dtype, as ai-edge-litert gave it on the workstation.
+        ``images`` is ``[n, height, width, 3]`` uint8 after resizing; each variant's name maps to its output
+        ``[n, classes]`` in the file's own dtype, computed by ai-edge-litert on the workstation.
         """
         with np.load(self.manifest.golden.check(self.folder)) as arrays:
             return {name: arrays[name] for name in arrays.files}

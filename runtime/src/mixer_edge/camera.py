@@ -1,6 +1,6 @@
-"""Frames from a camera, a video, an animated picture or a folder, and a label that does not flicker.
+"""Frames from a camera, a video, an animated picture or a folder, and their smoothed labels.
 
-The only import of picamera2 and OpenCV, each when it is asked for.
+Only this module imports picamera2 and OpenCV, and only for a source that needs them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Frames = Generator[ImageSource, None, None]
 
 @dataclass(frozen=True, kw_only=True)
 class FrameAnswer:
-    """The smoothed categories after a frame, best first, and the rate at which frames were classified lately."""
+    """The smoothed categories after a frame, best first, and the recent rate of classified frames."""
 
     frame: int
     categories: tuple[Category, ...]
@@ -37,15 +37,15 @@ class FrameAnswer:
 
 
 def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterator[ImageSource], bool]:
-    """Return the frames of a source, and whether they come live (then a late reader shall skip some).
+    """Return the frames of a source, and whether it is live: a slow reader should then skip frames.
 
     Args:
-        source: ``picamera2``; the number or ``/dev/video`` path of a V4L2 camera; a folder, whose pictures are taken
-            by name; an animated picture; or a video file.
-        size: (width, height) to ask a camera for.
+        source: ``picamera2``; the number or ``/dev/video`` path of a V4L2 camera; a folder, whose pictures are sorted
+            by path; an animated picture; or a video file.
+        size: (width, height) to request from a camera.
 
     Raises:
-        DataError: there is no such source, or what reads it is not installed.
+        DataError: there is no such source, or the package that reads it is not installed.
     """
     path = Path(source)
     if source == "picamera2":
@@ -60,10 +60,10 @@ def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterat
 
 
 class LatestFrame:
-    """Reads frames in a thread of its own and hands out the newest; those that nobody asked for in time are dropped."""
+    """Reads frames in its own thread and yields the newest; older frames that were not taken are dropped."""
 
     def __init__(self, frames: Iterable[ImageSource]) -> None:
-        """Start to read."""
+        """Start reading."""
         self._frames = frames
         self._changed = threading.Condition()
         self._frame: ImageSource | None = None
@@ -73,7 +73,7 @@ class LatestFrame:
         self._thread.start()
 
     def __iter__(self) -> Iterator[ImageSource]:
-        """Yield the newest frame each time, waiting for one that was not handed out; errors of the source come too."""
+        """Yield the newest frame each time; wait until there is a new one. Errors of the source are raised here."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._frame is not None or self._ended)
@@ -85,7 +85,7 @@ class LatestFrame:
             yield frame
 
     def close(self) -> None:
-        """Stop to read; returns once the source has let go of the camera."""
+        """Stop reading, and wait until the source has released the camera."""
         with self._changed:
             self._ended = True
         self._thread.join()
@@ -98,7 +98,7 @@ class LatestFrame:
                         break
                     self._frame = frame
                     self._changed.notify()
-        except BaseException as error:  # it belongs to the thread that reads us
+        except BaseException as error:  # raised again in the thread that takes the frames
             self._error = error
         finally:
             if isinstance(self._frames, Generator):
@@ -113,7 +113,7 @@ def classify_frames(
 ) -> Iterator[FrameAnswer]:
     """Yield an answer after each frame.
 
-    The logits are averaged exponentially: ``mean += (logits - mean) * 2 / (smoothing + 1)``; 1 is no smoothing.
+    The logits are averaged exponentially: ``mean += (logits - mean) * 2 / (smoothing + 1)``; 1 means no smoothing.
     """
     mean: NDArray[np.float32] | None = None
     times: deque[float] = deque(maxlen=FPS_WINDOW)
@@ -131,7 +131,7 @@ def classify_frames(
 def _picamera2_frames(module: Any, size: tuple[int, int]) -> Frames:
     camera = module.Picamera2()
     try:
-        # its BGR888 names the bytes of a word from the top: in memory they lie red, green, blue
+        # its BGR888 lists the bytes of a word from the highest to the lowest: in memory they are red, green, blue
         camera.configure(camera.create_video_configuration(main={"size": size, "format": "BGR888"}))
         camera.start()
         while True:
@@ -153,7 +153,7 @@ def _opencv_frames(source: int | str, size: tuple[int, int] | None) -> Frames:
             read, frame = capture.read()
             if not read:
                 return
-            yield np.ascontiguousarray(frame[:, :, ::-1])  # OpenCV's order is blue, green, red
+            yield np.ascontiguousarray(frame[:, :, ::-1])  # OpenCV returns blue, green, red
     finally:
         capture.release()
 

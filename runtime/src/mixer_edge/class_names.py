@@ -1,12 +1,12 @@
-"""Which class a name means: what stands in folder names, CSV files and ground-truth files, matched with the labels.
+"""Find the class for a name from a folder, a CSV file or a ground-truth file.
 
 A line of a bundle's labels is a name (``tench``), a name with synonyms (``tench, Tinca tinca``), or either with a wnid
-in front (``n01440764 tench, Tinca tinca``). A name means, in this order:
+in front (``n01440764 tench, Tinca tinca``). A name stands for the first of these that exists:
 
-1. the class whose whole line, wnid, names or one of them it is; upper and lower case and ``_`` for a space are equal;
-2. else, if it is a number, the class of that index, counted from 0.
+1. the class with this line, wnid, list of names or single name; case does not matter, and ``_`` counts as a space;
+2. if the name is a number, the class with this index, counted from 0.
 
-A name that several classes bear ("crane") means none: use the wnid or the index.
+A name that several classes share ("crane") matches none of them: use the wnid or the index.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 WNID = re.compile(r"n\d{8}")
-SHOWN = 5
-"""How many of the names that do not match an error shows."""
+NAMES_IN_ERROR = 5
+"""How many names an error message lists."""
 
 
 class ClassNames:
@@ -31,23 +31,23 @@ class ClassNames:
                 self._meanings.setdefault(_normal(name), set()).add(index)
 
     def find(self, name: str) -> int | None:
-        """Return the index of the class that ``name`` means, or None."""
+        """Return the index of the class that ``name`` stands for, or None."""
         meanings = self._meanings.get(_normal(name), set())
         if not meanings and name.isdecimal() and int(name) < len(self.labels):
             return int(name)
         return next(iter(meanings)) if len(meanings) == 1 else None
 
     def explain(self, names: Iterable[str]) -> str:
-        """Return what is wrong with names that mean no class, the first few of them, and what was expected."""
+        """Return the first few of the names that match no class, and what was expected."""
         unmatched = sorted(set(names))
-        shown = ", ".join(self._describe(name) for name in unmatched[:SHOWN])
-        more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
+        shown = ", ".join(self._describe(name) for name in unmatched[:NAMES_IN_ERROR])
+        more = f" and {len(unmatched) - NAMES_IN_ERROR} more" if len(unmatched) > NAMES_IN_ERROR else ""
         expected = ", ".join(repr(label) for label in self.labels[:3])
         return f"{shown}{more}; expected labels such as {expected}, or indices 0 to {len(self.labels) - 1}"
 
     def _describe(self, name: str) -> str:
         meanings = sorted(self._meanings.get(_normal(name), set()))
-        return f"{name!r} (classes {', '.join(map(str, meanings))} bear it)" if meanings else repr(name)
+        return f"{name!r} (classes {', '.join(map(str, meanings))} share it)" if meanings else repr(name)
 
 
 def _spellings(line: str) -> set[str]:

@@ -32,19 +32,19 @@ class Category:
 
 @dataclass(frozen=True, kw_only=True)
 class Classification:
-    """What ``mixer-edge classify --json`` and ``watch --json`` print of one picture."""
+    """What ``mixer-edge classify --json`` and ``watch --json`` print for one picture."""
 
     image: str
-    """As it was named, ``-`` for standard input."""
+    """As the user named it; ``-`` for standard input."""
     categories: tuple[Category, ...]
     """Best first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What ``classify_many`` says of one picture: its categories, best first, or why it could not be read."""
+    """The answer of ``classify_many`` for one picture: its categories, best first, or why it could not be read."""
 
-    image: ImageSource = field(compare=False)  # an array has no single answer to ==
+    image: ImageSource = field(compare=False)  # == of two arrays is an array
     categories: tuple[Category, ...]
     error: ImageError | None
 
@@ -52,8 +52,8 @@ class Answer:
 class Classifier:
     """One variant of a bundle in one interpreter.
 
-    Safe to share between threads: they decode at the same time and take turns at the interpreter. For networks to run
-    at the same time, load one classifier per thread; each costs the memory of its weights again.
+    Threads can share one: they decode in parallel and take turns with the interpreter. To run networks in parallel,
+    load one classifier per thread; each has its own copy of the weights in memory.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Classifier:
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """Load the variant's file, checked against the manifest; see ``load`` for the arguments and errors."""
+        """Load the variant's file and check it against the manifest; see ``load`` for the arguments and errors."""
         self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
         self.threads = threads
         spec = bundle.manifest.variant(variant)
@@ -77,7 +77,9 @@ class Classifier:
             )
         self.interpreter = Interpreter(bundle.model_path(variant), backend=backend, threads=threads)
         if (self.interpreter.input.shape, self.interpreter.input.dtype) != (spec.input.shape, spec.input.dtype):
-            raise BundleError(f"{bundle.folder / spec.file.name}: its input is not the manifest's; export it again")
+            raise BundleError(
+                f"{bundle.folder / spec.file.name}: its input differs from the manifest's; export it again"
+            )
         every_pixel = np.arange(256, dtype=np.uint8)
         self._table = quantize(normalize(every_pixel, bundle.manifest.preprocess_of(variant)), self.interpreter.input)
 
@@ -97,7 +99,7 @@ class Classifier:
             bundle: folder written by mixer-edge-export.
             variant: one of the bundle's, e.g. ``int8``.
             backend: ``ai-edge-litert``, ``tflite-runtime``, or ``auto`` for the one installed.
-            threads: number of threads of the interpreter; None leaves it to the interpreter, which takes one.
+            threads: number of threads of the interpreter; None is the interpreter's default, one.
             max_pixels: larger pictures are refused with an ``ImageError``.
 
         Raises:
@@ -113,7 +115,7 @@ class Classifier:
         self.close()
 
     def close(self) -> None:
-        """Free the interpreter; the classifier answers no more."""
+        """Free the interpreter; the classifier cannot be used any more."""
         self.interpreter.close()
 
     def tensor(self, image: ImageSource) -> NDArray[np.generic]:
@@ -129,11 +131,11 @@ class Classifier:
         return dequantize(self.interpreter.invoke(tensor)[0], self.interpreter.output)
 
     def latency_ms(self, runs: int) -> float:
-        """Return the median time in milliseconds of ``runs`` inferences of a mid-grey picture, after two to warm up."""
+        """Return the median time in milliseconds of ``runs`` inferences on a mid-grey picture, after two to warm up."""
         return float(np.median(self.latencies_ms(runs, warm_up=2)))
 
     def latencies_ms(self, runs: int, *, warm_up: int) -> NDArray[np.float64]:
-        """Return the time in milliseconds of each of ``runs`` inferences of a mid-grey picture, after ``warm_up``."""
+        """Return the time in milliseconds of each of ``runs`` inferences on a mid-grey picture, after ``warm_up``."""
         tensor = np.broadcast_to(self._table[np.uint8(128)], self.interpreter.input.shape)
         return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up)
 
@@ -142,7 +144,7 @@ class Classifier:
 
         Args:
             image: a path, the bytes of an image file, a binary file object, a PIL image or ``[H, W, 3]`` uint8 pixels.
-            top_k: how many; at most the number of classes come back.
+            top_k: how many; a larger number than that of the classes returns all of them.
 
         Raises:
             ImageError: the picture cannot be read.
@@ -154,12 +156,12 @@ class Classifier:
     def classify_many(
         self, images: Iterable[ImageSource], top_k: int = 5, *, decoders: int | None = None
     ) -> Iterator[Answer]:
-        """Return an answer for each picture, in their order, while the next ones are decoded in other threads.
+        """Return an answer for each picture, in order; other threads decode the next pictures meanwhile.
 
         Args:
-            images: pictures as ``classify`` takes them; taken from the iterable a few ahead, in the caller's thread.
+            images: pictures as for ``classify``; the iterable is read a few pictures ahead, in the caller's thread.
             top_k: categories per picture.
-            decoders: number of threads that decode; None takes the processors that the interpreter leaves free.
+            decoders: number of decoding threads; None is the number of processors that the interpreter leaves free.
 
         Raises:
             BundleError: the bundle's model is a feature extractor.
@@ -191,7 +193,7 @@ class Classifier:
             pool.shutdown(cancel_futures=True)
 
     def embed(self, image: ImageSource) -> NDArray[np.float32]:
-        """Return the features of a picture, ``[hidden]`` float32; takes what ``classify`` takes.
+        """Return the features of a picture, ``[hidden]`` float32; ``image`` is as for ``classify``.
 
         Raises:
             ImageError: the picture cannot be read.

@@ -1,7 +1,7 @@
 """The ``mixer-edge`` command.
 
-Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 3 a bound on the accuracy cannot be met (the
-export's alone), 130 interrupted.
+Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 3 a bound on the accuracy cannot be met (export
+only), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evalu
 
 
 def console_script() -> int:
-    """Run the command as this process; a caller in Python takes ``main``, which leaves descriptor 2 alone."""
+    """Run the command as a process of its own. In Python call ``main``: it does not touch file descriptor 2."""
     with whole_lines():
         return main()
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mixer-edge", description="Classify pictures with a mixer-edge bundle.")
     parser.add_argument("--version", action="version", version=mixer_edge.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    # only the command that is asked for is imported: the others would cost it 4 MB of memory
+    # import only the requested command: the others would take 4 MB of memory
     for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
         importlib.import_module(f"mixer_edge.commands.{name}").add_parser(commands)
     arguments = parser.parse_args(argv)
@@ -43,22 +43,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Return the exit code of ``command``; an expected error becomes one line on standard error and its code."""
+    """Return the exit code of ``command``; print a ``MixerEdgeError`` as one line on standard error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names need not be text
+            stream.reconfigure(errors="backslashreplace")  # a file name may not be valid text
     try:
         with shown_log(), warnings.catch_warnings():
-            # Pillow warns about odd metadata of pictures that it reads all the same
+            # Pillow warns about odd metadata in pictures that it can read
             warnings.filterwarnings("ignore", module=r"PIL\.")
             code = command(arguments)
-            sys.stdout.flush()  # here, where a reader that has gone is no error
+            sys.stdout.flush()  # inside this try: a closed pipe is not an error
             return code
     except MixerEdgeError as error:
         write_line(f"error: {error}")
         return error.exit_code
     except BrokenPipeError:
-        # the reader of our output has gone: what is still buffered goes nowhere, or Python's shutdown would complain
+        # the reader closed the pipe: discard the rest of the buffer, or Python reports an error at shutdown
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

@@ -1,16 +1,16 @@
-"""Pictures and their true classes, in the layouts that people have them in.
+"""Pictures and their true classes, in the common layouts.
 
-- ``class folders``: ``<class>/<picture>``, at any depth below the class; a name as in ``mixer_edge.class_names``.
+- ``class folders``: ``<class>/<picture>``, at any depth below the class; names as in ``mixer_edge.class_names``.
 - ``table``: pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one of
-  ``wnid``, ``index``, ``label``, ``class``, the first of these that is there.
-- ``ImageNet``: ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, beside the pictures or one folder up:
-  ``imagenet_2012_validation_synset_labels.txt`` (a wnid a line), ``val.txt`` (name and index),
-  ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one are no indices, so
-  that it needs ``map_clsloc.txt`` (wnid and id) beside it.
+  ``wnid``, ``index``, ``label``, ``class``; if there are several, the first in this order.
+- ``ImageNet``: ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, in the same folder or one folder up:
+  ``imagenet_2012_validation_synset_labels.txt`` (one wnid per line), ``val.txt`` (name and index),
+  ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one are not indices, so it
+  also needs ``map_clsloc.txt`` (wnid and id).
 - ``unlabelled``: pictures and nothing else.
 
-Pictures are known by their endings; hidden files are passed over. They are sorted by path, so that their order on disk
-does not matter.
+Pictures are recognised by their file name extension; hidden files are skipped. They are sorted by path, so their order
+on disk does not matter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from mixer_edge import imagenet
-from mixer_edge.class_names import SHOWN, ClassNames
+from mixer_edge.class_names import NAMES_IN_ERROR, ClassNames
 from mixer_edge.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
@@ -63,7 +63,7 @@ class Dataset:
         return replace(self, images=tuple(self.images[number] for number in spread(len(self.images), limit)))
 
     def listing(self) -> str:
-        """Return the sha256 over the pictures' relative paths, sizes, times of change and classes."""
+        """Return the sha256 over the pictures' relative paths, sizes, modification times and classes."""
         digest = hashlib.sha256()
         for number, image in enumerate(self.images):
             facts = image.path.stat()
@@ -72,12 +72,12 @@ class Dataset:
 
 
 def spread(count: int, limit: int) -> list[int]:
-    """Return at most ``limit`` of the numbers from 0 to ``count - 1``, spread evenly, both ends among them."""
+    """Return at most ``limit`` of the numbers from 0 to ``count - 1``, spread evenly, including both ends."""
     return [int(number) for number in np.linspace(0, count - 1, min(limit, count)).round()]
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Return the pictures below ``folder`` by their endings, sorted by path; hidden files are passed over.
+    """Return the pictures below ``folder``, by file name extension and sorted by path; hidden files are skipped.
 
     Raises:
         DataError: the folder does not exist or holds no picture.
@@ -91,14 +91,14 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
-    """Return the pictures below ``folder`` with their classes, by the layout found there.
+    """Return the pictures below ``folder`` with their classes; the layout is detected.
 
     Args:
         folder: in one of the layouts above.
-        labels: the bundle's; without them no class can be known and the pictures are unlabelled.
+        labels: the bundle's labels; without labels the pictures are unlabelled.
 
     Raises:
-        DataError: no pictures, or classes that do not match the labels; the first few are shown.
+        DataError: there are no pictures, or classes do not match the labels; the message lists the first few.
     """
     paths = find_images(folder)
     names = ClassNames(labels)
@@ -115,7 +115,7 @@ def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
     indices = {path: names.find(name) for path, name in classes.items()}
     if unmatched := {classes[path] for path, index in indices.items() if index is None}:
         kind = "folders" if layout == "class folders" else "classes"
-        raise DataError(f"{folder}: {len(unmatched)} {kind} name no class of this model: {names.explain(unmatched)}")
+        raise DataError(f"{folder}: {len(unmatched)} {kind} match no class of this model: {names.explain(unmatched)}")
     images = tuple(LabelledImage(path=path, index=indices.get(path)) for path in paths)
     return Dataset(folder=folder, layout=layout, images=images)
 
@@ -130,7 +130,7 @@ def _folder_names(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
-    """Return the class in the one CSV file for every picture; rows of pictures that are not there are refused."""
+    """Return the class of every picture by the one CSV file; a row without a picture is an error."""
     table = tables[0]
     if len(tables) > 1:
         raise DataError(f"{folder}: {len(tables)} CSV files; expected one, with columns file and label")
@@ -155,12 +155,13 @@ def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> 
 
 
 def _check_complete(source: Path, classes: Mapping[Path, str], paths: Sequence[Path]) -> None:
-    """Refuse a list that does not name exactly the pictures that are there.
+    """Check that a list names exactly the existing pictures.
 
     Raises:
-        DataError: pictures without a row, or rows without a picture; the first few are shown.
+        DataError: there are pictures without a row, or rows without a picture; the message lists the first few.
     """
-    for names, what in ((set(paths) - set(classes), "has no class for"), (set(classes) - set(paths), "lists missing")):
+    unlisted, missing = set(paths) - set(classes), set(classes) - set(paths)
+    for names, problem in ((unlisted, "has no class for {} pictures"), (missing, "lists {} missing pictures")):
         if names:
-            shown = ", ".join(path.name for path in sorted(names)[:SHOWN])
-            raise DataError(f"{source}: {what} {len(names)} pictures ({shown}); expected one row for each picture")
+            shown = ", ".join(path.name for path in sorted(names)[:NAMES_IN_ERROR])
+            raise DataError(f"{source}: {problem.format(len(names))} ({shown}); expected one row for each picture")

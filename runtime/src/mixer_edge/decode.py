@@ -1,8 +1,8 @@
-"""From a file to RGB pixels in memory: pictures as they come, and one line for each that cannot be read.
+"""Decode a picture file to RGB pixels; the error for a file that cannot be read is one line.
 
-Read are JPEG (progressive, CMYK and multi-picture files too), PNG, GIF, WebP, TIFF, BMP and PPM, whatever the file is
-called; of an animation or a TIFF of many pages the first. Transparent pixels are laid on the specification's
-background, 16-bit pixels keep their upper byte, colour profiles are not applied.
+The formats are JPEG (also progressive, CMYK and multi-picture files), PNG, GIF, WebP, TIFF, BMP and PPM, whatever the
+file's name. Of an animation or a TIFF with several pages, the first picture is read. Transparent pixels get the
+specification's background, 16-bit pixels keep their upper byte, and colour profiles are not applied.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 MAX_PIXELS = 64_000_000
-"""Largest picture that is decoded unless the caller says otherwise: 8000 x 8000, 256 MB as Pillow holds RGB."""
+"""Default limit for the size of a decoded picture: 8000 x 8000, which takes 256 MB as Pillow's RGB."""
 
 DECODE_MARGIN = 3
-"""A JPEG decoded small keeps this many pixels for each one of the result, both ways.
+"""A JPEG decoded at reduced size keeps at least this many pixels for each pixel of the result, in both directions.
 
-At 3 the result is within 0.3/255 of the exact one on average and 99.8 % of it within 2/255, measured on photographs at
-12 megapixels and on mosaics of them; at 2 and below, sharp detail moved it by up to 1/255 on average.
+At 3 the result differs from the exact one by up to 0.3/255 on average, and 99.8 % of its values by at most 2/255,
+measured on photographs of 12 megapixels and on mosaics of them. At 2 and below, sharp detail made it differ by up to
+1/255 on average.
 """
 
 _EXIF_ORIENTATION = 0x0112
@@ -46,17 +47,17 @@ _TURNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A decoded picture as it lies in its file, and what makes it upright."""
+    """A decoded picture in the orientation of its file, and the turn that makes it upright."""
 
     rgb: Image.Image
     size: tuple[float, float]
-    """(width, height) of the part that is picture: one decoded at 1/4 may end in a fraction of a pixel."""
+    """(width, height) of the picture's content: after decoding at 1/4 it may end within a pixel."""
     turn: Image.Transpose | None
-    """The EXIF orientation, not yet applied: turning the small result is cheaper and needs no second large picture."""
+    """The EXIF orientation, not applied yet: turning the small result is cheaper and needs no second large picture."""
 
     @property
     def swaps_sides(self) -> bool:
-        """Whether turning it upright makes its width its height."""
+        """Whether turning it upright swaps its width and height."""
         return self.turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
 
 
@@ -72,12 +73,12 @@ def read_picture(
     Args:
         source: a path, the bytes of an image file, a binary file object, a PIL image or an ``[H, W, 3]`` uint8 array.
         background: RGB colour under transparent pixels.
-        shortest_side: a JPEG file may be decoded at 1/2, 1/4 or 1/8 as long as both its sides keep this many pixels;
-            None decodes at full size. PIL images and arrays are taken as they are.
-        max_pixels: more than these are not decoded; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) holds besides.
+        shortest_side: a JPEG file is decoded at 1/2, 1/4 or 1/8 if both its sides keep at least this many pixels; None
+            decodes at full size. PIL images and arrays are used as they are.
+        max_pixels: larger pictures are refused; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) applies too.
 
     Raises:
-        ImageError: it is no picture that can be read; the message names it and the reason.
+        ImageError: the picture cannot be read; the message names it and the reason.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or 0 in source.shape:
@@ -102,10 +103,10 @@ def read_picture(
 
 
 def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of an animated picture, or the one of any other, as ``[H, W, 3]`` uint8 RGB pixels.
+    """Yield the frames of an animated picture, or the one frame of another, as ``[H, W, 3]`` uint8 RGB pixels.
 
     Raises:
-        ImageError: it is no picture, or damaged; frames before the damage come first.
+        ImageError: the file is not a picture or is damaged; frames before the damage are yielded first.
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -116,10 +117,10 @@ def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def thumbnail(path: Path, side: int) -> bytes:
-    """Return a picture as a JPEG file of at most ``side`` pixels both ways, upright, transparency on white.
+    """Return a picture as a JPEG file of at most ``side`` x ``side`` pixels, upright, with transparent pixels white.
 
     Raises:
-        ImageError: it is no picture that can be read.
+        ImageError: the picture cannot be read.
     """
     picture = read_picture(path, background=(255, 255, 255), shortest_side=side)
     small = picture.rgb
@@ -130,7 +131,7 @@ def thumbnail(path: Path, side: int) -> bytes:
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return ``[H, W, 3]`` uint8 RGB pixels as a PNG file, which keeps every one of them."""
+    """Return ``[H, W, 3]`` uint8 RGB pixels as a PNG file, which is lossless."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
@@ -155,7 +156,8 @@ def _read(
     full_size = image.size
     if shortest_side is not None:
         image.draft(None, (shortest_side, shortest_side))
-    width, height = full_size if "progressive" in image.info else image.size  # its coefficients are kept all at once
+    # a progressive JPEG has all its coefficients in memory at once, whatever the size of the result
+    width, height = full_size if "progressive" in image.info else image.size
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width} x {height} pixels, more than the limit of {max_pixels:,}; raise it with --max-pixels"
@@ -172,7 +174,7 @@ def _decode(
         turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
         return Picture(rgb=_rgb(image, background), size=size or image.size, turn=turn)
     except Exception as error:
-        # on damaged files Pillow's decoders raise nearly every exception there is: struct, zlib, key and type errors
+        # on damaged files Pillow's decoders raise almost any exception: struct, zlib, key and type errors
         raise ImageError(f"{name}: cannot be read as a picture ({error or type(error).__name__})") from None
 
 
@@ -182,8 +184,8 @@ def _unidentified(file: BinaryIO) -> str:
     if not beginning:
         return "is empty, expected a picture"
     if beginning[4:8] == b"ftyp":
-        return "is HEIC, AVIF or a video, which are not read here; convert it to JPEG"
-    return f"is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with {beginning!r})"
+        return "is HEIC, AVIF or a video, which cannot be read; convert it to JPEG"
+    return f"is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with {beginning!r})"
 
 
 def _rgb(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
@@ -191,7 +193,7 @@ def _rgb(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
         return image
     if image.mode == "F":
         raise ValueError("float pixels, their range is unknown")
-    if image.mode.startswith("I"):  # Pillow would clip 16-bit grey to 255; of 16-bit colour it keeps the upper byte
+    if image.mode.startswith("I"):  # Pillow would clip 16-bit grey to 255, but keeps the upper byte of 16-bit colour
         pixels = np.asarray(image)
         if pixels.min() < 0 or pixels.max() > 0xFFFF:
             raise ValueError("32-bit pixels, expected at most 16 bits")

@@ -2,23 +2,23 @@
 
 ::
 
-    MixerEdgeError              exit code 2 of both command lines
+    MixerEdgeError              exit code 2 of both commands
     ├── ModelError              weights, a SavedModel or a TFLite file that cannot be used
     ├── BundleError             a bundle that is missing, incomplete, damaged or newer than this program
     ├── ImageError              one picture that cannot be read; the others still can
     ├── DataError               a folder of pictures or a label file that cannot be used
-    ├── InterpreterError        no interpreter for this file on this machine, or it refused the file
-    └── BoundError              a bound on the accuracy that no file meets: exit code 3
+    ├── InterpreterError        no interpreter on this machine, or it cannot run the file
+    └── BoundError              a bound on the accuracy that no file keeps: exit code 3
 """
 
 from typing import ClassVar
 
 
 class MixerEdgeError(Exception):
-    """Base of every error that mixer-edge raises on purpose."""
+    """Base class of every error that mixer-edge raises itself."""
 
     exit_code: ClassVar[int] = 2
-    """Of both command lines."""
+    """The exit code of both commands."""
 
 
 class ModelError(MixerEdgeError):

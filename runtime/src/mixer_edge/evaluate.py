@@ -1,8 +1,8 @@
-"""Every variant on every picture: the one evaluation, for the workstation and for the board.
+"""Run every variant on every picture; the workstation and the board use this same code.
 
-What is kept of a picture is small and has a fixed size, so that 50,000 pictures of 1000 classes need some 30 MB: its
-pixels' digest and, for each variant, the best answers and how far the logits are from the reference's. A picture's
-record depends on nothing but the picture and the files, so neither the order nor the number of processes matters.
+The record of a picture has a small fixed size: 50,000 pictures of 1000 classes need about 30 MB. It holds the digest of
+the pixels and, for each variant, the best answers and the distance of the logits from the reference's. A record depends
+only on the picture and the files, so neither the order nor the number of processes matters.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ log = logging.getLogger(__name__)
 
 REFERENCE = "float32"
 SOURCE = "source"
-"""Name of the reference that is no file of the bundle: the model it was made from, run by TensorFlow."""
+"""Name of the reference that is not a file of the bundle: the source model, run by TensorFlow."""
 ANSWERS = 5
-ALONE_S = 2.0
-"""Seconds of work after which processes are worth their start."""
+SINGLE_PROCESS_S = 2.0
+"""Seconds of work in one process before others are started, because starting them takes time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is run on every picture; the first of ``names`` is the reference."""
+    """What to run on every picture; the first of ``names`` is the reference."""
 
     bundle: Path
     names: tuple[str, ...]
@@ -53,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What several variants answered to the same pictures, in the order of the dataset."""
+    """The answers of several variants for the same pictures, in the order of the dataset."""
 
     dataset: Dataset
     names: tuple[str, ...]
@@ -61,7 +61,7 @@ class Evaluation:
     records: NDArray[np.void]
     """``[n]``, one for each picture that could be read; see ``record_dtype``."""
     unreadable: tuple[str, ...]
-    """One line for each picture that could not: its path and the reason."""
+    """One line for each picture that could not be read: its path and the reason."""
 
     @property
     def reference(self) -> str:
@@ -69,7 +69,7 @@ class Evaluation:
         return self.names[0]
 
     def truth(self) -> NDArray[np.int64] | None:
-        """Return the true class of every picture, ``[n]`` int64, or None where they are not labelled."""
+        """Return the true class of every picture, ``[n]`` int64, or None if they are not labelled."""
         if not self.dataset.labelled:
             return None
         return np.array([self.dataset.images[number].index for number in self.records["picture"]], np.int64)
@@ -105,7 +105,7 @@ def record_dtype(names: Sequence[str], classes: int) -> np.dtype[np.void]:
 
 
 class Evaluator:
-    """Makes the record of one picture after the other; one for each process."""
+    """Computes the records of pictures; each process has one."""
 
     def __init__(self, task: Task) -> None:
         """Load the files of the task, each with one thread."""
@@ -121,7 +121,7 @@ class Evaluator:
         """Return the record of a picture, ``[1]``, or why it cannot be read.
 
         Raises:
-            ModelError: a file gives logits that are no numbers.
+            ModelError: a logit is NaN or infinite.
         """
         number, path = item
         try:
@@ -158,12 +158,12 @@ def evaluate(
         task: the bundle's variants and the reference.
         dataset: the pictures.
         workers: number of processes; None for one per core, or fewer where memory is short.
-        journal: file that keeps what was done, with ``resume``; None for one in the user's cache.
-        resume: whether to keep a journal, and to go on where an earlier run of the same evaluation stopped.
+        journal: file of finished records, if ``resume``; None for one in the user's cache.
+        resume: whether to write a journal, and to continue an earlier run of the same evaluation from it.
 
     Raises:
         BundleError: the bundle or a variant cannot be used.
-        DataError: not one of the pictures can be read, or the journal cannot be used.
+        DataError: no picture can be read, or the journal cannot be used.
         InterpreterError: no interpreter here can run a file.
     """
     bundle = Bundle.open(task.bundle)
@@ -178,7 +178,7 @@ def evaluate(
     with Journal(path, subject, record_dtype(task.names, _classes(bundle))) as kept:
         done = {int(record["picture"]): record for record in kept.records}
         if done:
-            log.info("continuing: %d of %d pictures were done before", len(done), len(dataset.images))
+            log.info("continuing: %d of %d pictures are already done", len(done), len(dataset.images))
         items = [(number, image.path) for number, image in enumerate(dataset.images) if number not in done]
         memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.names if name != SOURCE)
         unreadable = []
@@ -190,7 +190,9 @@ def evaluate(
                 kept.append(result)
                 done[int(result["picture"][0])] = result[0]
     if not done:
-        raise DataError(f"{min(unreadable)}; nor can any other of the {len(dataset.images)} pictures")
+        raise DataError(
+            f"{dataset.folder}: none of {len(dataset.images)} pictures can be read, the first: {min(unreadable)}"
+        )
     return Evaluation(
         dataset=dataset,
         names=task.names,
@@ -200,14 +202,14 @@ def evaluate(
 
 
 def _results(task: Task, items: Sequence[tuple[int, Path]], workers: int) -> Iterator[NDArray[np.void] | str]:
-    """Yield every picture's result: alone at first, then in processes if there is work left for them."""
+    """Yield the result of every picture: first from this process, then from several if there is enough work."""
     done, start = 0, time.monotonic()
     if items:
         evaluator = Evaluator(task)
-        while done < len(items) and (workers == 1 or time.monotonic() - start < ALONE_S):
+        while done < len(items) and (workers == 1 or time.monotonic() - start < SINGLE_PROCESS_S):
             yield evaluator(items[done])
             done += 1
-        del evaluator  # its memory is the workers' now
+        del evaluator  # the workers need the memory
     if done < len(items):
         for results in map_in_processes(functools.partial(Evaluator, task), items[done:], workers):
             yield from results

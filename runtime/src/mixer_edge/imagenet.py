@@ -1,4 +1,4 @@
-"""The validation pictures of ImageNet (ILSVRC 2012) and the files that say what is on them."""
+"""The validation pictures of ImageNet (ILSVRC 2012) and the files with their true classes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DEVKIT_IDS = "map_clsloc.txt"
 
 
 def ground_truth_file(folder: Path, paths: Sequence[Path]) -> Path | None:
-    """Return the ground-truth file of a folder that holds the validation pictures and nothing else, else None.
+    """Return the ground-truth file of a folder that holds only validation pictures, else None.
 
     Raises:
-        DataError: the pictures are ImageNet's in one folder, but none of the files is there.
+        DataError: the pictures are ImageNet's in one folder, but there is no ground-truth file.
     """
     if not all(PICTURE.fullmatch(path.stem) for path in paths):
         return None
@@ -30,18 +30,18 @@ def ground_truth_file(folder: Path, paths: Sequence[Path]) -> Path | None:
             if (place / name).is_file():
                 return place / name
     if any(path.parent != folder for path in paths) or any(folder.glob("*.csv")):
-        return None  # sorted into class folders, or with a table of their own
+        return None  # sorted into class folders, or with their own table
     raise DataError(
-        f"{folder}: ImageNet's validation pictures without their classes; put {SYNSET_LABELS}, {NAMES_AND_INDICES}, "
-        f"{SOLUTION} or {DEVKIT} with {DEVKIT_IDS} beside them"
+        f"{folder}: ImageNet's validation pictures without their classes; add {SYNSET_LABELS}, {NAMES_AND_INDICES}, "
+        f"{SOLUTION}, or {DEVKIT} with {DEVKIT_IDS}"
     )
 
 
 def read_ground_truth(path: Path, pictures: Sequence[Path]) -> dict[Path, str]:
-    """Return the wnid or index of every picture, as the file has it.
+    """Return the wnid or index of every picture, as written in the file.
 
     Raises:
-        DataError: the file is not of its kind, or has no line for a picture.
+        DataError: the file has another format, or no line for a picture.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -55,17 +55,17 @@ def read_ground_truth(path: Path, pictures: Sequence[Path]) -> dict[Path, str]:
         values = _wnids_of_ids(path, lines) if path.name == DEVKIT else lines
         classes = {f"ILSVRC2012_val_{number:08}": value.strip() for number, value in enumerate(values, start=1)}
     if missing := [picture.name for picture in pictures if picture.stem not in classes]:
-        raise DataError(f"{path}: has no class for {len(missing)} pictures ({', '.join(missing[:5])}); is it whole?")
+        raise DataError(f"{path}: has no class for {len(missing)} pictures ({', '.join(missing[:5])}); is it complete?")
     return {picture: classes[picture.stem] for picture in pictures}
 
 
 def _wnids_of_ids(path: Path, lines: Sequence[str]) -> list[str]:
-    """Return the wnid for each of the devkit's ids, whose order is not that of the network's outputs."""
+    """Return the wnid for each of the devkit's ids; their order differs from that of the network's outputs."""
     table = path.with_name(DEVKIT_IDS)
     if not table.is_file():
         raise DataError(
-            f"{path}: its numbers are the devkit's own ids, not indices; put {DEVKIT_IDS} (wnid and id on each line) "
-            f"beside it, or use {SYNSET_LABELS}"
+            f"{path}: its numbers are the devkit's own ids, not indices; add {DEVKIT_IDS} (wnid and id on each line) "
+            f"to the same folder, or use {SYNSET_LABELS}"
         )
     rows = [line.split() for line in table.read_text("utf-8").splitlines() if line.strip()]
     wnids = {row[1]: row[0] for row in rows if len(row) >= 2 and WNID.fullmatch(row[0])}

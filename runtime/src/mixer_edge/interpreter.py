@@ -1,4 +1,4 @@
-"""The only import of LiteRT or TFLite: one file, one interpreter, one input tensor, one output tensor."""
+"""Run one TFLite file with one input and one output tensor; only this module imports LiteRT or TFLite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixer_edge.errors import InterpreterError
 from mixer_edge.manifest import TensorSpec
 
 BACKENDS = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
-"""Distribution name of each interpreter -> module to import, in the order that ``auto`` tries them."""
+"""Distribution name of each interpreter -> module to import; ``auto`` takes the first one installed."""
 
 
 def installed_backends() -> list[str]:
@@ -27,7 +27,7 @@ def resolve_backend(backend: str) -> str:
     """Return the name of an installed interpreter: ``backend`` itself, or the first one installed for ``auto``.
 
     Raises:
-        InterpreterError: the name is unknown, not installed, or nothing is installed; the message says what to install.
+        InterpreterError: the name is unknown or not installed, or no interpreter is; the message says what to install.
     """
     if backend != "auto" and backend not in BACKENDS:
         raise InterpreterError(f"unknown backend {backend!r}; expected auto, {', '.join(BACKENDS)}")
@@ -40,13 +40,13 @@ def resolve_backend(backend: str) -> str:
 
 
 class Interpreter:
-    """Runs one TFLite file at batch 1; threads that share it take turns."""
+    """Runs one TFLite file with batch size 1; threads that share it take turns."""
 
     def __init__(self, path: Path, *, backend: str = "auto", threads: int | None = None) -> None:
-        """Load the file; ``threads`` None lets the interpreter choose (one).
+        """Load the file; ``threads`` None is the interpreter's default, one.
 
         Raises:
-            InterpreterError: no interpreter here, or it refuses the file; the message says which and why.
+            InterpreterError: no interpreter is installed, or it cannot run the file; the message says why.
         """
         self.backend = resolve_backend(backend)
         module = _import(self.backend)
@@ -67,7 +67,7 @@ class Interpreter:
         """Return a copy of the output for an input of exactly the shape and dtype of ``self.input``.
 
         Raises:
-            InterpreterError: it was closed.
+            InterpreterError: the interpreter was closed.
         """
         with self._lock:
             if self._interpreter is None:
@@ -78,14 +78,14 @@ class Interpreter:
         return output
 
     def close(self) -> None:
-        """Free the file and its memory."""
+        """Close the file and free its memory."""
         with self._lock:
             self._interpreter = None
 
 
 def _import(backend: str) -> Any:
     if backend == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
-        # it imports all the same and dies in Interpreter() with "_ARRAY_API not found"
+        # its import would succeed, and Interpreter() then fails with "_ARRAY_API not found"
         raise InterpreterError(f"tflite-runtime needs numpy below 2, found {np.__version__}; pip install 'numpy<2'")
     try:
         return importlib.import_module(BACKENDS[backend])

@@ -1,7 +1,7 @@
-"""What an evaluation found so far, on disk: killed at any time, the next run reads it and goes on.
+"""The finished records of an evaluation, on disk: if it is killed, the next run continues from them.
 
-The file is one line of JSON that says what the records are about, and after it records of one size, one per picture,
-in the order in which they were done. A record that was being written when the run was killed is cut off.
+The file starts with one line of JSON that identifies the evaluation. After it come records of one size, one per
+picture, in the order in which they were finished. A record that is incomplete because the run was killed is removed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from mixer_edge.errors import DataError
 
 
 def default_journal(subject: Mapping[str, Any]) -> Path:
-    """Return the journal of an evaluation in the user's cache, named by its subject."""
+    """Return the path of an evaluation's journal in the user's cache, named by the hash of its subject."""
     return cache_folder("evaluations") / f"{hashlib.sha256(_line(subject)).hexdigest()[:32]}.journal"
 
 
 class Journal:
-    """A file of records that is held by one process at a time; without a path it keeps nothing."""
+    """A file of records that one process at a time can lock; without a path nothing is stored."""
 
     def __init__(self, path: Path | None, subject: Mapping[str, Any], dtype: np.dtype[np.void]) -> None:
-        """Open or make the file; ``records`` are those that are in it.
+        """Open or create the file; ``records`` are those that it contains.
 
         Raises:
-            DataError: it cannot be written, is about something else, or another process holds it.
+            DataError: it cannot be written, belongs to another evaluation, or another process has locked it.
         """
         self.records: NDArray[np.void] = np.empty(0, dtype)
         self._file: BinaryIO | None = None
@@ -49,15 +49,15 @@ class Journal:
             if isinstance(error, BlockingIOError):
                 raise DataError(f"{path}: another run of the same evaluation is writing to it; wait for it") from None
             if isinstance(error, OSError):
-                raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+                raise DataError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
             raise
 
     def _start(self, file: BinaryIO, path: Path, line: bytes, dtype: np.dtype[np.void]) -> None:
         file.seek(0)
         content = file.read()
         if not line.startswith(content[: len(line)]):
-            raise DataError(f"{path}: is of another evaluation; remove it or choose another place")
-        if len(content) <= len(line):  # new, or killed within the first line
+            raise DataError(f"{path}: belongs to another evaluation; remove it or choose another path")
+        if len(content) <= len(line):  # new, or incomplete first line
             file.truncate(0)
             file.write(line)
         else:
@@ -67,23 +67,23 @@ class Journal:
         file.flush()
 
     def append(self, records: NDArray[np.void]) -> None:
-        """Write records, so that they outlive this process."""
+        """Write records; they are kept if this process is killed."""
         if self._file is not None:
             self._file.write(records.tobytes())
             self._file.flush()
 
     def __enter__(self) -> Journal:
-        """Return the journal, which the end of the block closes."""
+        """Return the journal; it is closed at the end of the block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file and let it go."""
+        """Close the file and release the lock."""
         self.close()
 
     def close(self) -> None:
-        """Close the file and let it go."""
+        """Close the file and release the lock."""
         if self._file is not None:
             self._file.close()
 

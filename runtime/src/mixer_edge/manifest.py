@@ -1,4 +1,4 @@
-"""The manifest: everything that travels with a model, so that the device cannot disagree with the workstation."""
+"""The manifest: all facts about a model that the device needs to compute the same outputs as the workstation."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ ModelTask = Literal["classification", "embedding"]
 Geometry = Literal["squash", "resize-crop"]
 """``squash``: the whole picture is resized to (width, height), whatever its aspect ratio.
 
-``resize-crop``: it is resized until its shorter side has ``shorter_side`` pixels, its aspect ratio kept exactly, and
-(width, height) is cut out of the middle.
+``resize-crop``: it is resized to ``shorter_side`` pixels on its shorter side, with its exact aspect ratio, and
+(width, height) is cropped from its centre.
 """
 Resample = Literal["bilinear", "bicubic"]
-"""As Pillow does them."""
+"""Pillow's filters."""
 Decode = Literal["scaled", "exact"]
 """``scaled``: a JPEG file much larger than needed is decoded at 1/2, 1/4 or 1/8; ``exact``: never."""
 SourceKind = Literal["bundled", "random", "npz", "saved_model", "hub", "kaggle"]
 Weights = Literal["trained", "random"]
-"""``random`` weights are of use for latency and size only."""
+"""``random`` weights are useful for latency and size only."""
 Judge = Literal["saved_model", "rebuilt graph"]
-"""``saved_model``: the source's own graph judged every file; ``rebuilt graph``: bare weights have none."""
+"""What every file was compared with: the source's own graph, or the rebuilt one if the source is only weights."""
 Measure = Literal["top-1", "agreement"]
 """``top-1`` on labelled pictures, or ``agreement`` with float32's predictions."""
 RuntimeStatus = Literal["ok", "refused", "unchecked"]
-"""``refused``: not for this runtime; ``unchecked``: the workstation has no such runtime."""
+"""``refused``: do not use the file on this runtime; ``unchecked``: the workstation does not have this runtime."""
 
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)
@@ -74,7 +74,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FileSpec:
-    """A file of the bundle, by name, with what proves that it is the one that was written."""
+    """The name of a file in the bundle, and the size and sha256 that it must have."""
 
     name: str
     size_bytes: int
@@ -82,20 +82,20 @@ class FileSpec:
 
     @classmethod
     def of(cls, path: Path) -> FileSpec:
-        """Return the facts of the file at ``path``."""
+        """Return the name, size and sha256 of the file at ``path``."""
         return cls(name=path.name, size_bytes=path.stat().st_size, sha256=file_sha256(path))
 
     def check(self, folder: Path) -> Path:
-        """Return the file's path in ``folder`` once its size and sha256 are those of the manifest.
+        """Return the file's path in ``folder``, after checking its size and sha256.
 
         Raises:
-            BundleError: the file is missing or is not the one that was written.
+            BundleError: the file is missing or damaged, or its name is not a plain file name.
         """
         path = folder / self.name
         if Path(self.name).name != self.name:
             raise BundleError(f"{path}: outside the bundle; export it again")
         if not path.is_file():
-            raise BundleError(f"{path}: missing, the manifest lists it; copy the bundle again")
+            raise BundleError(f"{path}: missing, but the manifest lists it; copy the bundle again")
         if path.stat().st_size != self.size_bytes or file_sha256(path) != self.sha256:
             raise BundleError(f"{path}: damaged, its sha256 is not the manifest's; copy the bundle again")
         return path
@@ -110,15 +110,15 @@ class SourceSpec:
     weights: Weights
     fingerprint: str
     sha256: str | None
-    """Of the file that was read, or over all files of the SavedModel; None for a model made on the spot."""
+    """Of the file that was read, or over all files of the SavedModel; None for a model without a file."""
     judge: Judge
     rebuilt_error: float
-    """Largest difference of the rebuilt graph to the judge on the golden pictures, as a part of its largest output."""
+    """Largest difference between the rebuilt graph and the judge on the golden pictures, over its largest output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationSpec:
-    """The pictures that the activations' ranges were measured on; fingerprint is independent of their order."""
+    """The pictures that activation ranges were measured on; ``fingerprint`` does not depend on their order."""
 
     kind: str
     """``folder`` or ``arrays`` (the user's), the bundled model's name (its own pictures) or ``generated``."""
@@ -127,22 +127,22 @@ class CalibrationSpec:
     """How many pictures there were to choose from."""
     fingerprint: str
     warnings: tuple[str, ...]
-    """What looked like a mistake in the set, one sentence each."""
+    """Possible mistakes in the set, one sentence each."""
     file: FileSpec
     """The pictures' digests and the measured ranges, for the export's tools; not needed to run a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundSpec:
-    """The drop in accuracy that the int8 file was allowed, and the one it has; points are percents of the pictures."""
+    """The allowed and the measured drop in accuracy of the int8 file, in percentage points."""
 
     max_drop: float
     measure: Measure
     count: int
-    """Size of the selection set, which is apart from every evaluation set."""
+    """Size of the selection set; do not evaluate on it."""
     fingerprint: str
     int8_drop: float
-    """Of int8 with no layer in float."""
+    """The drop of int8 with no layer in float."""
     drop: float
     int8_size_bytes: int
     """Size of int8 with no layer in float."""
@@ -150,43 +150,43 @@ class BoundSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeSpec:
-    """What a file did in one runtime on the workstation, in a process of its own."""
+    """The result of running a file in one runtime on the workstation, in a separate process."""
 
     version: str
     status: RuntimeStatus
     reason: str | None
     """Why it is refused or unchecked."""
     max_error: float | None
-    """Largest difference to the golden outputs, as a part of the largest one; None if it did not run."""
+    """Largest difference from the golden outputs, over the largest golden output; None if it did not run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSpec:
-    """One TFLite file: a row of the table of variants, as it was written."""
+    """One TFLite file of the bundle."""
 
     name: str
     recipe: str
     kept_float: tuple[str, ...]
-    """Layers left in float beyond the recipe's, to keep the accuracy, by their published key without the leaf."""
+    """Layers kept in float in addition to the recipe's, for accuracy; named by their published key without the leaf."""
     file: FileSpec
     offset: float
-    """Takes the place of the preprocessing's offset; another one makes an integer input lossless."""
+    """Replaces the preprocessing's offset; it may differ so that an integer input is lossless."""
     input: TensorSpec
     output: TensorSpec
     tolerance: float
-    """Largest difference to its golden outputs that ``verify`` allows on another machine, as a part of the largest."""
+    """Allowed difference from its golden outputs on another machine, over the largest golden output; see ``mixer_edge.verify``."""
     runtimes: Mapping[str, RuntimeSpec]
-    """Distribution name of a runtime, e.g. ``tflite-runtime``, -> what the file did there."""
+    """Distribution name of a runtime, e.g. ``tflite-runtime`` -> the result of the file there."""
 
     def refusal(self, runtime: str) -> str | None:
-        """Return why the file is not for a runtime, or None if nothing speaks against it."""
+        """Return why the file must not be used on a runtime, or None if it may be used."""
         found = self.runtimes.get(runtime)
         return found.reason if found is not None and found.status == "refused" else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All facts of a bundle; ``to_bytes`` seals them with a fingerprint, ``read`` refuses anything else."""
+    """All facts of a bundle; ``to_bytes`` adds a fingerprint, and ``read`` checks it."""
 
     schema_version: int
     name: str
@@ -202,19 +202,19 @@ class Manifest:
     tools: Mapping[str, str]
 
     def to_bytes(self) -> bytes:
-        """Return the file's content: canonical JSON that ends with the sha256 of all that stands before it."""
+        """Return the file's content: canonical JSON, with the sha256 of all other fields as the last field."""
         facts = asdict(self)
         return strict_json.dumps(facts | {"fingerprint": _fingerprint(facts)})
 
     def fingerprint(self) -> str:
-        """Return the sha256 that names this bundle: it covers every fact, and through them every file."""
+        """Return the sha256 that identifies this bundle: it covers every fact, and through them every file."""
         return _fingerprint(asdict(self))
 
     def variant(self, name: str) -> VariantSpec:
         """Return the variant called ``name``.
 
         Raises:
-            BundleError: this bundle has none of that name; the message lists those it has.
+            BundleError: this bundle has no such variant; the message lists those it has.
         """
         for variant in self.variants:
             if variant.name == name:
@@ -222,7 +222,7 @@ class Manifest:
         raise BundleError(f"no variant {name!r} in this bundle; it has {', '.join(v.name for v in self.variants)}")
 
     def files(self) -> tuple[FileSpec, ...]:
-        """Return the files that it takes to run the variants and to verify them; the calibration's record is none."""
+        """Return the files needed to run and verify the variants; the calibration record is not one of them."""
         labels = (self.labels,) if self.labels else ()
         return (*(variant.file for variant in self.variants), self.golden, *labels)
 

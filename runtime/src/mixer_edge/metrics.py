@@ -1,7 +1,7 @@
-"""What is counted and how sure it is; every formula is written out.
+"""Accuracy figures and their confidence intervals; every formula is written out.
 
-Two variants are compared on the same pictures. ``lost`` counts those that the reference gets right and the variant
-does not, ``won`` the other way round; the rest say nothing about the difference (McNemar 1947).
+Two variants are compared on the same pictures. ``lost`` counts pictures that the reference gets right and the variant
+gets wrong, ``won`` the opposite; the other pictures tell nothing about the difference (McNemar 1947).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def top_k(logits: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Return the indices of the ``k`` largest along the last axis, best first; of equal ones the lower index first."""
+    """Return the indices of the ``k`` largest along the last axis, largest first; ties by the lower index."""
     return np.argsort(-logits, axis=-1, kind="stable")[..., :k]
 
 
@@ -68,9 +68,9 @@ def largest_difference(reference: NDArray[np.float32], logits: NDArray[np.float3
 
 
 def relative_error(outputs: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Return ``max |outputs - expected| / max |expected|`` over everything, at least 0.
+    """Return ``max |outputs - expected| / max |expected|`` over all elements, at least 0.
 
-    It is infinite where an output is not finite, or where all of ``expected`` is zero and an output is not.
+    It is infinite if an output is not finite, or if all of ``expected`` is zero and an output is not.
     """
     difference, size = float(np.abs(outputs - expected).max()), float(np.abs(expected).max())
     if not np.isfinite(difference):
@@ -83,10 +83,10 @@ def paired_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of the difference of two accuracies on the same pictures, variant minus reference.
 
-    The pictures are drawn again, n of n with replacement, ``samples`` times; each draw gives ``(won - lost) / n``, and
-    the interval runs from the 2.5 % to the 97.5 % quantile (percentile bootstrap, Efron 1979). Since only three kinds
-    of pictures matter, a draw is one multinomial one. Half a picture is added to ``lost`` and to ``won`` first, as
-    Agresti and Min (2005) do: without it, no changed picture among ten would give an interval of no width.
+    The n pictures are resampled with replacement ``samples`` times; each sample gives ``(won - lost) / n``, and the
+    interval is from the 2.5 % to the 97.5 % quantile (percentile bootstrap, Efron 1979). There are only three kinds of
+    pictures, so a sample is one multinomial draw. First, half a picture is added to ``lost`` and to ``won``, as in
+    Agresti and Min (2005): otherwise no changed picture among ten would give an interval of width zero.
 
     Raises:
         ValueError: total is not positive, or lost and won are not counts within it.
@@ -100,7 +100,9 @@ def paired_interval(
 
 
 def mcnemar_exact(lost: int, won: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: that ``lost`` and ``won`` differ this much by chance.
+    """Return the two-sided p-value of McNemar's exact test.
+
+    It is the probability that ``lost`` and ``won`` differ at least this much if the variants are equally accurate.
 
     With n = lost + won and m = min(lost, won): ``min(1, 2 * sum_{i=0..m} C(n, i) / 2^n)``.
 
@@ -118,10 +120,10 @@ def mcnemar_exact(lost: int, won: int) -> float:
 
 
 def pictures_needed(difference: float, low: float, bound: float, total: int) -> int | None:
-    """Return about how many pictures would show that the accuracy falls by at most ``bound``; None if none would.
+    """Return about how many pictures would show that accuracy drops by at most ``bound``; None if no number would.
 
-    An interval's width shrinks with the root of the number of pictures. ``low`` lies ``difference - low`` below the
-    measured difference and has to rise to ``-bound``, so that
+    The width of an interval shrinks with the square root of the number of pictures. ``low`` is ``difference - low``
+    below the measured difference and must rise to ``-bound``, so
     ``n = total * ((difference - low) / (difference + bound))²``.
 
     Args:

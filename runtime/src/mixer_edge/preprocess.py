@@ -1,7 +1,7 @@
-"""From a picture to the network's input: the only implementation there is, for calibration, comparison and device.
+"""From a picture to the network's input; calibration, comparison and the device all use this code.
 
-The picture is decoded, made RGB, resized as the specification says and turned upright; its pixels 0..255 then become
-the tensor through a table of 256 entries, so that float and integer inputs are exact and cost the same.
+The picture is decoded, converted to RGB, resized to the specification and turned upright. A table of 256 entries then
+maps its pixels 0..255 to the tensor, so float and integer inputs are exact and cost the same.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from mixer_edge.manifest import Decode, Geometry, PreprocessSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How pictures are to be prepared, whatever the network's size; the defaults are a Mixer's."""
+    """How to prepare pictures, for a network of any size; the defaults are a Mixer's."""
 
     geometry: Geometry = "squash"
-    """``squash``, or ``resize-crop`` with the usual margin of 256 for 224."""
+    """``squash``, or ``resize-crop`` from a shorter side of 256 for a size of 224, and in proportion."""
     antialias: bool = True
-    """False for a model that was trained through ``tf.image.resize`` as it is by default."""
+    """False for a model that was trained with the default ``tf.image.resize``."""
     decode: Decode = "scaled"
-    """``scaled``, or ``exact`` to decode JPEG at full size whatever its size; it is exact without antialias."""
+    """``scaled``, or ``exact`` to decode every JPEG at full size; without antialias it is always ``exact``."""
     pixel_range: tuple[float, float] = (-1.0, 1.0)
-    """What pixels 0 and 255 become."""
+    """The values for pixels 0 and 255."""
 
     def spec(self, height: int, width: int | None = None) -> PreprocessSpec:
         """Return the specification for a network's input, square unless a width is given.
 
-        It is bilinear, with white under transparent pixels.
+        The filter is bilinear, and the background of transparent pixels is white.
         """
         width = height if width is None else width
         low, high = self.pixel_range
@@ -53,10 +53,10 @@ class Preprocessing:
 
 
 def check_spec(spec: PreprocessSpec) -> None:
-    """Refuse a specification that this program would not follow to the letter.
+    """Check that this program can follow a specification exactly.
 
     Raises:
-        BundleError: a field has a value out of its range, or one that contradicts another.
+        BundleError: the value of a field is out of range, or contradicts another field.
     """
     crops = spec.geometry == "resize-crop"
     fits = spec.shorter_side is not None and spec.shorter_side >= max(spec.height, spec.width)
@@ -82,11 +82,11 @@ def load_pixels(source: ImageSource, spec: PreprocessSpec, *, max_pixels: int = 
 
     Args:
         source: a path, the bytes of an image file, a binary file object, a PIL image or an ``[H, W, 3]`` uint8 array.
-        spec: what to make of it.
+        spec: the preprocessing.
         max_pixels: larger pictures are refused.
 
     Raises:
-        ImageError: it is no picture that can be read; the message names it and the reason.
+        ImageError: the picture cannot be read; the message names it and the reason.
     """
     shortest_side = DECODE_MARGIN * (spec.shorter_side or max(spec.width, spec.height))
     picture = read_picture(
@@ -105,7 +105,7 @@ def load_pixels(source: ImageSource, spec: PreprocessSpec, *, max_pixels: int = 
 
 
 def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
-    """Return the sha256 of a picture's pixels in hexadecimal: equal pictures are known by it, whatever their files."""
+    """Return the sha256 of a picture's pixels in hexadecimal: equal for equal pictures, whatever their files."""
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
@@ -128,10 +128,10 @@ def _box(picture: Picture, size: tuple[int, int], spec: PreprocessSpec) -> tuple
 def _bilinear(
     pixels: NDArray[np.uint8], size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> NDArray[np.uint8]:
-    """Return ``box`` of the pixels at (width, height) ``size``: four neighbours each, whatever lies between them.
+    """Return ``box`` of the pixels at (width, height) ``size``, each from its four neighbours, without antialiasing.
 
-    Output pixel i lies at ``start + (i + 0.5) * length / size - 0.5`` of the input (half-pixel centres), edges repeat;
-    the result is rounded to the nearest integer, ties to even. ``tf.image.resize`` by default is this, not rounded.
+    Output pixel i is at ``start + (i + 0.5) * length / size - 0.5`` of the input (half-pixel centres), edges repeat;
+    the result is rounded to the nearest integer, ties to even. The default ``tf.image.resize`` does not round.
     """
 
     def axis(

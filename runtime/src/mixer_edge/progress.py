@@ -11,11 +11,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 CLEAR = "\r\x1b[K"
-"""What a terminal is sent to begin its current line again."""
+"""Goes back to the start of the terminal's current line and clears it."""
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items while a line on the terminal shows how far they are and how long they still take."""
+    """Yield the items; a line on the terminal shows the progress and the remaining time."""
     total = len(items) if total is None and isinstance(items, Sized) else total
     if not sys.stderr.isatty() or not total:
         yield from items
@@ -32,8 +32,8 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
 
 
 def show(text: str, part: float | None = None) -> None:
-    """Write ``text`` over the terminal's current line, cut to its width, with a bar where there is room for one."""
-    # of standard error: shutil's function asks standard output, which may be a file
+    """Write ``text`` over the terminal's current line, cut to its width, with a bar if there is room."""
+    # the width is standard error's: shutil's function takes standard output's, which may be a file
     width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
     bar = "" if part is None else f" {'█' * int(20 * part):░<20}"
     line = text + bar if len(text + bar) <= width else text[:width]
@@ -42,5 +42,5 @@ def show(text: str, part: float | None = None) -> None:
 
 
 def write_line(text: str) -> None:
-    """Write ``text`` as a line of its own, in the place of a progress bar if one is there."""
+    """Write ``text`` as a line of its own; it replaces a progress bar."""
     sys.stderr.write(f"{CLEAR if sys.stderr.isatty() else ''}{text}\n")

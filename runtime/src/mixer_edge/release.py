@@ -1,4 +1,4 @@
-"""``release.json``: what ``mixer-edge-export deploy`` put on a board, beside the bundle that it is about."""
+"""``release.json``: what ``mixer-edge-export deploy`` installed on a board; it is in the folder of the release."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Release:
     """A bundle with a runtime on a board: what runs there, and how."""
 
     schema_version: Literal[1] = 1
-    """Raised when a field changes its meaning, comes or goes."""
+    """Incremented when a field is added, removed or changes its meaning."""
     name: str
-    """Of the model."""
+    """The model's name."""
     task: ModelTask
     bundle: str
     """The bundle's fingerprint."""
@@ -26,6 +26,6 @@ class Release:
     backend: str
     """The interpreter that runs it."""
     python: str
-    """The board's, ``3.11``."""
+    """The board's Python version, e.g. ``3.11``."""
     mixer_edge: str
-    """Version of this package there."""
+    """The version of this package on the board."""

@@ -1,4 +1,4 @@
-"""From the answers to every picture to the figures of a variant, with or without labels."""
+"""The figures of a variant, computed from its answers for every picture, with or without labels."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One variant on all pictures; what needs labels is None without them."""
+    """The figures of one variant on all pictures; without labels, those that need labels are None."""
 
     name: str
     pictures: int
@@ -66,9 +66,9 @@ class Score:
     mean_kl_divergence: float
     """Of the softmax outputs from the reference's, in nats."""
     largest_difference: float
-    """The largest difference of a logit to the reference's, over all pictures and classes."""
+    """The largest difference between a logit and the reference's, over all pictures and classes."""
     worst_classes: tuple[ClassScore, ...]
-    """The classes that lost most to the reference, then those recognised worst; only classes that miss pictures."""
+    """Classes with errors: first those that lost most against the reference, then those with the lowest accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class EvaluationReport:
     bundle_fingerprint: str
     data_fingerprint: str
     layout: str
-    """Of the folder of pictures."""
+    """The layout of the folder of pictures."""
     machine: str
     scores: tuple[Score, ...]
     """The reference first."""

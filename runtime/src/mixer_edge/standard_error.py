@@ -1,9 +1,9 @@
-"""What reaches standard error: whole lines, and what the packages log.
+"""Standard error: only whole lines, and the log of the packages.
 
-C libraries write to file descriptor 2 themselves, and in pieces: a complaint of libtiff is three writes, and a line of
-ours between two of them is glued to the first. So a command puts a pipe in the place of descriptor 2. A process reads
-the pipe, not a thread: it forwards the last words of a command that crashes, too. The process is a shell, which starts
-in a millisecond and holds no copy of our memory, as a fork would.
+C libraries write to file descriptor 2 directly and in pieces: a libtiff message is three writes, and a line of ours
+between two of them would be appended to the first. So a command replaces descriptor 2 with a pipe. A process reads the
+pipe, not a thread: it also forwards the last output of a command that crashes. The process is a shell: it starts in a
+millisecond and, unlike a fork, has no copy of our memory.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mixer_edge.progress import CLEAR, write_line
 
 PACKAGES = ("mixer_edge", "mixer_edge_export")
 XNNPACK = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
-"""The line that is dropped: ai-edge-litert and tflite-runtime write it at every start, and have no switch for it."""
+"""The line to drop: ai-edge-litert and tflite-runtime write it at every start and have no option to disable it."""
 
-# Arguments: the line to drop, the end, what comes before every line. Input: the pipe. Output: closed when the end came.
-# Signals reach all processes of a terminal or a service; this one ends when nobody is left who could write.
+# Arguments: the line to drop, the end mark, a prefix for every line. Input: the pipe. Output: closed at the end mark.
+# Signals reach all processes of a terminal or a service; this one ignores them and ends when the pipe has no writer.
 _FORWARD = """
 trap '' INT TERM HUP QUIT
 exec 3>&1 >&2
@@ -39,10 +39,10 @@ done
 
 @contextmanager
 def whole_lines() -> Iterator[None]:
-    """Have what is written to descriptor 2 forwarded line by line; ``sys.stderr`` goes where the descriptor led before.
+    """Forward everything written to descriptor 2 line by line; ``sys.stderr`` writes to the original descriptor.
 
-    At the end all of it has been forwarded. A process that is left behind may go on writing to the pipe. Threads of one
-    process can still mix the pieces of their lines with each other's, but not with ours.
+    When the block ends, everything has been forwarded. A child process that still runs can go on writing to the pipe.
+    Threads of one process can still mix the pieces of their lines with each other's, but not with ours.
     """
     if sys.stderr is None:  # it was closed when we started
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -63,19 +63,19 @@ def whole_lines() -> Iterator[None]:
         with suppress(BrokenPipeError):  # the shell was killed
             os.write(2, f"{end}\n".encode())
         os.dup2(direct, 2)
-        os.read(forwarded, 1)  # gives nothing, once it is closed
+        os.read(forwarded, 1)  # returns when the other end is closed
         sys.stderr = before
 
 
 @contextmanager
 def shown_log() -> Iterator[None]:
-    """Show what the packages log, from INFO on."""
+    """Show the log messages of the packages, from level INFO."""
     lines = _Lines()
     before = [(logger, logger.level, logger.propagate) for logger in map(logging.getLogger, PACKAGES)]
     for logger, _, _ in before:
         logger.addHandler(lines)
         logger.setLevel(logging.INFO)
-        logger.propagate = False  # TensorFlow's logging may have put a handler of its own on the root
+        logger.propagate = False  # TensorFlow may have added its own handler to the root logger
     try:
         yield
     finally:
@@ -87,5 +87,5 @@ def shown_log() -> Iterator[None]:
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the message as a line on standard error, an exception's traceback below it."""
+        """Write the message as a line on standard error, with an exception's traceback below it."""
         write_line(("warning: " if record.levelno == logging.WARNING else "") + self.format(record))

@@ -1,4 +1,4 @@
-"""How long something takes: one way to measure it."""
+"""Measure how long a call takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def times_ms(action: Callable[[], object], runs: int, *, warm_up: int = 0) -> NDArray[np.float64]:
-    """Return the times of ``runs`` calls in milliseconds, ``[runs]``, after ``warm_up`` calls that do not count."""
+    """Return the times of ``runs`` calls in milliseconds, ``[runs]``, after ``warm_up`` untimed calls."""
     seconds = []
     for _ in range(warm_up + runs):
         start = time.perf_counter()

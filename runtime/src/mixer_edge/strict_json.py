@@ -1,6 +1,6 @@
 """Frozen dataclasses to JSON and back, refusing every field, type or value that is not expected.
 
-``dumps`` writes files for readers, ``line`` one line for another program, ``read`` and ``parse`` take either.
+``dumps`` writes indented JSON for files, ``line`` one line for another program; ``read`` and ``parse`` accept both.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ T = TypeVar("T")
 
 
 class UnknownValueError(ValueError):
-    """A field has none of the values that this program knows, so a newer program may have written it."""
+    """The value of a field is unknown to this program; a newer program may have written it."""
 
 
 def dumps(data: Any) -> bytes:
-    """Return the one way that ``data`` is written: two spaces, UTF-8, a newline at the end."""
+    """Return ``data`` as canonical JSON: indented by two spaces, in UTF-8, with a newline at the end."""
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def line(report: Any) -> str:
-    """Return a dataclass as one line of JSON, ASCII throughout, so that no terminal or locale can change it."""
+    """Return a dataclass as one line of JSON, only ASCII, so that no terminal or locale can change it."""
     return json.dumps(asdict(report), allow_nan=False)
 
 
 def read(cls: type[T], text: str) -> T:
-    """Return the dataclass ``cls`` that ``text`` is the JSON of.
+    """Return JSON text as the dataclass ``cls``.
 
     Raises:
         ValueError: the text is not JSON, or ``parse`` refuses it.
@@ -46,8 +46,8 @@ def read(cls: type[T], text: str) -> T:
 def parse(cls: type[T], data: Any, where: str = "") -> T:
     """Return ``data`` as the dataclass ``cls``; nested ones, tuples, mappings, ``Literal`` and ``X | None`` included.
 
-    Values are looked at in the order of the fields, and before missing and unknown fields: a ``schema_version`` that
-    comes first is refused first.
+    Values are checked in the order of the fields, before unknown and missing fields: if ``schema_version`` is the
+    first field, its error is reported first.
 
     Raises:
         UnknownValueError: a value is outside its ``Literal``; the message names the field and lists what is known.
@@ -115,4 +115,4 @@ def _shown(value: Any) -> str:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number that JSON has")
+    raise ValueError(f"{constant} is not valid JSON")

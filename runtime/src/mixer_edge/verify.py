@@ -1,4 +1,4 @@
-"""Proof that this machine has the bundle that was written, and computes with it what the workstation computed."""
+"""Check that a bundle is intact and that this machine computes the same outputs as the workstation."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from mixer_edge.tensors import dequantize
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What a variant gave for the golden pictures on this machine."""
+    """How a variant's outputs for the golden pictures on this machine compare with the workstation's."""
 
     variant: str
     backend: str
     bit_equal: bool
-    """Whether every output is the workstation's, bit by bit."""
+    """Whether every output is bit-equal to the workstation's."""
     max_error: float | None
-    """Largest difference, as a part of the largest golden output; None if an output is not a number."""
+    """Largest difference, over the largest golden output; None if an output is not a number."""
     tolerance: float
-    """Of the variant, by the manifest."""
+    """The variant's tolerance in the manifest."""
     top_1_equal: int
-    """Pictures whose most probable class (or largest feature) is the workstation's."""
+    """Number of pictures with the workstation's most probable class (or largest feature)."""
     count: int
-    """Golden pictures."""
+    """Number of golden pictures."""
     passed: bool
-    """Whether this machine computes what the workstation computed: bit-equal, or within the tolerance."""
+    """Whether the outputs are bit-equal or within the tolerance."""
 
     @property
     def difference(self) -> str:
-        """How the outputs differ from the workstation's, as words that follow the variant's name."""
+        """How the outputs differ from the workstation's, as text to follow the variant's name."""
         if self.max_error is None:
             return "gives an output that is not a number"
         return f"differs by {self.max_error:.2g} of the largest output, tolerance {self.tolerance:g}"
@@ -47,11 +47,11 @@ class VerifyReport:
     """What ``mixer-edge verify --json`` prints."""
 
     fingerprint: str
-    """Of the bundle."""
+    """The bundle's fingerprint."""
     files: int
-    """Files that are as they were written."""
+    """Number of intact files."""
     skipped: Mapping[str, str]
-    """Variant -> why it cannot run here, where nothing said that it can."""
+    """Variant -> why it cannot run here, for variants that the workstation has not run on this interpreter."""
     variants: tuple[Verification, ...]
 
 
@@ -62,7 +62,7 @@ def check_files(bundle: Bundle) -> int:
         BundleError: a file is missing or damaged.
     """
     files = list(bundle.manifest.files())
-    record = bundle.manifest.calibration.file  # nothing here needs it, so a copy of the bundle may do without
+    record = bundle.manifest.calibration.file  # not needed here, so a copy of the bundle may lack it
     files += [record] if (bundle.folder / record.name).exists() else []
     for file in files:
         file.check(bundle.folder)

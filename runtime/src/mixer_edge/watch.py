@@ -1,4 +1,4 @@
-"""Picture files as they land in a folder, each once and only when it is complete."""
+"""New picture files in a folder, each once and only when it is complete."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ State = tuple[int, int, int]
 def watch_folder(
     folder: Path, *, interval: float = 0.5, existing: bool = False, wait: Callable[[float], None] = time.sleep
 ) -> Iterator[Path]:
-    """Yield each picture that lands in ``folder``, without end, in the order of their modification times.
+    """Yield each picture that lands in ``folder``, in the order of modification times; never end.
 
-    A file counts as complete when its size and modification time have not changed for one ``interval``; one that is
-    written again is yielded again. Hidden files and other endings are passed over, so a writer that renames into place
-    is never read too early. Subfolders are not watched.
+    A file counts as complete when its size and modification time have not changed for one ``interval``; a file that is
+    written again is yielded again. Hidden files and files with other extensions are skipped, so a file that is renamed
+    when it is complete is never read too early. Subfolders are not watched.
 
     Args:
         folder: the folder.
-        interval: seconds between two looks.
-        existing: whether pictures that are there at the start come too.
-        wait: called with ``interval`` between two looks.
+        interval: seconds between two checks.
+        existing: whether to yield the pictures that are there at the start too.
+        wait: called with ``interval`` between two checks.
 
     Raises:
-        DataError: the folder is not there, or no longer.
+        DataError: the folder does not exist, or was removed.
     """
     done: dict[Path, State] = {} if existing else _look(folder)
     seen: dict[Path, State] = {}
@@ -52,7 +52,7 @@ def _look(folder: Path) -> dict[Path, State]:
     for path in paths:
         try:
             facts = path.stat()
-        except OSError:  # gone again since it was listed
+        except OSError:  # removed since it was listed
             continue
         if facts.st_size and path.is_file():
             found[path] = (facts.st_size, facts.st_mtime_ns, facts.st_ino)

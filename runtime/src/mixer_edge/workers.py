@@ -1,7 +1,8 @@
-"""The same function in several processes. Threads would wait for each other: a small network is mostly Python's time.
+"""Run a function in several processes.
 
-Processes are started afresh, not forked: the caller may have threads of its own (TensorFlow does). A script that calls
-this needs ``if __name__ == "__main__":`` around its work, as always with such processes.
+Threads would block each other: with a small network, most of the time is spent in Python. Processes are spawned, not
+forked, because the caller may have threads (TensorFlow does). A script that calls this needs
+``if __name__ == "__main__":`` around its work, as always with spawned processes.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ R = TypeVar("R")
 
 MEMORY = Path("/proc/meminfo")
 CHUNK = 8
-"""Items a process gets at once: few, so that little is lost when it is killed."""
+"""Number of items that a process gets at once; small, so that little is lost if it is killed."""
 
 
 def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], count: int) -> Iterator[list[R]]:
-    """Yield the results of ``make()(item)`` for all items in lists, in the order in which they are done.
+    """Yield the results of ``make()(item)`` for all items, in lists, in the order in which they are finished.
 
     Args:
         make: called once in each process; it and the items must be picklable.
@@ -34,7 +35,7 @@ def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], c
         count: number of processes.
 
     Raises:
-        MixerEdgeError: a process was killed, or what it raised itself.
+        MixerEdgeError: a process was killed. An error that a process raises is raised here too.
     """
     context = multiprocessing.get_context("spawn")
     busy: list[Connection[Any, Any]] = []
@@ -42,10 +43,10 @@ def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], c
     chunks = iter([items[start : start + CHUNK] for start in range(0, len(items), CHUNK)])
     try:
         for _ in range(min(count, -(-len(items) // CHUNK))):
-            connection, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, make), daemon=True)
+            connection, worker_end = context.Pipe()
+            process = context.Process(target=_work, args=(worker_end, make), daemon=True)
             process.start()
-            theirs.close()
+            worker_end.close()
             processes.append(process)
             connection.send(next(chunks))
             busy.append(connection)
@@ -55,8 +56,8 @@ def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], c
                     answer = connection.recv()
                 except (EOFError, ConnectionResetError):
                     raise MixerEdgeError(
-                        "a worker process was killed, perhaps for want of memory; run again with fewer --workers, it "
-                        "continues where it stopped"
+                        "a worker process was killed, perhaps because memory ran out; run again with fewer --workers, "
+                        "it continues where it stopped"
                     ) from None
                 if isinstance(answer, BaseException):
                     raise answer
@@ -74,16 +75,16 @@ def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], c
 
 
 def default_workers(bytes_each: int) -> int:
-    """Return how many processes to start: one for each core, fewer where memory is short; at least one."""
+    """Return how many processes to start: one per core, fewer if memory is short; at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = re.search(r"^MemAvailable:\s*(\d+) kB", MEMORY.read_text("utf-8"), re.M) if MEMORY.is_file() else None
     return max(1, min(cores, int(found[1]) * 1024 // bytes_each)) if found else cores
 
 
 def _work(connection: Connection[Any, Any], make: Callable[[], Callable[[T], R]]) -> None:
-    """Answer chunks of items with lists of results until the other end is closed or its process is gone."""
+    """Receive chunks of items and send lists of results, until the other end is closed."""
     try:
-        with whole_lines():  # of its own: the pieces of several processes would be mixed in one pipe
+        with whole_lines():  # each process has its own pipe: in a shared one their pieces of lines would mix
             function = make()
             while True:
                 items = connection.recv()

@@ -270,6 +270,6 @@ def test_a_picture_that_cannot_be_read_is_named(photos: Path) -> None:
     """The message says to remove it."""
     (photos / "cat" / "00.png").write_bytes(b"no picture")
     assert error_of(photos) == (
-        f"{photos}/cat/00.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'no picture'); "
+        f"{photos}/cat/00.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'no picture'); "
         "remove it from the calibration pictures"
     )

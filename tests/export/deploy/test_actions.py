@@ -177,7 +177,7 @@ def test_a_release_that_fails_once_in_use(board: StandIn, deployer: Deployer) ->
     with pytest.raises(Exception, match="the release did not classify once in use") as caught:
         deployer(board, variant="float16", at={"smoke": lambda: damaged_picture(board)})
     assert str(caught.value) == (
-        f"{board.host}: error: smoke.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
+        f"{board.host}: error: smoke.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
         f"b'no picture'): the release did not classify once in use, the board is back at {first}"
     )
     assert (board.current, board.previous) == (first, "before")

@@ -83,6 +83,6 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         load_selection(tmp_path / "flat", SPEC, [], 4)
     assert str(raised.value) == (
-        f"{tmp_path}/flat/bad.png: is no JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
+        f"{tmp_path}/flat/bad.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
         f"(it begins with b'no picture'); take it out of {tmp_path}/flat"
     )

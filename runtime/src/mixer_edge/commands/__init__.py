@@ -25,7 +25,7 @@ def seconds(text: str) -> float:
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """Declare the bundle, and which interpreter runs it."""
+    """Declare the bundle and the interpreter."""
     parser.add_argument("bundle", help="bundle folder, e.g. build/digits")
     parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -35,17 +35,17 @@ def add_classifier(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that ``load_classifier`` reads."""
     add_bundle(parser)
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
-    parser.add_argument("--threads", type=positive, help="interpreter threads (default: the interpreter's choice, one)")
+    parser.add_argument("--threads", type=positive, help="interpreter threads (default: the interpreter's, one)")
     parser.add_argument(
         "--max-pixels",
         type=positive,
         default=MAX_PIXELS,
-        help="refuse larger pictures, counted as decoded (default: %(default)s)",
+        help="refuse pictures with more pixels after decoding (default: %(default)s)",
     )
 
 
 def load_classifier(arguments: argparse.Namespace) -> Classifier:
-    """Return the classifier that the flags describe; say so if its answers mean nothing."""
+    """Return the classifier that the flags describe; print a note if its weights are random."""
     classifier = Classifier.load(
         arguments.bundle,
         arguments.variant,
@@ -54,5 +54,5 @@ def load_classifier(arguments: argparse.Namespace) -> Classifier:
         max_pixels=arguments.max_pixels,
     )
     if classifier.bundle.manifest.source.weights == "random":
-        print("note: random weights, of use for latency and size only", file=sys.stderr)
+        print("note: random weights, useful for latency and size only", file=sys.stderr)
     return classifier

@@ -1,4 +1,4 @@
-"""``mixer-edge benchmark``: how long this machine takes."""
+"""``mixer-edge benchmark``: the latency on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixer_edge.benchmark import (
     BenchmarkRow,
     Temperatures,
     benchmark,
-    stand_in_photo,
+    synthetic_photo,
     thread_counts,
 )
 from mixer_edge.bundle import Bundle
@@ -27,18 +27,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command and its flags."""
     parser = commands.add_parser(
         "benchmark",
-        help="print how long this machine takes",
-        description="Print the time of one inference, and of the whole way from a photo's bytes to its label, for "
-        "1, 2, 4 ... interpreter threads; and what could make the times vary.",
+        help="measure the latency on this machine",
+        description="Print the time of one inference, and the time from a photo's bytes to its label, for "
+        "1, 2, 4 ... interpreter threads. Warn if something makes the times vary.",
     )
     parser.set_defaults(run=run)
     add_bundle(parser)
-    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos to use (default: a made-up 12 MP JPEG)")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos to use (default: a synthetic 12 MP JPEG)")
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
-    parser.add_argument("--threads", type=positive, nargs="+", help="(default: 1, 2, 4 ... up to the processors)")
+    parser.add_argument("--threads", type=positive, nargs="+", help="(default: 1, 2, 4 ... up to all processors)")
     parser.add_argument("--runs", type=positive, default=50, help="timed runs of each kind (default: %(default)s)")
     parser.add_argument("--system-root", type=Path, default=board.ROOT, help="where /sys and /proc are (default: /)")
-    parser.add_argument("--warm-up", type=positive, default=5, help="runs that do not count (default: %(default)s)")
+    parser.add_argument("--warm-up", type=positive, default=5, help="untimed runs before them (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = Bundle.open(arguments.bundle)
     backend = resolve_backend(arguments.backend)
     facts = board.Board.read(arguments.system_root)
-    photos: list[ImageSource] = list(arguments.photos) or [stand_in_photo()]
+    photos: list[ImageSource] = list(arguments.photos) or [synthetic_photo()]
     before = board.temperature_celsius(arguments.system_root)
     rows: list[BenchmarkRow] = []
     for count in progress(arguments.threads or thread_counts(facts.cpus), "measuring threads"):

@@ -21,8 +21,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "camera",
         help="print what the camera sees",
-        description="Classify the newest frame of a camera again and again, or every frame of a recording, and print "
-        "the smoothed label: on a terminal in one line that changes, else one line per frame.",
+        description="Classify the newest frame of a camera, again and again, or every frame of a recording. Print the "
+        "smoothed label: on a terminal in one line that is updated, elsewhere one line per frame.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser)
@@ -32,10 +32,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="picamera2, a V4L2 camera's number or path, a video, an animated picture or a folder (default: "
         "%(default)s)",
     )
-    parser.add_argument("--size", type=_size, default=(640, 480), help="to ask the camera for (default: 640x480)")
+    parser.add_argument(
+        "--size", type=_size, default=(640, 480), help="size to request from a camera (default: 640x480)"
+    )
     parser.add_argument("--top-k", type=positive, default=1, help="labels per frame (default: %(default)s)")
     parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
-    parser.add_argument("--frames", type=positive, help="end after this many frames (default: at the source's end)")
+    parser.add_argument("--frames", type=positive, help="stop after this many frames (default: at the source's end)")
 
 
 def run(arguments: argparse.Namespace) -> int:

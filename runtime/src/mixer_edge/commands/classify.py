@@ -24,7 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "classify",
         help="print the most probable labels of pictures",
         description="Print the most probable labels of pictures. With --json, one object per picture and line. "
-        "A picture that cannot be read is named on standard error, the others go on, and the exit code is 1.",
+        "A picture that cannot be read is reported on standard error and the others are still classified; the exit "
+        "code is then 1.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser)
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     with load_classifier(arguments) as classifier:
         names, failed = _expand(arguments.images)
         answers = classifier.classify_many(map(_source, names), arguments.top_k)
-        if not sys.stdout.isatty():  # on a terminal the answers themselves show how far it is
+        if not sys.stdout.isatty():  # on a terminal the answers themselves show the progress
             answers = progress(answers, "classifying", len(names))
         for name, answer in zip(names, answers, strict=True):
             if answer.error is not None:
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def text(found: Classification) -> str:
-    """Return a classification for a reader: one line for one label, else the name and a line for each."""
+    """Return a classification as text: one line if there is one label, else the name and a line for each label."""
     lines = [f"{category.probability:7.2%}  {category.label}" for category in found.categories]
     if len(lines) == 1:
         return f"{lines[0]}  {found.image}"
@@ -58,7 +59,7 @@ def text(found: Classification) -> str:
 
 
 def _expand(images: Iterable[str]) -> tuple[list[str], int]:
-    """Return the pictures, those in folders among them, and the number of folders without any, each named."""
+    """Return the pictures, including those in folders, and the number of folders without any; print each of these."""
     names, failed = [], 0
     for image in images:
         if image == STANDARD_INPUT or not Path(image).is_dir():

@@ -19,15 +19,15 @@ from mixer_edge.strict_json import line
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("evaluate", help="print how many pictures of a folder the variants get right")
+    parser = commands.add_parser("evaluate", help="measure the accuracy of the variants on a folder of pictures")
     parser.set_defaults(run=run)
     parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
-    parser.add_argument("data", type=Path, help="folder of pictures, best labelled: <label>/<picture>")
-    parser.add_argument("--variants", help="comma-separated (default: all; float32 always comes along)")
-    parser.add_argument("--limit", type=positive, help="use at most so many pictures, spread evenly (default: all)")
+    parser.add_argument("data", type=Path, help="folder of pictures, preferably labelled: <label>/<picture>")
+    parser.add_argument("--variants", help="comma-separated (default: all; float32 is always included)")
+    parser.add_argument("--limit", type=positive, help="use at most this many pictures, spread evenly (default: all)")
     parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
-    parser.add_argument("--journal", type=Path, help="file that keeps what was done (default: in the user's cache)")
+    parser.add_argument("--journal", type=Path, help="file of finished records (default: in the user's cache)")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 

@@ -1,4 +1,4 @@
-"""``mixer-edge info``: what is in a bundle, and what this machine can run of it."""
+"""``mixer-edge info``: what is in a bundle, and which of its files this machine can run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mixer_edge.interpreter import installed_backends
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("info", help="print what is in a bundle and what this machine can run of it")
+    parser = commands.add_parser("info", help="print what is in a bundle and which of its files this machine can run")
     parser.set_defaults(run=run)
     add_bundle(parser)
 
@@ -51,7 +51,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _refusal(bundle: Bundle, variant: str, backend: str) -> str | None:
-    """Return why this machine cannot run the file, or None if it can: it is loaded, which settles the question."""
+    """Return why this machine cannot run the file, or None if it can; the file is loaded to find out."""
     if reason := bundle.manifest.variant(variant).refusal(backend):  # loading it could crash
         return f"{variant} is not for {backend}: {reason}"
     try:
@@ -78,10 +78,10 @@ def _text(bundle: Bundle, runs: dict[str, dict[str, str | None]]) -> str:
     ]
     width = max(len(variant.name) for variant in manifest.variants)
     for variant in manifest.variants:
-        able = [backend for backend, reason in runs[variant.name].items() if reason is None]
+        runnable = [backend for backend, reason in runs[variant.name].items() if reason is None]
         lines.append(
             f"  {variant.name:{width}}  {variant.file.size_bytes / 1e6:8.2f} MB  "
-            f"{variant.input.dtype} to {variant.output.dtype}  runs on {', '.join(able) or 'none'}"
+            f"{variant.input.dtype} to {variant.output.dtype}  runs on {', '.join(runnable) or 'none'}"
         )
     reasons = dict.fromkeys(reason for by_backend in runs.values() for reason in by_backend.values() if reason)
     return "\n".join([*lines, *(f"  note: {reason}" for reason in reasons)])

@@ -1,4 +1,4 @@
-"""``mixer-edge verify``: is this the bundle that was written, and does this machine compute the same with it?"""
+"""``mixer-edge verify``: check that a bundle is intact and that this machine computes its golden outputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command and its flags."""
     parser = commands.add_parser(
         "verify",
-        help="check every file of a bundle, and what this machine computes with it",
-        description="Check the sha256 of every file, then run the golden pictures through the variants and compare "
-        "with what the workstation got. Exit code 1: an output differs by more than the tolerance. "
-        "A variant that was never seen to run on this interpreter, and does not, is named and left out. "
-        "Exit code 2: the bundle is damaged or cannot be run here.",
+        help="check every file of a bundle, and this machine's outputs",
+        description="Check the sha256 of every file. Then run the variants on the golden pictures and compare the "
+        "outputs with the workstation's. A variant that does not run here is skipped and listed, unless the "
+        "workstation has run it on this interpreter. Exit code 1: an output differs by more than the tolerance. "
+        "Exit code 2: the bundle is damaged or cannot run here.",
     )
     parser.set_defaults(run=run)
     add_bundle(parser)
@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line per variant; 1 if one computes something else here."""
+    """Print one line per variant; 1 if the outputs of one differ by more than its tolerance."""
     bundle = Bundle.open(arguments.bundle)
     files = check_files(bundle)
     backend = resolve_backend(arguments.backend)
@@ -51,13 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{bundle.folder}: {files} files as written, fingerprint {fingerprint[:16]}")
         width = max(len(name) for name in (*skipped, *(result.variant for result in results)))
         for result in results:
-            print(f"{'ok    ' if result.passed else 'FAILED'}  {result.variant:{width}}  {_words(result)}")
+            print(f"{'ok    ' if result.passed else 'FAILED'}  {result.variant:{width}}  {_result(result)}")
         for name, reason in skipped.items():
             print(f"-       {name:{width}}  {reason}")
     return 0 if all(result.passed for result in results) else 1
 
 
-def _words(result: Verification) -> str:
+def _result(result: Verification) -> str:
     if result.bit_equal:
         return f"bit-equal on {result.count} golden pictures ({result.backend})"
     pictures = f"{result.top_1_equal} of {result.count} golden pictures"

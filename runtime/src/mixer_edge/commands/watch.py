@@ -21,15 +21,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "watch",
         help="classify pictures as they land in a folder",
         description="Print the labels of each picture that lands in a folder once its size has stopped changing, "
-        "until interrupted. A picture that cannot be read is named on standard error and the others go on.",
+        "until interrupted. A picture that cannot be read is reported on standard error.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to watch, without its subfolders")
     parser.add_argument("--top-k", type=positive, default=1, help="labels per picture (default: %(default)s)")
-    parser.add_argument("--interval", type=seconds, default=0.5, help="seconds between looks (default: %(default)s)")
-    parser.add_argument("--existing", action="store_true", help="classify the pictures that are there already, too")
-    parser.add_argument("--count", type=positive, help="end after this many pictures (default: never)")
+    parser.add_argument("--interval", type=seconds, default=0.5, help="seconds between checks (default: %(default)s)")
+    parser.add_argument("--existing", action="store_true", help="also classify the pictures that are already there")
+    parser.add_argument("--count", type=positive, help="stop after this many pictures (default: never)")
 
 
 def run(arguments: argparse.Namespace) -> int:
