@@ -174,7 +174,7 @@ class VariantSpec:
     input: TensorSpec
     output: TensorSpec
     tolerance: float
-    """Allowed difference from its golden outputs on another machine, over the largest golden output; see ``mixer_edge.verify``."""
+    """Allowed difference from its golden outputs on another machine, as a part of the largest golden output."""
     runtimes: Mapping[str, RuntimeSpec]
     """Distribution name of a runtime, e.g. ``tflite-runtime`` -> the result of the file there."""
 
