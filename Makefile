@@ -19,7 +19,7 @@ flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 .DEFAULT_GOAL := help
 .SILENT:
 .PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark \
-	benchmark-check benchmark-page benchmark-export train-digits clean
+	benchmark-check benchmark-page benchmark-export architecture train-digits reference clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,8 +102,14 @@ benchmark-page: $(VENV)/installed-dev ## write docs/benchmarks.md from docs/benc
 benchmark-export: $(VENV)/installed-dev ## measure the export of build/twin beside one TFLiteConverter run per variant
 	$(BIN)/python -m benchmarks.export build/twin/mixer_b32/saved_model
 
+architecture: $(VENV)/installed-dev ## draw docs/architecture.svg from the import rules and the sources
+	$(BIN)/python docs/draw_architecture.py
+
 train-digits: $(VENV)/installed ## train the bundled model again
 	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz
+
+reference: $(VENV)/installed-dev ## write the API reference to build/reference; fails if a docstring refers to nothing
+	$(BIN)/python -m docs.reference
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

@@ -53,7 +53,8 @@ class BareMachineError(Exception):
 
 def main(suites: Sequence[str]) -> int:
     """Run the commands on a bare machine of each Debian suite ("trixie"), and return the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         check_host()
         for suite in suites:

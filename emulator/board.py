@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,8 @@ class Server:
         if self.process.poll() is None:
             # A pid namespace ends with its first process, which is the child of `unshare`, and unshare waits for that.
             for child in _children(self.process.pid) or [self.process.pid]:
-                os.kill(child, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
             self.process.wait()
 
     def cut(self) -> None:
@@ -67,8 +68,9 @@ class Server:
         for sshd in _children(self.process.pid):
             for process in list(_descendants(sshd)):
                 # sshd, or sshd-session since OpenSSH 9.8
-                if Path(f"/proc/{process}/comm").read_text().startswith("sshd"):
-                    os.kill(process, signal.SIGKILL)
+                if _read_proc(f"{process}/comm").startswith("sshd"):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +266,15 @@ def fresh_board(name: str) -> Iterator[Board]:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in _read_proc(f"{pid}/task/{pid}/children").split()]
+
+
+def _read_proc(name: str) -> str:
+    """Return a file of ``/proc``, or nothing of a process that has ended: sessions end by themselves at any moment."""
+    try:
+        return (Path("/proc") / name).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _descendants(pid: int) -> Iterator[int]:

@@ -114,7 +114,7 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
     assert [path.name for path in (board.home / BASE / "releases").iterdir()] == [first["release"]]
     none = export(server, "rollback", "board")
     assert none.returncode == 1
-    assert "error: no release to go back to; there besides the current one: none\n" in none.stderr
+    assert "error: no release to go back to; others there: none\n" in none.stderr
 
 
 def test_benchmark_brings_figures_back(served: tuple[Board, Server], digits: Path) -> None:

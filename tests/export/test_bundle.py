@@ -2,11 +2,11 @@
 
 import errno
 import fcntl
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -14,40 +14,56 @@ import pytest
 from mixer_edge.errors import BundleError
 from mixer_edge_export.bundle import atomic_folder, check_destination
 
-# writes a new bundle over what is there; at the point that argv[2] names it kills itself, or waits
-WRITER = """
-import os, signal, sys
+# Writes a bundle to 1/bundle, 2/bundle and so on, each in a process that kills itself: at the first event that Python
+# tells its audit hooks, at the second, and on to the process that lives; prints how many they were.
+KILLED_WRITERS = """
+import itertools, os, signal, sys
 from pathlib import Path
-from mixer_edge_export import bundle
+from mixer_edge_export.bundle import atomic_folder
 
-point, exchange, rename, renamed = sys.argv[2], bundle._exchange, Path.rename, []
+folder, old, exchange = Path(sys.argv[1]), "old" in sys.argv, "exchange" in sys.argv
+remaining = None
 
-def reach(place):
-    if point == place:
-        os.kill(os.getpid(), signal.SIGKILL)
+def hook(event, arguments):
+    global remaining
+    if remaining is not None:
+        remaining -= 1
+        if remaining == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "ctypes.dlsym" and not exchange:
+            raise AttributeError("as where the system has no call that exchanges two names")
 
-def watched_exchange(one, other):
-    if "rename" in point:
-        return False  # as where names cannot be exchanged
-    reach("before the exchange")
-    done = exchange(one, other)
-    reach("after the exchange")
-    return done
+def write(folder, text):
+    for name in ("manifest.json", "int8.tflite"):
+        (folder / name).write_text(text)
 
-def watched_rename(self, target):
-    reach(f"before rename {len(renamed)}")
-    renamed.append(target)
-    return rename(self, target)
+sys.addaudithook(hook)
+for number in itertools.count(1):
+    out = folder / str(number) / "bundle"
+    if old:
+        out.mkdir(parents=True)
+        write(out, "old")
+    if (process := os.fork()) == 0:
+        remaining = number
+        with atomic_folder(out, overwrite=True) as partial:
+            write(partial, "new")
+        os._exit(0)
+    if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != -signal.SIGKILL:
+        print(number)
+        break
+"""
 
-bundle._exchange, Path.rename = watched_exchange, watched_rename
-with bundle.atomic_folder(Path(sys.argv[1]), overwrite=True) as folder:
+# writes a bundle of one file, and the other file once standard input ends
+WAITING_WRITER = """
+import sys
+from pathlib import Path
+from mixer_edge_export.bundle import atomic_folder
+
+with atomic_folder(Path(sys.argv[1]), overwrite=True) as folder:
     (folder / "manifest.json").write_text("new")
-    reach("in the body")
-    if point == "wait":
-        print("waiting", flush=True)
-        sys.stdin.read()
+    print("waiting", flush=True)
+    sys.stdin.read()
     (folder / "int8.tflite").write_text("new")
-reach("after the end")
 """
 
 
@@ -66,7 +82,7 @@ def write(out: Path, text: str) -> None:
 @contextmanager
 def waiting_writer(out: Path) -> Iterator["subprocess.Popen[str]"]:
     """Yield a process in the midst of writing a bundle to ``out``, which ends when its standard input does."""
-    command, pipe = [sys.executable, "-c", WRITER, str(out), "wait"], subprocess.PIPE
+    command, pipe = [sys.executable, "-c", WAITING_WRITER, str(out)], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
@@ -74,31 +90,29 @@ def waiting_writer(out: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 @pytest.mark.parametrize(
-    ("point", "left"),
+    ("given", "states"),
     [
-        ("in the body", "old"),
-        ("before the exchange", "old"),
-        ("after the exchange", "new"),
-        ("before rename 0", "old"),
-        ("before rename 1", "none"),
-        ("after the end", "new"),
+        (["old", "exchange"], ["old", "new"]),
+        (["old"], ["old", None, "new"]),
+        (["exchange"], [None, "new"]),
     ],
+    ids=["exchanged", "renamed", "first"],
 )
-def test_killed_at_any_point_a_bundle_is_left(tmp_path: Path, point: str, left: str) -> None:
+def test_killed_at_any_point_a_bundle_is_left(tmp_path: Path, given: list[str], states: list[str | None]) -> None:
     """SIGKILL leaves the old files or the new; between two renames none, and the next export brings the old back."""
-    out = tmp_path / "bundle"
-    write(out, "old")
-    killed = subprocess.run([sys.executable, "-c", WRITER, str(out), point], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert content(out) == ({} if left == "none" else {"manifest.json": left, "int8.tflite": left})
-    with pytest.raises(RuntimeError, match="disk"), atomic_folder(out, overwrite=True):
-        raise RuntimeError("disk")
-    there = "new" if left == "new" else "old"
-    assert content(out) == {"manifest.json": there, "int8.tflite": there}
-    with atomic_folder(out, overwrite=True) as folder:
-        (folder / "manifest.json").write_text("third")
-    assert content(out) == {"manifest.json": "third"}
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    command = [sys.executable, "-c", KILLED_WRITERS, str(tmp_path), *given]
+    count = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    bundles = [tmp_path / str(number) / "bundle" for number in range(1, count + 1)]
+    whole = {None: {}} | {text: {"manifest.json": text, "int8.tflite": text} for text in ("old", "new")}
+    found = [next(text for text, files in whole.items() if content(bundle) == files) for bundle in bundles]
+    assert [text for text, _ in groupby(found)] == states
+    assert "old" not in given or found.count(None) == states.count(None)
+    for bundle, text in zip(bundles, found, strict=True):
+        there = "old" if text is None and "old" in given else text
+        with pytest.raises(RuntimeError, match="disk"), atomic_folder(bundle, overwrite=True):
+            raise RuntimeError("disk")
+        assert content(bundle) == whole[there]
+        assert [path.name for path in bundle.parent.iterdir()] == ["bundle"] * (there is not None)
 
 
 def test_the_second_of_two_exports_is_told_whose_turn_it_is(tmp_path: Path) -> None:

@@ -143,7 +143,10 @@ def test_random_weights_are_marked_everywhere(tmp_path: Path, capsys: pytest.Cap
         (["--variants", "int8,int3"], "unknown variant 'int3'; expected some of float32, float16, int8"),
         (["--calibration", "{tmp}/none"], "{tmp}/none: no such folder; expected a folder of pictures"),
         (["--calibration", "{tmp}/empty"], "{tmp}/empty: no pictures in it; expected files ending in "),
-        (["--calibration", "{tmp}/broken"], "{tmp}/broken/a.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM "),
+        (
+            ["--calibration", "{tmp}/broken"],
+            "{tmp}/broken/a.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture",
+        ),
         (["--labels", "{tmp}/none.txt"], "{tmp}/none.txt: cannot be read as a label file"),
         (["--labels", "{tmp}/two.txt"], "{tmp}/two.txt: 2 lines for 5 classes; expected one label on each line"),
     ],

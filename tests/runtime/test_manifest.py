@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.contract.formats import manifest
 
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import (
@@ -45,12 +46,42 @@ def test_a_missing_manifest_names_the_path(tmp_path: Path) -> None:
     assert read_error(tmp_path) == f"{path}: no such file; expected a bundle folder written by mixer-edge-export"
 
 
-def test_a_newer_schema_asks_for_an_upgrade(tiny_bundle: Path, tmp_path: Path) -> None:
-    """A bundle of a later program says so, rather than naming its first unknown field."""
-    facts = json.loads((tiny_bundle / MANIFEST_NAME).read_bytes()) | {"schema_version": 2, "news": True}
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[]", "the document is list, expected an object"),
+        (b"{}", "no field 'schema_version'"),
+        (b'{"schema_version": "1"}', "field 'schema_version' is \"1\", expected int"),
+        (b"[" * 100_000, "maximum recursion depth exceeded while decoding a JSON array from a unicode string"),
+        (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+    ],
+)
+def test_what_is_no_manifest_is_refused_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
+    """Whatever stands in the file, the message is the path, the reason and what to do."""
+    path = tmp_path / MANIFEST_NAME
+    path.write_bytes(content)
+    assert read_error(tmp_path) == f"{path}: not a manifest this program reads ({reason}); export or copy it again"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("rebuilt_error", float("nan"), "field 'source.rebuilt_error' is NaN, expected float"),
+        ("rebuilt_error", 10**400, f"field 'source.rebuilt_error' is 1{'0' * 59}, expected float"),
+        (
+            "location",
+            "\ud800",
+            "'utf-8' codec can't encode character '\\ud800' in position 127: surrogates not allowed",
+        ),
+    ],
+)
+def test_a_value_that_no_file_can_hold_is_refused(field: str, value: object, reason: str, tmp_path: Path) -> None:
+    """Python reads NaN, endless integers and half characters, but a manifest never has them."""
+    facts = json.loads(manifest().to_bytes())
+    facts["source"][field] = value
     path = tmp_path / MANIFEST_NAME
     path.write_text(json.dumps(facts))
-    assert read_error(tmp_path) == f"{path}: schema version 2, this program reads up to 1; upgrade mixer-edge"
+    assert read_error(tmp_path) == f"{path}: not a manifest this program reads ({reason}); export or copy it again"
 
 
 def test_an_unknown_variant_lists_those_there_are(tiny_bundle: Path) -> None:

@@ -55,7 +55,7 @@ def export(
     """Write the bundle of a model to the folder ``out`` and return its manifest.
 
     Args:
-        model: a name, an address or a path, see ``sources``.
+        model: a name, an address or a path, see ``mixer_edge_export.sources.load``.
         out: bundle folder; its parent is created.
         variants: names from the table; float32 is always included.
         preprocessing: how pictures become the input.

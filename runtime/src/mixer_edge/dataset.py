@@ -1,17 +1,13 @@
 """Pictures and their true classes, in the common layouts.
 
-=====================  ================================================================================================
-layout                 contents
-=====================  ================================================================================================
-``class folders``      ``<class>/<picture>``, at any depth below the class; names as in ``class_names``
-``table``              pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one
-                       of ``wnid``, ``index``, ``label``, ``class``; if there are several, the first in this order
-``ImageNet``           ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, in the same folder or one folder up:
-                       ``imagenet_2012_validation_synset_labels.txt`` (one wnid per line), ``val.txt`` (name and
-                       index), ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the
-                       last one are not indices, so it also needs ``map_clsloc.txt`` (wnid and id)
-``unlabelled``         pictures and nothing else
-=====================  ================================================================================================
+- ``class folders``: ``<class>/<picture>``, at any depth below the class; names as in ``mixer_edge.class_names``.
+- ``table``: pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one of
+  ``wnid``, ``index``, ``label``, ``class``; if there are several, the first in this order.
+- ``ImageNet``: ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, in the same folder or one folder up:
+  ``imagenet_2012_validation_synset_labels.txt`` (one wnid per line), ``val.txt`` (name and index),
+  ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one are not indices, so
+  it also needs ``map_clsloc.txt`` (wnid and id).
+- ``unlabelled``: pictures and nothing else.
 
 Pictures are recognised by their file name extension; hidden files are skipped. They are sorted by path, so their order
 on disk does not matter.

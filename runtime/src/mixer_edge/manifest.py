@@ -39,6 +39,7 @@ RuntimeStatus = Literal["ok", "refused", "unchecked"]
 """``refused``: do not use the file on this runtime; ``unchecked``: the workstation does not have this runtime."""
 
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
+RESAMPLES: tuple[Resample, ...] = get_args(Resample)
 DECODES: tuple[Decode, ...] = get_args(Decode)
 
 
@@ -173,7 +174,7 @@ class VariantSpec:
     input: TensorSpec
     output: TensorSpec
     tolerance: float
-    """Allowed difference from its golden outputs on another machine, over the largest golden output; see ``verify``."""
+    """Allowed difference from its golden outputs on another machine, as a part of the largest golden output."""
     runtimes: Mapping[str, RuntimeSpec]
     """Distribution name of a runtime, e.g. ``tflite-runtime`` -> the result of the file there."""
 
@@ -234,7 +235,7 @@ class Manifest:
         """Return the manifest of the bundle in ``folder``.
 
         Raises:
-            BundleError: no manifest there, a newer schema, a field or value unknown here, or a byte written otherwise.
+            BundleError: no manifest there, another schema, a field or value unknown here, or a byte written otherwise.
         """
         path = folder / MANIFEST_NAME
         if not path.is_file():
@@ -242,18 +243,16 @@ class Manifest:
         content = path.read_bytes()
         try:
             facts = json.loads(content)
-            version = facts.get("schema_version")
-            if isinstance(version, int) and version > SCHEMA_VERSION:
-                raise BundleError(
-                    f"{path}: schema version {version}, this program reads up to {SCHEMA_VERSION}; upgrade mixer-edge"
-                )
-            sealed = facts.pop("fingerprint", None)
+            if isinstance(facts, dict):
+                _check_schema(path, facts.get("schema_version"))
+                sealed = facts.pop("fingerprint", None)
             manifest = strict_json.parse(cls, facts)
+            intact = sealed == _fingerprint(facts) and content == strict_json.dumps(facts | {"fingerprint": sealed})
         except UnknownValueError as error:
             raise BundleError(f"{path}: {error}; upgrade mixer-edge") from None
-        except (ValueError, AttributeError) as error:
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{path}: not a manifest this program reads ({error}); export or copy it again") from None
-        if sealed != _fingerprint(facts) or content != strict_json.dumps(facts | {"fingerprint": sealed}):
+        if not intact:
             raise BundleError(f"{path}: damaged or edited, its fingerprint does not match; export or copy it again")
         return manifest
 
@@ -265,6 +264,14 @@ def file_sha256(path: Path) -> str:
         while block := file.read(1 << 16):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _check_schema(path: Path, version: object) -> None:
+    """Refuse a schema that is not this program's by its number, not by its first unknown field: docs/formats.md."""
+    if type(version) is int and version != SCHEMA_VERSION:
+        newer = version > SCHEMA_VERSION
+        reason = "a newer mixer-edge; upgrade this one" if newer else "an older mixer-edge; export it again"
+        raise BundleError(f"{path}: schema version {version}, expected {SCHEMA_VERSION}; written by {reason}")
 
 
 def _fingerprint(facts: Mapping[str, Any]) -> str:

@@ -42,6 +42,7 @@ def whole_lines() -> Iterator[None]:
     """Forward everything written to descriptor 2 line by line; ``sys.stderr`` writes to the original descriptor.
 
     When the block ends, everything has been forwarded. A child process that still runs can go on writing to the pipe.
+    Threads of one process can still mix the pieces of their lines with each other's, but not with ours.
     """
     if sys.stderr is None:  # it was closed when we started
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -69,18 +70,19 @@ def whole_lines() -> Iterator[None]:
 @contextmanager
 def shown_log() -> Iterator[None]:
     """Show the log messages of the packages, from level INFO."""
-    loggers, lines = [logging.getLogger(name) for name in PACKAGES], _Lines()
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
+    lines = _Lines()
+    before = [(logger, logger.level, logger.propagate) for logger in map(logging.getLogger, PACKAGES)]
+    for logger, _, _ in before:
         logger.addHandler(lines)
+        logger.setLevel(logging.INFO)
         logger.propagate = False  # TensorFlow may have added its own handler to the root logger
     try:
         yield
     finally:
-        for logger in loggers:
+        for logger, level, propagate in before:
             logger.removeHandler(lines)
-            logger.setLevel(logging.NOTSET)
-            logger.propagate = True
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 class _Lines(logging.Handler):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -80,9 +81,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _tuple(arguments, value, where)
     if origin is Mapping and isinstance(value, dict):
         return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and type(value) is int:
-        return float(value)
-    if hint is Any or type(value) is hint:
+    if hint is float:
+        if type(value) in (int, float) and abs(value) <= sys.float_info.max:  # neither NaN nor an infinity is JSON
+            return float(value)
+    elif hint is Any or type(value) is hint:
         return value
     raise ValueError(f"field '{where}' is {_shown(value)}, expected {getattr(hint, '__name__', hint)}")
 

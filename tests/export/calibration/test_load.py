@@ -7,9 +7,12 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from mixer_edge.errors import DataError
@@ -78,6 +81,35 @@ def test_the_choice_does_not_depend_on_order_or_on_pictures_that_are_not_taken()
 def test_a_small_class_gives_all_it_has() -> None:
     """With one picture of class b, the rest of four come from class a."""
     assert Counter("aaaaab"[i] for i in choose("aaaaab", list("uvwxyz"), 4, seed=0)) == {"a": 3, "b": 1}
+
+
+PICTURES = st.dictionaries(st.text(), st.sampled_from(["", "cat", "dog", "fox"]), min_size=1, max_size=40)
+"""Any names, each with its class."""
+
+
+@given(PICTURES, st.integers(1, 50), st.integers(0, 3), st.randoms(use_true_random=False))
+def test_a_choice_is_a_subset_whatever_the_order(
+    pictures: dict[str, str], samples: int, seed: int, random: Random
+) -> None:
+    """As many as were asked for, or all; each once, in the list's order; shuffled, the list gives the same ones."""
+    names = list(pictures)
+    chosen = choose(list(pictures.values()), names, samples, seed)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == min(samples, len(names))
+    shuffled = random.sample(names, len(names))
+    again = choose([pictures[name] for name in shuffled], shuffled, samples, seed)
+    assert {shuffled[index] for index in again} == {names[index] for index in chosen}
+
+
+@given(PICTURES, st.integers(1, 50), st.integers(0, 3))
+def test_a_choice_is_even(pictures: dict[str, str], samples: int, seed: int) -> None:
+    """A class that gives two fewer than another one has no more to give; one picture more adds to the choice."""
+    names, classes = list(pictures), list(pictures.values())
+    chosen = choose(classes, names, samples, seed)
+    counts = Counter(classes[index] for index in chosen)
+    for label, found in Counter(classes).items():
+        assert counts[label] == found or counts[label] >= max(counts.values()) - 1
+    assert set(chosen) <= set(choose(classes, names, samples + 1, seed))
 
 
 def test_a_manifest_decides_files_labels_and_order(photos: Path) -> None:

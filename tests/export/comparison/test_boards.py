@@ -126,7 +126,7 @@ def test_a_second_run_copies_nothing_and_another_answer_is_named(
     ]
     main([*map(str, ["compare", *arguments]), "--variants", "int8"])
     assert f"\na: int8 differs from this machine in {name}.\n" in capsys.readouterr().out
-    # a picture that is gone comes back, and as it is a new file all are answered anew
+    # a picture that is gone comes back, and as it is a new file all are answered again
     lost = min(base.glob("evaluations/*/pictures/*"))
     size = lost.stat().st_size
     lost.unlink()

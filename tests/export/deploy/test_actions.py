@@ -94,7 +94,7 @@ def test_upgrade_rollback_and_what_is_kept(
     third, _ = deployer(board, variant="float32")
     assert (board.current, board.previous, board.releases) == (third.release, second, {third.release, second})
     assert errors(capsys, "rollback", board.host, "--to", str(first)) == [
-        f"[{board.host}] error: no release to go back to; there besides the current one: {second}"
+        f"[{board.host}] error: no release to go back to; others there: {second}"
     ]
 
 

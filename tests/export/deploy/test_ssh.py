@@ -50,7 +50,7 @@ def test_anything_else_is_refused(host: str) -> None:
         (
             "@@@\nWARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.\n",
             "pi@board: its host key is not the one known for this name: another machine answers, or the system was "
-            "installed anew. Only if you know that it was: ssh-keygen -R board, then `ssh pi@board` once to see and "
+            "installed again. Only if you know that it was: ssh-keygen -R board, then `ssh pi@board` once to see and "
             "accept the new key",
         ),
         (

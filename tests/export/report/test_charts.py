@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter, ticks
 
@@ -27,6 +30,28 @@ def attributes(drawing: str, pattern: str) -> list[tuple[float, ...]]:
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     """At steps of 1, 2 or 5 times a power of ten, from the first to the last that lies within."""
     assert ticks(low, high) == expected
+
+
+MAGNITUDES = st.builds(lambda digits, exponent: digits * 10.0**exponent, st.floats(1, 10), st.integers(-12, 11))
+
+
+@given(MAGNITUDES, st.sampled_from([-1, 0, 1]), st.just(0.0) | MAGNITUDES)
+def test_ticks_rise_within_the_axis_by_one_round_step(size: float, sign: int, span: float) -> None:
+    """Two to six of them, as decimals at the multiples of one step; one where six digits tell no difference."""
+    low, high = sign * size, sign * size + span
+    found = ticks(low, high)
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        assert found == [low]
+        return
+    assert 2 <= len(found) <= 6
+    decimals = [Decimal(repr(tick)) for tick in found]
+    step = decimals[1] - decimals[0]
+    assert step.normalize().as_tuple().digits in ((1,), (2,), (5,))
+    assert decimals == [decimals[0] + number * step for number in range(len(found))]
+    assert decimals[0] % step == 0
+    slack = Decimal("1e-8") * step
+    assert -slack <= decimals[0] - Decimal(low) <= step + slack
+    assert -slack <= Decimal(high) - decimals[-1] <= step + slack
 
 
 def test_a_scatter_puts_points_where_their_values_are() -> None:

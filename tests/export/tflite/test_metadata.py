@@ -63,7 +63,7 @@ def test_lost_metadata_are_an_error() -> None:
     assert str(error.value) == "the file has lost its metadata on the way from float32; expected them kept"
 
 
-REQUIREMENTS = Path(__file__).with_name("mediapipe-requirements.txt")
+REQUIREMENTS = "tests/export/mediapipe-requirements.txt"
 CLASSIFY = """
 import sys
 import numpy as np, mediapipe as mp
@@ -79,11 +79,11 @@ for path in sys.argv[2:]:
 
 
 @pytest.fixture(scope="session")
-def mediapipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mediapipe(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
     """Return the Python of an environment with MediaPipe alone."""
     folder = tmp_path_factory.mktemp("mediapipe") / "venv"
     python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", REQUIREMENTS]
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", pytestconfig.rootpath / REQUIREMENTS]
     for command in ([sys.executable, "-m", "venv", folder], install):
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         if finished.returncode:

@@ -85,7 +85,9 @@ def install_tflite() -> Path:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise InterpreterError(f"{folder}: `{' '.join(command)}` failed ({last}); run this command again")
+                raise InterpreterError(
+                    f"{folder}: `{' '.join(command)}` failed ({last}); run `mixer-edge-export runtimes` again"
+                )
     return folder
 
 

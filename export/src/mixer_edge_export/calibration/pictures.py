@@ -15,6 +15,7 @@ from mixer_edge.errors import DataError
 from mixer_edge.manifest import CalibrationSpec, FileSpec, PreprocessSpec
 from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge_export.calibration.generated import generate, tone
+from mixer_edge_export.files import write
 
 MANIFEST_NAME = "manifest.csv"
 MANIFEST_COLUMNS = ["file", "label", "sha256"]
@@ -103,9 +104,9 @@ def write_generated(folder: Path) -> int:
         for index, picture in enumerate(generated_pictures()):
             # PPM, because the bytes of a compressed file depend on the library that wrote it
             content = f"P6\n{picture.shape[1]} {picture.shape[0]}\n255\n".encode() + picture.tobytes()
-            (folder / f"{index:02d}.ppm").write_bytes(content)
+            write(folder / f"{index:02d}.ppm", content)
             lines.append(f"{index:02d}.ppm,{tone(index)},{hashlib.sha256(content).hexdigest()}")
-        (folder / MANIFEST_NAME).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        write(folder / MANIFEST_NAME, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         raise DataError(f"{folder}: cannot be written to ({error}); choose another folder") from None
     return GENERATED_COUNT

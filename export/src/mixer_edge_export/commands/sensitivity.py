@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mixer_edge.commands import positive
 from mixer_edge.errors import DataError
+from mixer_edge_export.files import write
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,5 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     result = sensitivity(arguments.bundle, arguments.data, samples=arguments.samples)
     print(json.dumps(asdict(result)) if arguments.json else format_sensitivity(result))
     if arguments.plot is not None:
-        arguments.plot.write_text(plot(result), "utf-8")
+        write(arguments.plot, plot(result).encode())
     return 0

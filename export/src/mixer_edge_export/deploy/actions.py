@@ -115,7 +115,7 @@ def rollback(board: Board, to: str | None) -> Outcome:
         name = to or facts.previous
         if name not in facts.releases or name == facts.current:
             others = ", ".join(other for other in facts.releases if other != facts.current) or "none"
-            raise DeployError(f"{board.host}: no release to go back to; there besides the current one: {others}")
+            raise DeployError(f"{board.host}: no release to go back to; others there: {others}")
         release = _readable(board, name)
         board.report("verify", name)
         verified = board.verify(name, release)

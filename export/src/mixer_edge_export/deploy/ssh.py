@@ -197,7 +197,7 @@ def explain(host: str, stderr: str) -> str:
 _REASONS = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "its host key is not the one known for this name: another machine answers, or the system was installed anew. "
+        "its host key is not the one known for this name: another machine answers, or the system was installed again. "
         "Only if you know that it was: ssh-keygen -R {name}, then `ssh {host}` once to see and accept the new key",
     ),
     (

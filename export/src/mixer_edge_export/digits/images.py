@@ -5,13 +5,9 @@ Learning Repository), which scikit-learn carries: 1797 images, 8 by 8, ink from 
 
 The split is by ``index % 11``, the index being the image's place in ``sklearn.datasets.load_digits()``:
 
-==============  ===========  =======
-``index % 11``  split        images
-==============  ===========  =======
-0 to 4          train            819
-5               calibration      163
-6 to 10         held_out         815
-==============  ===========  =======
+- 0 to 4: train, 819 images;
+- 5: calibration, 163 images;
+- 6 to 10: held_out, 815 images.
 
 No image occurs twice in the data set, so the splits share none. They do share writers: the data set does not name them.
 """

@@ -132,7 +132,7 @@ PUBLISHED_CONFIGS: dict[str, MixerConfig] = {
     for size, blocks, hidden in (("s", 8, 512), ("b", 12, 768), ("l", 24, 1024))
     for patch in (32, 16)
 }
-"""The published sizes (table 1 of the paper), e.g. ``mixer_b32``: 12 blocks, hidden 768, 60,293,428 parameters."""
+"""The published sizes (table 1 of the paper), e.g. ``"mixer_b32"``: 12 blocks, hidden 768, 60,293,428 parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)

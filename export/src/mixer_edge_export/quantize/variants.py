@@ -7,7 +7,8 @@
 - ``int8-integer``: no float tensor in the file, int8 throughout.
 - ``int16-integer``: no float tensor in the file, layers int8, the residual stream and LayerNorm int16.
 
-A quantized input is lossless: ``q = pixel - 128`` at scale 1/127.5, see ``quantize.shift_input``.
+A quantized input is lossless: ``q = pixel - 128`` at scale 1/127.5; see
+``mixer_edge_export.quantize.apply.shift_input``.
 """
 
 from __future__ import annotations

@@ -132,12 +132,17 @@ def bars(rows: Sequence[tuple[str, float]], *, title: str, x_title: str) -> Mark
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return about ``count`` round numbers from ``low`` to ``high``, at steps of 1, 2 or 5 times a power of ten."""
-    span = (high - low) or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / count))
-    step = power * next(factor for factor in (1, 2, 5, 10) if span / (factor * power) <= count)
+    """Return about ``count`` round numbers from ``low`` to ``high``, at steps of 1, 2 or 5 times a power of ten.
+
+    It is ``low`` alone where the ends are equal in six digits, which is what a label shows.
+    """
+    span = high - low
+    if span <= 1e-6 * max(abs(low), abs(high)):
+        return [low]
+    exponent = math.floor(math.log10(span / count))
+    step = 10.0**exponent * next(factor for factor in (1, 2, 5, 10) if span / (factor * 10.0**exponent) <= count)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)] or [low]
+    return [round(number * step, -exponent) for number in range(first, last + 1)]
 
 
 def _names(places: Sequence[tuple[float, float, Point]], floor: float) -> list[str]:

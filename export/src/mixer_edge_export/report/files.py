@@ -106,7 +106,8 @@ def _markdown(comparison: Comparison) -> str:
         lines += [f"**Ship {comparison.recommendation.variant}:** {comparison.recommendation.reason}.", ""]
     lines += [f"- {row.verdict}" for row in comparison.rows[1:]]
     lines += [f"- {bound.reason}." for bound in comparison.bounds]
-    lines += [f"- {warning}" for warning in (*picture_warnings(comparison), *comparison.notes)]
+    lines += [f"- {warning}" for warning in picture_warnings(comparison)]
+    lines += [f"- {note}." for note in comparison.notes]
     if comparison.boards:
         table = (BOARD_HEADS, ["---"] * len(BOARD_HEADS), *board_rows(comparison))
         lines += ["", "## On the boards", "", *(f"| {' | '.join(cells)} |" for cells in table), ""]

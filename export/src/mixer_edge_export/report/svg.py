@@ -9,7 +9,8 @@ from xml.sax.saxutils import escape, quoteattr
 def shape(name: str, content: str | None = None, **attributes: str | float) -> str:
     """Return an element such as ``<text x="1.0" class="name">...</text>``; ``content`` is its text.
 
-    ``class_`` becomes ``class``, ``text_anchor`` becomes ``text-anchor``. Floats have one decimal place.
+    ``class_="name"`` becomes ``class="name"``, ``text_anchor="end"`` becomes ``text-anchor="end"``. Floats have one
+    decimal place.
     """
     start = name + "".join(
         f" {key.rstrip('_').replace('_', '-')}={quoteattr(f'{value:.1f}' if isinstance(value, float) else str(value))}"

@@ -51,7 +51,10 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class GenericSource:
-    """A classifier in a SavedModel folder, with its float32 TFLite file; see ``Source`` for what its members mean."""
+    """A classifier in a SavedModel folder, with its float32 TFLite file.
+
+    See ``mixer_edge_export.sources.source.Source`` for what its members mean.
+    """
 
     origin: Origin
     folder: Path

@@ -1,7 +1,7 @@
 """The model of a name, an address or a path, from wherever it is.
 
 ``digits`` is the bundled model, ``random:<size>`` the published architecture with random weights, and the names of
-``catalog.MODULES`` are the published modules. Anything else is an address or a path:
+``mixer_edge_export.sources.catalog.MODULES`` are the published modules. Anything else is an address or a path:
 
 - ``https://.../<name>.npz`` or ``.tar.gz``, any other ``https://`` address as a handle for TensorFlow Hub;
 - ``kaggle:owner/model/framework/variation/version``;

@@ -21,7 +21,7 @@ from mixer_edge_export.sources.source import Network, Origin
 
 @dataclass(frozen=True, kw_only=True)
 class MixerSource:
-    """A Mixer; see ``Source`` for what its members mean."""
+    """A Mixer; see ``mixer_edge_export.sources.source.Source`` for what its members mean."""
 
     origin: Origin
     weights: MixerWeights

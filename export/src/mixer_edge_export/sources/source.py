@@ -29,7 +29,11 @@ class Origin:
 
 
 class Source(Protocol):
-    """A loaded model: a Mixer's weights (``MixerSource``) or another network (``GenericSource``)."""
+    """A loaded model.
+
+    It is a Mixer's weights (``mixer_edge_export.sources.mixer.MixerSource``) or another network
+    (``mixer_edge_export.sources.generic.GenericSource``).
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
