@@ -29,7 +29,7 @@ def test_none_or_several_are_told(twin: Path, tmp_path: Path) -> None:
         shutil.copytree(twin, tmp_path / name)
     with pytest.raises(ModelError) as raised:
         find_saved_model(tmp_path)
-    assert str(raised.value) == f"{tmp_path}: 2 SavedModels in it (a, b); give the path of one"
+    assert str(raised.value) == f"{tmp_path}: 2 SavedModels in it (a, b); use the path of one of them"
 
 
 def test_an_archive_is_unpacked_once(twin: Path, twin_archive: bytes, tmp_path: Path, cache: Path) -> None:
@@ -45,11 +45,11 @@ def test_an_archive_is_unpacked_once(twin: Path, twin_archive: bytes, tmp_path: 
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("no archive", "damaged archive .*; fetch it again"),
-        ("truncated", "damaged archive .*; fetch it again"),
-        ("damaged", "damaged archive .*; fetch it again"),
-        ("climbs out", "'../evil' leads out of the archive or is no plain file; not unpacked, get another copy"),
-        ("link", "'saved_model.pb' leads out of the archive or is no plain file"),
+        ("no archive", "damaged archive .*; download it again"),
+        ("truncated", "damaged archive .*; download it again"),
+        ("damaged", "damaged archive .*; download it again"),
+        ("climbs out", "'../evil' is outside the archive or not a regular file; not unpacked, get another copy"),
+        ("link", "'saved_model.pb' is outside the archive or not a regular file"),
         ("no model", "no saved_model.pb in it or below"),
         ("graph alone", "its variables are missing or damaged"),
     ],

@@ -53,8 +53,8 @@ def test_a_broken_download_resumes_where_it_stopped(server: Any, url: str, cache
     with pytest.raises(ModelError) as raised:
         download(url)
     assert str(raised.value) == (
-        f"{url}: cannot be fetched (it ended after 1,234,567 of 3,000,000 bytes); try again, "
-        "or fetch it by other means and give its path"
+        f"{url}: cannot be downloaded (it ended after 1,234,567 of 3,000,000 bytes); try again, "
+        "or download it in another way and use its path"
     )
     assert partials(cache) == [1_234_567]
     server.replies["/data.bin"].sent = None
@@ -69,7 +69,7 @@ def test_a_stalled_download_is_given_up_and_resumed(
     monkeypatch.setenv("MIXER_EDGE_TIMEOUT", "1")
     reply = server.replies["/data.bin"]
     reply.sent, reply.stalls = 2_500_000, True
-    with pytest.raises(ModelError, match="silent for 1 s, the limit that MIXER_EDGE_TIMEOUT sets"):
+    with pytest.raises(ModelError, match="no data for 1 s, the limit that MIXER_EDGE_TIMEOUT sets"):
         download(url)
     monkeypatch.setenv("MIXER_EDGE_TIMEOUT", "60")
     kept = partials(cache)[0]

@@ -82,27 +82,27 @@ def test_a_pixel_range_is_for_other_networks_alone(twin: Path) -> None:
     """A Mixer's input is [-1, 1], whatever is asked for."""
     with pytest.raises(ModelError) as raised:
         preprocess_spec(load_source(str(twin)), Preprocessing(pixel_range=(0, 1)))
-    assert str(raised.value) == "mixer_12_blocks: pixels cannot become 0 to 1; expected -1 to 1 for a Mixer"
+    assert str(raised.value) == "mixer_12_blocks: the pixel range is 0 to 1; expected -1 to 1 for a Mixer"
 
 
 def test_a_graph_that_the_converter_refuses_is_told(twin: Path) -> None:
     """The twins' own graphs hold XLA ops, which no TFLite has."""
-    with pytest.raises(ModelError, match="TensorFlow's converter refused it .*XlaDotV2"):
+    with pytest.raises(ModelError, match="TensorFlow's converter failed .*XlaDotV2"):
         convert_saved_model(twin, ORIGIN)
 
 
 def test_a_crash_of_the_converter_is_an_error(convnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child process that dies is told with its signal or exit code and its last words."""
+    """The error for a crashed child process has its signal or exit code and its last output."""
     python = tmp_path / "python"
     monkeypatch.setattr(sys, "executable", str(python))
-    for ending, how in (("kill -SEGV $$", "was ended by SIGSEGV"), ("exit 139", "ended with exit code 139")):
+    for ending, how in (("kill -SEGV $$", "crashed with SIGSEGV"), ("exit 139", "ended with exit code 139")):
         python.write_text(f"#!/bin/sh\necho loading >&2\necho 'bad op' >&2\n{ending}\n")
         python.chmod(0o755)
         with pytest.raises(ModelError) as raised:
             convert_saved_model(convnet, ORIGIN)
         assert str(raised.value) == (
-            f"{convnet}: TensorFlow's converter {how} on this model, which is no Mixer that could be rebuilt; "
-            "its last words:\nloading\nbad op"
+            f"{convnet}: TensorFlow's converter {how} on this model, which is not a Mixer that could be rebuilt; "
+            "its last output:\nloading\nbad op"
         )
 
 
@@ -118,5 +118,5 @@ def test_a_signature_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     }
     for name, (specs, function) in cases.items():
         folder = save(tmp_path / name, function, *specs, variables=[])
-        with pytest.raises(ModelError, match=r"its signature leads from .*; expected one float32 input \[N, height"):
+        with pytest.raises(ModelError, match=r"its signature is .*; expected one float32 input \[N, height"):
             load_signature(folder)

@@ -41,13 +41,13 @@ def test_a_handle_is_fetched_once_and_then_read_from_the_cache(server: Any, cach
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("no archive", "cannot be fetched .*does not appear to be a valid module"),
-        ("truncated", "cannot be fetched .*does not appear to be a valid module"),
-        ("damaged", "what came is damaged .*saved_model.pb cannot be read"),
-        ("climbs out", r"what came is no SavedModel archive \(Relative path '../evil' is invalid.\); try again"),
-        ("link", "what came is no SavedModel archive .*Unexpected object type"),
-        ("no model", "what came is damaged .*no saved_model.pb in it or below"),
-        ("graph alone", "what came is damaged .*its variables are missing or damaged"),
+        ("no archive", "cannot be downloaded .*does not appear to be a valid module"),
+        ("truncated", "cannot be downloaded .*does not appear to be a valid module"),
+        ("damaged", "the download is damaged .*saved_model.pb cannot be read"),
+        ("climbs out", r"the download is not a SavedModel archive \(Relative path '../evil' is invalid.\); try again"),
+        ("link", "the download is not a SavedModel archive .*Unexpected object type"),
+        ("no model", "the download is damaged .*no saved_model.pb in it or below"),
+        ("graph alone", "the download is damaged .*its variables are missing or damaged"),
     ],
 )
 def test_a_bad_archive_is_an_error_and_leaves_nothing_behind(
@@ -73,7 +73,7 @@ def test_a_refusal_names_the_status(server: Any, status: int) -> None:
         load_source(handle)
     assert str(raised.value) == (
         f"{handle}: the server answered {status} {reason}; check the address, "
-        "or fetch it by other means and give its path"
+        "or download it in another way and use its path"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_stalled_server_is_given_up(server: Any, twin_archive: bytes, monkeypa
     monkeypatch.setenv("MIXER_EDGE_TIMEOUT", "1")
     handle = server.serve_module("mixer", twin_archive)
     server.replies["/mixer.tar.gz"].sent, server.replies["/mixer.tar.gz"].stalls = 1000, True
-    with pytest.raises(ModelError, match=r"silent for 1 s, the limit that MIXER_EDGE_TIMEOUT sets\); try again"):
+    with pytest.raises(ModelError, match=r"no data for 1 s, the limit that MIXER_EDGE_TIMEOUT sets\); try again"):
         load_source(handle)
 
 
@@ -90,7 +90,7 @@ def test_no_server_at_all_is_told(server: Any) -> None:
     """An address where nobody listens is an error that names it."""
     handle = server.serve_module("mixer", b"")
     server.close()
-    with pytest.raises(ModelError, match="cannot be fetched .*Connection refused"):
+    with pytest.raises(ModelError, match="cannot be downloaded .*Connection refused"):
         load_source(handle)
 
 
@@ -134,4 +134,4 @@ def test_kagglehub_errors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", FakeKagglehub(RuntimeError("no such model")))
     with pytest.raises(ModelError) as raised:
         load_source(f"kaggle:{HANDLE}")
-    assert str(raised.value) == f"{HANDLE}: kagglehub could not fetch it (no such model)"
+    assert str(raised.value) == f"{HANDLE}: kagglehub could not download it (no such model)"

@@ -39,7 +39,7 @@ def test_a_label_file_has_one_line_per_class(tmp_path: Path) -> None:
     [
         (b"ant\n", 2, "1 lines for 2 classes; expected one label on each line"),
         (b"ant\n\nbee\n", 3, "3 lines for 3 classes; expected one label on each line"),
-        (b"ant\n", None, "a feature extractor has no classes to label; leave the labels out"),
+        (b"ant\n", None, "a feature extractor has no classes to label; omit the labels"),
     ],
 )
 def test_a_label_file_that_does_not_fit_is_refused(

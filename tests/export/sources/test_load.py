@@ -86,20 +86,20 @@ def test_the_checkpoint_answers_where_the_hub_does_not(
     assert (source.origin.name, source.origin.kind, source.num_classes) == ("mixer_b32_sam_fe", "npz", None)
     assert source.origin.location == f"{server.url}/npz/sam/Mixer-B_32.npz"
     assert caplog.messages == [
-        f"mixer_b32_sam_fe: not from {server.url}/hub/mixer_b32_sam_fe/1",
-        f"mixer_b32_sam_fe: not from kaggle:{KAGGLE}/mixer-b32-sam-fe/1",
+        f"mixer_b32_sam_fe: cannot be loaded from {server.url}/hub/mixer_b32_sam_fe/1",
+        f"mixer_b32_sam_fe: cannot be loaded from kaggle:{KAGGLE}/mixer-b32-sam-fe/1",
     ]
     server.replies.clear()
     assert load_source("mixer_b32_sam_fe").fingerprint() == source.fingerprint()
 
 
-def test_every_attempt_is_told_where_none_answers(server: Any) -> None:
+def test_every_attempt_is_listed_if_none_works(server: Any) -> None:
     """The message lists the sources in their order, each with its reason."""
     with pytest.raises(ModelError) as raised:
         load_source("mixer_b32_sam")
-    by_hand = "check the address, or fetch it by other means and give its path"
+    by_hand = "check the address, or download it in another way and use its path"
     assert str(raised.value) == (
-        "mixer_b32_sam: none of its sources answered:\n"
+        "mixer_b32_sam: none of its sources worked:\n"
         f"  1. {server.url}/hub/mixer_b32_sam_classification/1: the server answered 404 Not Found; {by_hand}\n"
         f"  2. {KAGGLE}/mixer-b32-sam-classification/1: needs kagglehub; pip install 'mixer-edge-export[kaggle]'\n"
         f"  3. {server.url}/npz/sam/Mixer-B_32.npz: the server answered 404 Not Found; {by_hand}"

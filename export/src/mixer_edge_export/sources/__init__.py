@@ -1,6 +1,6 @@
-"""Where a model comes from: ``mixer_edge_export.sources.load`` says what there is.
+"""The sources of models; ``mixer_edge_export.sources.load`` lists them.
 
-Every Mixer ends in the same ``mixer_edge_export.network.mixer.MixerWeights``; another network is converted as it is.
+Every Mixer is loaded as ``mixer_edge_export.network.mixer.MixerWeights``; another network is converted unchanged.
 """
 
 from mixer_edge_export.sources.load import load_source

@@ -1,4 +1,4 @@
-"""SavedModels in folders and archives, at whatever depth they lie."""
+"""Find SavedModels in folders and archives, at any depth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find_saved_model(folder: Path) -> Path:
         raise ModelError(f"{folder}: no {SAVED_MODEL} in it or below; expected a SavedModel folder")
     if len(found) > 1:
         listed = ", ".join(str(path.relative_to(folder)) for path in found)
-        raise ModelError(f"{folder}: {len(found)} SavedModels in it ({listed}); give the path of one")
+        raise ModelError(f"{folder}: {len(found)} SavedModels in it ({listed}); use the path of one of them")
     return found[0]
 
 
@@ -37,7 +37,7 @@ def unpack(archive: Path) -> Path:
     """Return the cached folder with an archive's content; the same archive is unpacked once.
 
     Raises:
-        ModelError: the archive is damaged, or holds links, devices or paths that lead out of it.
+        ModelError: the archive is damaged, or contains links, devices or paths outside the archive.
     """
     folder = cache_folder("unpacked") / file_sha256(archive)
     if folder.is_dir():
@@ -48,10 +48,10 @@ def unpack(archive: Path) -> Path:
                 for member in tar:
                     _extract(tar, member, partial, archive)
                 while tar.fileobj and tar.fileobj.read(1 << 20):
-                    pass  # the sum of a compressed file is only checked at its end
+                    pass  # the checksum of a compressed file is only checked at its end
         except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{archive}: damaged archive ({reason}); fetch it again") from None
+            raise ModelError(f"{archive}: damaged archive ({reason}); download it again") from None
     return folder
 
 
@@ -59,7 +59,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archiv
     target = (folder / member.name).resolve()
     if not target.is_relative_to(folder.resolve()) or not (member.isfile() or member.isdir()):
         raise ModelError(
-            f"{archive}: {member.name!r} leads out of the archive or is no plain file; not unpacked, get another copy"
+            f"{archive}: {member.name!r} is outside the archive or not a regular file; not unpacked, get another copy"
         )
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archiv
 
 
 def folder_sha256(folder: Path) -> str:
-    """Return the sha256 over the names and contents of all files below a folder, in the order of their names."""
+    """Return the sha256 over the names and contents of all files below a folder, sorted by name."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())

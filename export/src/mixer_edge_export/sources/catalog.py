@@ -1,8 +1,8 @@
-"""The published MLP-Mixer modules by short name, and where each can be had.
+"""The published MLP-Mixer modules by short name, and their sources.
 
-A short name is tried at its sources in this order: TensorFlow Hub, Kaggle (where tfhub.dev's modules moved in 2023),
-the published checkpoint. ``MIXER_EDGE_HUB_URL`` and ``MIXER_EDGE_NPZ_URL`` name mirrors of the first and the last.
-The Kaggle handles are those that third parties' code uses; nobody here could try them.
+The sources of a short name are tried in this order: TensorFlow Hub, Kaggle (where tfhub.dev's modules moved in 2023),
+the published checkpoint. ``MIXER_EDGE_HUB_URL`` and ``MIXER_EDGE_NPZ_URL`` are mirrors of the first and the last. The
+Kaggle handles come from third parties' code; they have not been tested.
 """
 
 from __future__ import annotations

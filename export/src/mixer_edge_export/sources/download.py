@@ -1,4 +1,4 @@
-"""A file over https, once: resumed where it stopped, renamed into the cache only when it is whole."""
+"""Download a file over https once; resume an interrupted download; rename it into the cache when it is complete."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CHUNK_BYTES = 1 << 20
 
 
 def timeout_s() -> float:
-    """Return for how many seconds a server may be silent: 30, or what ``MIXER_EDGE_TIMEOUT`` says.
+    """Return how many seconds to wait for data from a server: ``MIXER_EDGE_TIMEOUT``, or 30.
 
     Raises:
-        ModelError: the variable holds no number above zero.
+        ModelError: the variable is not a number above zero.
     """
     text = os.environ.get(TIMEOUT_VARIABLE) or str(DEFAULT_TIMEOUT_S)
     try:
@@ -41,8 +41,8 @@ def timeout_s() -> float:
 
 @contextmanager
 def network_errors(url: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a server in the body into a ModelError that names the address."""
-    by_hand = "or fetch it by other means and give its path"
+    """Turn every network error in the block into a ModelError that names the address."""
+    by_hand = "or download it in another way and use its path"
     try:
         yield
     except urllib.error.HTTPError as error:
@@ -53,17 +53,17 @@ def network_errors(url: str) -> Iterator[None]:
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
-            reason = f"silent for {timeout_s():g} s, the limit that {TIMEOUT_VARIABLE} sets"
-        raise ModelError(f"{url}: cannot be fetched ({reason}); try again, {by_hand}") from None
+            reason = f"no data for {timeout_s():g} s, the limit that {TIMEOUT_VARIABLE} sets"
+        raise ModelError(f"{url}: cannot be downloaded ({reason}); try again, {by_hand}") from None
 
 
 def download(url: str) -> Path:
-    """Return the file behind a URL, from the cache if it was fetched before.
+    """Return the file at a URL, from the cache if it was downloaded before.
 
-    A download that broke off goes on where it stopped, if the server can tell that its file is still the same.
+    An interrupted download continues where it stopped, if the server can tell that its file has not changed.
 
     Raises:
-        ModelError: the server refused, fell silent or broke off; the message says which.
+        ModelError: the server refused, timed out or closed the connection; the message says which.
     """
     name = Path(urllib.parse.urlparse(url).path).name
     path = cache_folder("downloads") / hashlib.sha256(url.encode()).hexdigest()[:16] / name
@@ -90,10 +90,10 @@ def download(url: str) -> Path:
 
 
 def _copy(response: http.client.HTTPResponse, file: IO[bytes], name: str) -> None:
-    """Append the body to the file; a body shorter than announced is an error (``read(n)`` does not say so)."""
+    """Append the body to the file; raise if it is shorter than announced, because ``read(n)`` does not."""
     start, expected = file.tell(), response.headers["Content-Length"]
     chunks = iter(lambda: response.read(CHUNK_BYTES), b"")
-    for chunk in progress(chunks, f"fetching {name}, MiB", -(-int(expected) // CHUNK_BYTES) if expected else None):
+    for chunk in progress(chunks, f"downloading {name}, MiB", -(-int(expected) // CHUNK_BYTES) if expected else None):
         file.write(chunk)
     received = file.tell() - start
     if expected and received != int(expected):

@@ -1,8 +1,8 @@
-"""Any other image classifier in a SavedModel: converted as it is, at batch 1, in a process of its own.
+"""Convert any other image classifier in a SavedModel, unchanged, at batch 1, in a separate process.
 
-The converter may crash on a graph it does not know, with no Python error to catch; here that ends the child process
-and becomes an error message. Outputs that are probabilities are turned into their logarithms, so that a bundle's
-outputs are logits whatever the model: the softmax of the logarithms gives the probabilities back.
+The converter may crash on a graph that it does not support, without a Python error; then only the child process ends,
+and the user gets an error message. If the outputs are probabilities, the file returns their logarithms, so a bundle's
+outputs are always logits: the softmax of the logarithms gives the probabilities again.
 
 ``python -m mixer_edge_export.sources.generic FOLDER OUT`` is the child process: it writes ``OUT/model.tflite`` and
 ``OUT/facts.json``.
@@ -33,20 +33,20 @@ from mixer_edge_export.sources.source import Network, Origin
 FACTS, MODEL = "facts.json", "model.tflite"
 LAST_LINES, REASON_LENGTH = 5, 300
 SMALLEST = np.float32(1e-7)
-"""Floor of a probability before its logarithm: about what a float32 softmax can tell from none."""
+"""Smallest probability before the logarithm: about the smallest that a float32 softmax distinguishes from zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the conversion found out about a model."""
+    """Facts about a model, found during the conversion."""
 
     height: int
     width: int
     num_classes: int
     kernel_parameter_count: int
-    """Parameters in matrices and kernels: what the file must at least hold (batch norms may fold away)."""
+    """Parameters in matrices and kernels: the file contains at least these (batch norms may fold away)."""
     gives_probabilities: bool
-    """Whether the outputs are a softmax's; the file then gives their logarithms."""
+    """Whether the outputs are those of a softmax; the file then returns their logarithms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class GenericSource:
         return self.model
 
     def network(self) -> Network:
-        """Return the SavedModel's own function, followed by a logarithm where it gives probabilities."""
+        """Return the SavedModel's own function, followed by a logarithm if it returns probabilities."""
         signature = load_signature(self.folder)
         if not self.facts.gives_probabilities:
             return signature.outputs
@@ -106,10 +106,10 @@ class GenericSource:
 
 
 def convert_saved_model(folder: Path, origin: Origin) -> GenericSource:
-    """Return a SavedModel's classifier, converted to float32 TFLite in a process of its own.
+    """Return a SavedModel's classifier, converted to float32 TFLite in a separate process.
 
     Raises:
-        ModelError: its signature does not fit, or the converter refused it or crashed; the message says how.
+        ModelError: its signature does not fit, or the converter failed or crashed; the message says how.
     """
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
@@ -126,10 +126,10 @@ def _explain(folder: Path, result: subprocess.CompletedProcess[str]) -> str:
     if lines and lines[-1].startswith("error: "):
         return lines[-1].removeprefix("error: ")
     code = result.returncode
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    how = f"crashed with {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return (
-        f"{folder}: TensorFlow's converter {how} on this model, which is no Mixer that could be rebuilt; "
-        "its last words:\n" + "\n".join(lines[-LAST_LINES:])
+        f"{folder}: TensorFlow's converter {how} on this model, which is not a Mixer that could be rebuilt; "
+        "its last output:\n" + "\n".join(lines[-LAST_LINES:])
     )
 
 
@@ -140,7 +140,7 @@ def main(argv: Sequence[str]) -> int:
         with quiet_tensorflow():
             facts, content = _convert(folder)
     except ModelError as error:
-        # the parent shows this line alone
+        # the parent shows only this line
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     (out / MODEL).write_bytes(content)
@@ -167,7 +167,7 @@ def _convert(folder: Path) -> tuple[Facts, bytes]:
         content = bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], signature.loaded).convert())
     except Exception as error:
         reason = " ".join(str(error).split())[:REASON_LENGTH]
-        raise ModelError(f"{folder}: TensorFlow's converter refused it ({reason} ...)") from None
+        raise ModelError(f"{folder}: TensorFlow's converter failed ({reason} ...)") from None
     facts = Facts(
         height=height,
         width=width,

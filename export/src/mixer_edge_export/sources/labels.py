@@ -1,9 +1,9 @@
 """Labels of a bundle: one line per class, in the order of the model's outputs.
 
-``labels.txt`` of a bundle holds the lines as they are. ImageNet's lines are ``<wnid> <name>, <name>, ...``, for example
-``n02510455 giant panda, panda, panda bear, coon bear, Ailuropoda melanoleuca``: the wnid comes first because names
-repeat (two cranes, two maillots) and wnids never do. The class of a line is its number, from 0; the wnids ascend.
-A folder of pictures may so be named by index, by wnid, by a whole line or by a name that occurs once.
+A bundle's ``labels.txt`` contains these lines unchanged. ImageNet's lines are ``<wnid> <name>, <name>, ...``, for
+example ``n02510455 giant panda, panda, panda bear, coon bear, Ailuropoda melanoleuca``: the wnid comes first because
+names repeat (two cranes, two maillots) and wnids do not. The index of a class is its line number, from 0; the wnids are
+in ascending order. A folder of pictures can be named by index, wnid, whole line, or a name that occurs once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_labels(path: Path, num_classes: int | None) -> tuple[str, ...]:
     """Return the labels in a file, or ImageNet's for the path ``imagenet``.
 
     Raises:
-        DataError: the file cannot be read, or does not hold one label on each line for every class.
+        DataError: the file cannot be read, or does not have one line with a label for every class.
     """
     if str(path) == IMAGENET:
         lines = imagenet_labels()
@@ -38,7 +38,7 @@ def read_labels(path: Path, num_classes: int | None) -> tuple[str, ...]:
                 f"{path}: cannot be read as a label file ({error}); expected UTF-8, one label per line"
             ) from None
     if num_classes is None:
-        raise DataError(f"{path}: a feature extractor has no classes to label; leave the labels out")
+        raise DataError(f"{path}: a feature extractor has no classes to label; omit the labels")
     if len(lines) != num_classes or not all(line.strip() for line in lines):
         raise DataError(f"{path}: {len(lines)} lines for {num_classes} classes; expected one label on each line")
     return lines

@@ -1,4 +1,4 @@
-"""The model of a name, an address or a path, from wherever it is.
+"""Load a model by name, address or path.
 
 ``digits`` is the bundled model, ``random:<size>`` the published architecture with random weights, and the names of
 ``mixer_edge_export.sources.catalog.MODULES`` are the published modules. Anything else is an address or a path:
@@ -43,7 +43,7 @@ def load_source(model: str) -> Source:
     """Return the model of a name, address or path.
 
     Raises:
-        ModelError: no such model, it cannot be had, or it is none that can be exported; the message says why.
+        ModelError: there is no such model, or it cannot be downloaded or exported; the message says why.
     """
     if model == "digits":
         with resources.as_file(resources.files("mixer_edge_export.digits") / "digits.npz") as path:
@@ -64,7 +64,7 @@ def load_source(model: str) -> Source:
 
 
 def _first_answer(name: str, module: Module) -> Source:
-    """Return the module from the first of its sources that answers; those that do not are logged."""
+    """Return the module from the first of its sources that works; log those that do not."""
     attempts: dict[str, Callable[[], Source]] = {
         module.hub_handle: lambda: _from_hub(module.hub_handle),
         KAGGLE_PREFIX + module.kaggle_handle: lambda: _from_kaggle(module.kaggle_handle),
@@ -76,14 +76,14 @@ def _first_answer(name: str, module: Module) -> Source:
             source = attempt()
         except ModelError as error:
             reasons.append(str(error))
-            log.info("%s: not from %s", name, place)
+            log.info("%s: cannot be loaded from %s", name, place)
             continue
         labels = imagenet_labels() if module.has_imagenet_classes else None
         if labels and source.num_classes != len(labels):
             raise ModelError(f"{place}: has {source.num_classes} outputs; expected the {len(labels)} of ImageNet")
         return replace(source, origin=replace(source.origin, name=name), labels=labels)
     tried = "".join(f"\n  {number}. {reason}" for number, reason in enumerate(reasons, start=1))
-    raise ModelError(f"{name}: none of its sources answered:{tried}")
+    raise ModelError(f"{name}: none of its sources worked:{tried}")
 
 
 def _from_address(url: str) -> Source:

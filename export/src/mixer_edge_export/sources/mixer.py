@@ -26,14 +26,14 @@ class MixerSource:
     origin: Origin
     weights: MixerWeights
     saved_model: Path | None = None
-    """It judges what is made of the weights; bare weights have no graph of their own to judge with."""
+    """The files are compared with its graph; weights alone have no graph."""
     labels: tuple[str, ...] | None = None
 
     lossless_input: ClassVar[bool] = True
 
     @property
     def judge(self) -> Judge:
-        """``saved_model``, or ``rebuilt graph`` for bare weights."""
+        """``saved_model``, or ``rebuilt graph`` for weights alone."""
         return "rebuilt graph" if self.saved_model is None else "saved_model"
 
     @property
@@ -71,7 +71,7 @@ class MixerSource:
         return load_signature(self.saved_model).outputs
 
     def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Return the error of the rebuilt graph to the SavedModel's outputs."""
+        """Return the rebuilt graph's error from the SavedModel's outputs."""
         if self.saved_model is None:
             return 0.0
         rebuilt = reference_outputs(self.weights, images)

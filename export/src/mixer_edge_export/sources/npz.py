@@ -13,10 +13,10 @@ from mixer_edge_export.network.mixer import HEAD, MixerWeights
 
 
 def load_npz(path: Path, *, drop_head: bool = False) -> MixerWeights:
-    """Return the weights in an ``.npz`` file, without those of the head if a feature extractor is wanted.
+    """Return the weights in an ``.npz`` file; ``drop_head`` omits the head, for a feature extractor.
 
     Raises:
-        ModelError: the file is damaged, or its keys or shapes are not those of a Mixer.
+        ModelError: the file is damaged, or its keys or shapes do not match a Mixer.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -27,6 +27,6 @@ def load_npz(path: Path, *, drop_head: bool = False) -> MixerWeights:
 
 
 def save_npz(weights: MixerWeights, path: Path) -> None:
-    """Write the weights to ``path``, whole or not at all; the same weights give the same bytes."""
+    """Write the weights to ``path`` atomically; the same weights give the same bytes."""
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **weights.arrays)  # type: ignore[arg-type]

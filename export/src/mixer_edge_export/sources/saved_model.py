@@ -1,8 +1,7 @@
-"""A SavedModel: whether it is whole, what it answers, and the weights in one that the Hub modules' exporter wrote.
+"""A SavedModel: check that it is complete, run it, and read the weights of a Mixer.
 
-That one has variables without names, known by their order alone.
-
-The exporter flattens the nested parameters with their keys sorted as strings, so blocks come 0, 1, 10, 11, 2 ... 9.
+The exporter of the Hub modules writes variables without names; only their order identifies them. It flattens the nested
+parameters with their keys sorted as strings, so the order of the blocks is 0, 1, 10, 11, 2 ... 9.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _BLOCK_VARIABLES, _OTHER_VARIABLES, _HEAD_VARIABLES = 12, 4, 2
 
 
 def variable_keys(count: int, source: str) -> list[str]:
-    """Return the published key of each of ``count`` variables, in their order.
+    """Return the published key of each of ``count`` variables, in order.
 
     Raises:
         ModelError: no Mixer has that many variables.
     """
     head, rest = divmod((count - _OTHER_VARIABLES) % _BLOCK_VARIABLES, _HEAD_VARIABLES)
     if rest or head > 1 or count < _OTHER_VARIABLES + _BLOCK_VARIABLES:
-        raise ModelError(f"{source}: {count} variables; expected 12 per block, 4 besides and 2 for a head")
+        raise ModelError(f"{source}: {count} variables; expected 12 per block, 4 more, and 2 for a head")
     keys = [f"{STEM}/{leaf}" for leaf in ("bias", "kernel")] + [f"{FINAL_NORM}/{leaf}" for leaf in ("bias", "scale")]
     keys += [f"{HEAD}/{leaf}" for leaf in ("bias", "kernel")] * head
     for block in range((count - _OTHER_VARIABLES) // _BLOCK_VARIABLES):
@@ -45,7 +44,7 @@ def variable_keys(count: int, source: str) -> list[str]:
 
 
 def is_mixer(folder: Path) -> bool:
-    """Return whether a SavedModel holds nothing but a flat list of variables, as many as some Mixer has."""
+    """Return whether a SavedModel has only a flat list of variables, with the number of variables of a Mixer."""
     import tensorflow as tf
 
     if not (folder / "variables" / "variables.index").is_file():
@@ -65,7 +64,7 @@ def load_saved_model(folder: Path) -> MixerWeights:
     """Return the weights of a SavedModel folder, read from its checkpoint; its graph is not run.
 
     Raises:
-        ModelError: there is no readable checkpoint, or its variables are not those of a Mixer.
+        ModelError: there is no readable checkpoint, or its variables do not match a Mixer.
     """
     import tensorflow as tf
 
@@ -82,7 +81,7 @@ def load_saved_model(folder: Path) -> MixerWeights:
 
 
 def check_complete(folder: Path) -> None:
-    """Refuse a SavedModel folder with a part missing or damaged; TensorFlow checks a sum for each of its variables.
+    """Check that no part of a SavedModel folder is missing or damaged; TensorFlow checks the variables' checksums.
 
     Raises:
         ModelError: its graph or a variable cannot be read; the message says which.
@@ -97,7 +96,7 @@ def check_complete(folder: Path) -> None:
         except (OSError, DecodeError) as error:
             raise ModelError(f"{folder}: saved_model.pb cannot be read ({error})") from None
         if not graphs:
-            raise ModelError(f"{folder}: saved_model.pb holds no graph")
+            raise ModelError(f"{folder}: saved_model.pb contains no graph")
         if not any(node.WhichOneof("kind") == "variable" for node in graphs[0].object_graph_def.nodes):
             return
         try:
@@ -111,18 +110,18 @@ def check_complete(folder: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """The function that a SavedModel serves: one batch of images in, one batch of vectors out."""
+    """The function of a SavedModel: its input is a batch of images, its output a batch of vectors."""
 
     function: Any
-    """TensorFlow's concrete function; called with ``input_name`` alone, it returns a dictionary with one tensor."""
+    """TensorFlow's concrete function; its only argument is ``input_name``; it returns a dictionary with one tensor."""
     input_name: str
     height: int
     width: int
     loaded: Any
-    """The object that the function's variables live in."""
+    """The object that owns the function's variables; without a reference to it they are deleted."""
 
     def outputs(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the model answers to ``[n, height, width, 3]`` images, run one by one: ``[n, classes]``.
+        """Return the model's outputs ``[n, classes]`` for ``[n, height, width, 3]`` images, run one by one.
 
         Raises:
             ModelError: TensorFlow cannot run it.
@@ -138,10 +137,10 @@ class Signature:
 
 
 def load_signature(folder: Path) -> Signature:
-    """Return the function that a SavedModel serves: ``serving_default``, or its only one.
+    """Return the function of a SavedModel: ``serving_default``, or its only one.
 
     Raises:
-        ModelError: it cannot be loaded, or its signature is not one image batch in and one batch of vectors out.
+        ModelError: it cannot be loaded, or its input is not a batch of images or its output not a batch of vectors.
     """
     with quiet_tensorflow():
         import tensorflow as tf
@@ -153,16 +152,16 @@ def load_signature(folder: Path) -> Signature:
             raise ModelError(f"{folder}: TensorFlow cannot load it ({error})") from None
     signatures = dict(loaded.signatures)
     if "serving_default" not in signatures and len(signatures) != 1:
-        raise ModelError(f"{folder}: its signatures are {sorted(signatures)}; expected one called serving_default")
+        raise ModelError(f"{folder}: its signatures are {sorted(signatures)}; expected one named serving_default")
     function = signatures.get("serving_default") or next(iter(signatures.values()))
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     found = f"{list(inputs.values())} to {list(outputs.values())}"
     if len(inputs) != 1 or len(outputs) != 1:
-        raise ModelError(f"{folder}: its signature leads from {found}; {expected}")
+        raise ModelError(f"{folder}: its signature is {found}; {expected}")
     ((name, image),), (output,) = inputs.items(), outputs.values()
     if image.dtype != tf.float32 or output.dtype != tf.float32 or image.shape.rank != 4 or output.shape.rank != 2:
-        raise ModelError(f"{folder}: its signature leads from {found}; {expected}")
+        raise ModelError(f"{folder}: its signature is {found}; {expected}")
     batch, height, width, channels = image.shape
     if batch not in (None, 1) or channels != 3 or None in (height, width):
-        raise ModelError(f"{folder}: its signature leads from {found}; {expected}")
+        raise ModelError(f"{folder}: its signature is {found}; {expected}")
     return Signature(function=function, input_name=name, height=height, width=width, loaded=loaded)

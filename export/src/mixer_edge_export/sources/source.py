@@ -1,4 +1,4 @@
-"""What a loaded model is to the export, wherever it was found."""
+"""The interface of a loaded model, the same for all sources."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a model was found."""
+    """Where a model comes from."""
 
     name: str
     kind: SourceKind
     location: str
     sha256: str | None = None
-    """Of the file, or over all files of the SavedModel; None for a model made on the spot."""
+    """Of the file, or over all files of the SavedModel; None for a model without a file."""
 
 
 class Source(Protocol):
@@ -39,19 +39,19 @@ class Source(Protocol):
 
     @property
     def origin(self) -> Origin:
-        """Where it was found."""
+        """Where it comes from."""
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """One per class; None where the source has none."""
+        """One per class; None if the source has none."""
 
     @property
     def judge(self) -> Judge:
-        """What the files are measured against: ``saved_model``, or ``rebuilt graph`` for bare weights."""
+        """What the files are compared with: ``saved_model``, or ``rebuilt graph`` for weights alone."""
 
     @property
     def architecture(self) -> dict[str, int | None]:
-        """A Mixer's configuration; of another network the number of classes alone."""
+        """A Mixer's configuration; for another network only the number of classes."""
 
     @property
     def num_classes(self) -> int | None:
@@ -59,7 +59,7 @@ class Source(Protocol):
 
     @property
     def parameter_count(self) -> int:
-        """Parameters that a file must hold."""
+        """Number of parameters that a file must contain."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -67,10 +67,10 @@ class Source(Protocol):
 
     @property
     def lossless_input(self) -> bool:
-        """Whether an int8 input may be shifted by half a pixel step, so that it holds every pixel exactly."""
+        """Whether an int8 input can be shifted by half a pixel step, so that it represents every pixel exactly."""
 
     def fingerprint(self) -> str:
-        """Return the sha256 that names the weights, whatever file they came from."""
+        """Return the sha256 that identifies the weights; the file format does not matter."""
 
     def float_model(self) -> bytes:
         """Return the float32 TFLite file."""
@@ -79,14 +79,14 @@ class Source(Protocol):
         """Return the judge in TensorFlow.
 
         Raises:
-            ModelError: it cannot be loaded, or not be run when the function is called.
+            ModelError: it cannot be loaded, or (when the function is called) run.
         """
 
     def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Return the error of the graph rebuilt from the weights to the judge's outputs; 0 if they are the same graph.
+        """Return the rebuilt graph's error from the judge's outputs; 0 if both are the same graph.
 
         Raises:
-            ModelError: the rebuilt graph is not the source's.
+            ModelError: the error is too large.
         """
 
 
@@ -99,18 +99,18 @@ def preprocess_spec(source: Source, preprocessing: Preprocessing) -> PreprocessS
     """Return how pictures become the source's input.
 
     Raises:
-        ModelError: the pixel range is empty, or another than [-1, 1] for a Mixer.
+        ModelError: the pixel range is empty, or not [-1, 1] for a Mixer.
     """
     low, high = preprocessing.pixel_range
     if not low < high or (source.lossless_input and preprocessing.pixel_range != Preprocessing.pixel_range):
         raise ModelError(
-            f"{source.origin.location}: pixels cannot become {low:g} to {high:g}; expected -1 to 1 for a Mixer"
+            f"{source.origin.location}: the pixel range is {low:g} to {high:g}; expected -1 to 1 for a Mixer"
         )
     return preprocessing.spec(*source.input_size)
 
 
 def source_spec(source: Source, rebuilt_error: float) -> SourceSpec:
-    """Return what a manifest says of the source; ``rebuilt_error`` is what ``check_rebuilt`` returned."""
+    """Return the facts about the source for a manifest; ``rebuilt_error`` is the result of ``check_rebuilt``."""
     return SourceSpec(
         kind=source.origin.kind,
         location=source.origin.location,
