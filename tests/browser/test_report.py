@@ -111,7 +111,7 @@ def test_plots_are_drawn(opened: webdriver.Chrome) -> None:
     assert [plot.get_attribute("aria-label") for plot in plots] == [
         "Top-1 against latency on this machine, ms",
         "Top-1 against size of the file, MB",
-        "Difference of top-1 to float32, in points",
+        "Difference of top-1 from float32, in points",
         "Sensitivity of the layers",
     ]
     assert all(plot.size["width"] > 200 and plot.size["height"] > 80 for plot in plots)

@@ -59,8 +59,8 @@ def test_markdown_says_what_the_terminal_says(folder: Path) -> None:
         "- int8: what is said of int8.",
         "- float16 keeps it.",
         "- int8 does not keep it.",
-        "- 5 of the pictures made the bundle too (calibration or selection); take them out of the data: f.png, g.png, "
-        "h.png and 2 more.",
+        "- 5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
+        "f.png, g.png, h.png and 2 more.",
         "- 3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.",
         "- 1 pictures could not be read and do not count.",
         "- int8 was calibrated so.",

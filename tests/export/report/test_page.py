@@ -62,8 +62,8 @@ def test_the_head_says_which_to_ship(whole: Element) -> None:
     assert whole.one("title").text == "birds: ship float16"
     assert (head.one("h1").text, head.one("p", class_="lead").text) == ("Ship float16", "It is the one that is chosen.")
     assert [line.text for line in head.one("ul", class_="warnings").all("li")] == [
-        "5 of the pictures made the bundle too (calibration or selection); take them out of the data: f.png, g.png, "
-        "h.png and 2 more.",
+        "5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
+        "f.png, g.png, h.png and 2 more.",
         "3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.",
         "1 pictures could not be read and do not count.",
         "int8 was calibrated so.",
@@ -154,7 +154,7 @@ def test_the_plots_show_the_figures(whole: Element) -> None:
     assert [plot.attributes["aria-label"] for plot in plots] == [
         "Top-1 against latency on this machine, ms",
         "Top-1 against size of the file, MB",
-        "Difference of top-1 to float32, in points",
+        "Difference of top-1 from float32, in points",
         "Sensitivity of the layers",
     ]
     for plot in plots[:2]:
@@ -165,7 +165,7 @@ def test_the_plots_show_the_figures(whole: Element) -> None:
         "latency on this machine, ms",
         "size of the file, MB",
         "points of top-1, compared with float32",
-        "KL divergence when it alone is quantized, nats",
+        "KL divergence if only this layer is quantized, nats",
     ]
     assert plots[2].one("text", class_="name chosen").text == "float16"
     assert plots[2].one("text", class_="name").text == "int8"
@@ -212,13 +212,13 @@ def test_of_many_pairs_the_first_are_shown() -> None:
     )
     panel = section(shown(replace(COMPARISON, confusions=pairs)), "confusions").one("div", class_="panel")
     assert [cells[0] for cells in plain(panel.one("table"))[1:]] == [f"a{number}" for number in range(12)]
-    assert panel.one("p").text == "and 2 other pairs, of 18 pictures at most"
+    assert panel.one("p").text == "and 2 other pairs, with at most 18 pictures each"
 
 
 def test_the_gallery_shows_what_changed(whole: Element) -> None:
     """Thumbnail, true label, every variant's answers, and what the filters look at."""
     gallery = section(whole, "pictures")
-    assert "The 2 of 1,058 whose outputs moved farthest." in gallery.one("p", class_="note").text
+    assert "The 2 of 1,058 pictures whose outputs changed most." in gallery.one("p", class_="note").text
     cards = [card for card in gallery.one("ul").content if isinstance(card, Element)]
     assert [json.loads(card.attributes["data-changes"] or "") for card in cards] == [
         {"int8": "lost"},

@@ -38,4 +38,4 @@ def test_another_file_is_refused(tmp_path: Path, content: str, reason: str) -> N
     path.write_text(content)
     with pytest.raises(DataError) as raised:
         read_sensitivity(path)
-    assert str(raised.value) == f"{path}: cannot be read ({reason}); expected what sensitivity --json prints"
+    assert str(raised.value) == f"{path}: cannot be read ({reason}); expected the output of sensitivity --json"

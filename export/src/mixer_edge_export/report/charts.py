@@ -1,6 +1,6 @@
-"""The report's plots, 360 units wide so that text keeps its size on a phone.
+"""The report's plots, 360 units wide so that text has the right size on a phone.
 
-Colours come from the page's style sheet, by class; shapes and labels say the same without colour.
+Colours come from the page's style sheet, by class; shapes and labels give the same information.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """One row of an interval plot, in the plot's unit, and what stands at its right."""
+    """One row of an interval plot, in the plot's unit, and the text at its right."""
 
     name: str
     shape: int
@@ -46,7 +46,7 @@ class Interval:
 
 
 def scatter(points: Sequence[Point], *, title: str, x_title: str, y_format: Callable[[float], str]) -> Markup:
-    """Return a plot of points with vertical intervals; x starts at 0, each point is named beside it."""
+    """Return a plot of points with vertical intervals; x starts at 0, and each point has its name next to it."""
     height = 280
     x_ticks = ticks(0, max(point.x for point in points) * 1.08)
     low, high = min(point.low for point in points), max(point.high for point in points)
@@ -85,7 +85,7 @@ def scatter(points: Sequence[Point], *, title: str, x_title: str, y_format: Call
 
 
 def intervals(rows: Sequence[Interval], *, title: str, x_title: str, line: float, bound: float | None) -> Markup:
-    """Return one line for each row with its interval; ``line`` is drawn through all, ``bound`` dashed."""
+    """Return a plot with one interval per row; there is a vertical line at ``line`` and a dashed one at ``bound``."""
     step, top = 48, 4
     height = top + step * len(rows) + 44
     marks = [line, *([] if bound is None else [bound])]
@@ -134,7 +134,7 @@ def bars(rows: Sequence[tuple[str, float]], *, title: str, x_title: str) -> Mark
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Return about ``count`` round numbers from ``low`` to ``high``, at steps of 1, 2 or 5 times a power of ten.
 
-    It is ``low`` alone where the ends are equal in six digits, which is what a label shows.
+    It is only ``low`` if both ends are equal in six digits, the precision of a label.
     """
     span = high - low
     if span <= 1e-6 * max(abs(low), abs(high)):
@@ -146,7 +146,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def _names(places: Sequence[tuple[float, float, Point]], floor: float) -> list[str]:
-    """Name the points beside them; names that would lie on others, or on a mark, move down."""
+    """Return the names next to their points; a name that would overlap another name or a mark moves down."""
     parts: list[str] = []
     taken = [(x - 6, x + 6, y + 4) for x, y, _ in places]
     for x, y, point in sorted(places, key=lambda place: place[1]):
@@ -166,7 +166,7 @@ def _name_class(point: Point, end: bool) -> str:
 
 
 def _marker(x: float, y: float, number: int, chosen: bool) -> str:
-    """Return the number-th shape: circle, square, diamond, triangle, ... and again; filled if chosen."""
+    """Return the shape with this number: circle, square, diamond, triangle, ..., repeating; filled if chosen."""
     paths = (
         f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z",
         f"M{x:.1f} {y - 6:.1f}l6 11h-12z",

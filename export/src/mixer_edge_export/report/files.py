@@ -1,4 +1,4 @@
-"""Writes the four reports into a folder, each whole or not at all."""
+"""Write the four reports into a folder, each atomically."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mixer_edge import strict_json
 from mixer_edge.errors import DataError
-from mixer_edge_export.comparison.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
+from mixer_edge_export.comparison.table import BOARD_COLUMNS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.files import write
 from mixer_edge_export.report.page import page
@@ -20,10 +20,10 @@ def write_report(comparison: Comparison, data: Path | None, folder: Path, sensit
     """Write ``report.html``, ``.md``, ``.csv`` and ``.json`` into ``folder`` and return the page's path.
 
     Args:
-        comparison: what to show.
+        comparison: the comparison to show.
         data: folder of the pictures, for the gallery's thumbnails.
-        folder: made if it is not there; reports that are there are replaced.
-        sensitivity: what the sensitivity of the layers was measured to be; None leaves it out.
+        folder: created if it does not exist; existing reports are replaced.
+        sensitivity: file with the sensitivity of the layers; None to omit it.
 
     Raises:
         DataError: the folder cannot be written to, or the sensitivity file cannot be read.
@@ -45,7 +45,7 @@ def write_report(comparison: Comparison, data: Path | None, folder: Path, sensit
 
 
 def columns(row: VariantResult) -> dict[str, object]:
-    """Return one variant's figures by column name, shares in [0, 1]; None where there is nothing to say."""
+    """Return one variant's figures by column name, shares in [0, 1]; None for figures that were not measured."""
     score = row.score
     top1, top5 = (score.top1, score.top5) if score else (None, None)
     difference = score.difference if score else None
@@ -109,7 +109,7 @@ def _markdown(comparison: Comparison) -> str:
     lines += [f"- {warning}" for warning in picture_warnings(comparison)]
     lines += [f"- {note}." for note in comparison.notes]
     if comparison.boards:
-        table = (BOARD_HEADS, ["---"] * len(BOARD_HEADS), *board_rows(comparison))
+        table = (BOARD_COLUMNS, ["---"] * len(BOARD_COLUMNS), *board_rows(comparison))
         lines += ["", "## On the boards", "", *(f"| {' | '.join(cells)} |" for cells in table), ""]
         lines += [f"- {line}" for line in board_lines(comparison)]
     measured = comparison.measured

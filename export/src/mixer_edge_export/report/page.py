@@ -1,4 +1,4 @@
-"""``report.html``: one file that asks for nothing else, from the template, its style sheet and its script."""
+"""``report.html``: one self-contained file, made from the template, its style sheet and its script."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from mixer_edge.decode import thumbnail
-from mixer_edge_export.comparison.table import BOARD_HEADS, board_lines, board_rows, picture_warnings
+from mixer_edge_export.comparison.table import BOARD_COLUMNS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.comparison.verdict import DEFAULT_DROP
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
 from mixer_edge_export.report.sensitivity import LayerBar
 
 THUMBNAIL = 128
-"""Width and height of a thumbnail at most, in pixels."""
+"""Largest width and height of a thumbnail, in pixels."""
 PAIRS = 12
-"""Changed predictions shown for each variant at most."""
+"""Largest number of changed predictions shown for each variant."""
 LAYERS = 20
 
 
 def page(comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] | None) -> str:
-    """Return the page; ``data`` is where the changed pictures are."""
+    """Return the page; ``data`` is the folder of the pictures."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
     environment.filters["points"] = lambda share: signed(100 * share)
@@ -49,14 +49,14 @@ def page(comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] |
         else {picture.file: data_address(thumbnail(data / picture.file, THUMBNAIL)) for picture in comparison.changed},
         preprocess=asdict(comparison.measured.preprocess),
         warnings=picture_warnings(comparison),
-        board_heads=BOARD_HEADS,
+        board_columns=BOARD_COLUMNS,
         board_rows=board_rows(comparison),
         board_lines=board_lines(comparison),
     )
 
 
 def signed(value: float) -> str:
-    """Return a number with two places and its sign, U+2212 for minus; 0.00 has none."""
+    """Return a number with two decimals and its sign; minus is U+2212, and 0.00 has no sign."""
     text = f"{value:+.2f}"
     return text[1:] if text[1:] == "0.00" else text.replace("-", "\N{MINUS SIGN}")
 
@@ -127,7 +127,7 @@ def _differences(comparison: Comparison) -> Markup | None:
     bound = DEFAULT_DROP if comparison.max_drop is None else comparison.max_drop
     return intervals(
         rows,
-        title=f"Difference of top-1 to {comparison.reference}, in points",
+        title=f"Difference of top-1 from {comparison.reference}, in points",
         x_title=f"points of top-1, compared with {comparison.reference}",
         line=0.0,
         bound=-bound,
@@ -138,4 +138,4 @@ def _sensitivity(layers: Sequence[LayerBar] | None) -> Markup | None:
     if not layers:
         return None
     rows = [(layer.name, layer.value) for layer in layers[:LAYERS]]
-    return bars(rows, title="Sensitivity of the layers", x_title="KL divergence when it alone is quantized, nats")
+    return bars(rows, title="Sensitivity of the layers", x_title="KL divergence if only this layer is quantized, nats")

@@ -1,4 +1,4 @@
-"""The sensitivity table as a picture."""
+"""The sensitivity table as a plot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROW, TOP, NAME, BAR, GAP = 16, 56, 300, 260, 90
 
 
 def plot(result: Sensitivity) -> str:
-    """Return an SVG document: for each layer its noise alone, and what keeping it in float brings in dB."""
+    """Return an SVG document: for each layer its noise alone, and the gain in dB from keeping it in float."""
     noise = [0.0 if layer.alone.snr_db is None else 10 ** (-layer.alone.snr_db / 10) for layer in result.layers]
     total = sum(noise) or 1.0
     shares = [100 * value / total for value in noise]
