@@ -129,7 +129,7 @@ def test_random_weights_are_marked_everywhere(tmp_path: Path, capsys: pytest.Cap
     assert Bundle.open(out).manifest.source.weights == "random"
     assert main(["compare", str(out), "--data", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {out}: has no accuracy to measure (random weights or no classes); leave the data out\n"
+        f"error: {out}: has no accuracy to measure (random weights or no classes); omit the data\n"
     )
 
 

@@ -257,4 +257,4 @@ def test_figures_that_cannot_be_read(
 def test_a_board_without_pictures(tiny_bundle: Path, boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There is nothing to compare on without --data, and nothing is run."""
     assert main(["compare", str(tiny_bundle), "--on", "a"]) == 2
-    assert capsys.readouterr().err == "error: a board is compared on pictures: add --data to --on\n"
+    assert capsys.readouterr().err == "error: --on needs pictures to compare boards on; add --data\n"

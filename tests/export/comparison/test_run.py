@@ -72,7 +72,7 @@ def test_another_source_is_refused(tiny_bundle: Path, data: Path, capsys: pytest
     """Weights that the bundle was not made from are told by their fingerprint; a place without a model is told."""
     for source, reason in (
         ("digits", f"error: digits: not the weights that {tiny_bundle} was made from; choose another --source\n"),
-        ("nowhere", f"error: {tiny_bundle}: its source is not there (nowhere: no such model"),
+        ("nowhere", f"error: {tiny_bundle}: its source cannot be loaded (nowhere: no such model"),
     ):
         arguments = ["--data", str(data), "--reference", "source", "--source", source]
         assert main(["compare", str(tiny_bundle), *arguments]) == 2

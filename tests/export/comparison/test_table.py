@@ -29,22 +29,21 @@ def test_the_whole_report() -> None:
         "pi@kitchen: int8 differs from this machine in a.png, b.png, c.png and 9 more.\n"
         "pi@kitchen: float16 does not run there: no kernel.\n"
         "pi@garden failed: it does not answer",
-        "5 of the pictures made the bundle too (calibration or selection); take them out of the data: f.png, g.png, "
-        "h.png and 2 more.\n"
+        "5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
+        "f.png, g.png, h.png and 2 more.\n"
         "3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.\n"
         "1 pictures could not be read and do not count.",
     ]
 
 
 def test_unlabelled_pictures_have_no_accuracy() -> None:
-    """The predictions that changed are all there is."""
+    """Only the number of changed predictions is known."""
     assert format_table(UNLABELLED).splitlines() == [
         "variant  size     input    output   top-1  95 % interval  changed      latency",
         "float32  4.12 MB  float32  float32  -      -              0 of 1,000   2.13 ms",
         "float16  2.07 MB  float32  float32  -      -              2 of 1,000   2.25 ms",
         "int8     1.06 MB  int8     int8     -      -              57 of 1,000  0.81 ms",
-        "1,000 pictures; changed: predictions that differ from float32's; not labelled, so that agreement is all there "
-        "is.",
+        "1,000 pictures; changed: predictions that differ from float32's; not labelled, so agreement only.",
         "Note: int8 was calibrated so.",
     ]
 

@@ -43,7 +43,7 @@ def test_a_difference_that_is_noise() -> None:
 
 
 def test_a_difference_that_is_none() -> None:
-    """Forty lost and two won are worse, whatever the chance."""
+    """Forty lost and two won are worse, beyond chance."""
     int8 = candidate("int8", 3_900_000, 8.0, scored(900, 40, 2, 1000))
     assert verdict(int8, FLOAT32, FLOAT32) == (
         "int8: 3.80 points below float32, interval -5.10 to -2.60: worse (42 of 1,000 predictions changed: 40 lost, 2 "
@@ -52,7 +52,7 @@ def test_a_difference_that_is_none() -> None:
 
 
 def test_without_labels() -> None:
-    """Without labels the agreement is all there is to say."""
+    """Without labels only the agreement is known."""
     int8 = candidate("int8", 1_000_000, 2.0, scored(900, 10, 0, 1000, labelled=False))
     assert verdict(int8, FLOAT32, FLOAT32) == (
         "int8: agrees with float32 on 99.00% of the pictures, interval 98.17% to 99.46% (10 of 1,000 predictions "
@@ -61,7 +61,7 @@ def test_without_labels() -> None:
 
 
 def test_the_smallest_that_keeps_its_accuracy() -> None:
-    """A collapsed int8 is passed over for the next smallest file."""
+    """If int8 has collapsed, the next smallest file is recommended."""
     float16 = candidate("float16", 2_000_000, 2.0, scored(900, 0, 0, 1000))
     int8 = candidate("int8", 1_000_000, 1.0, scored(900, 40, 2, 1000))
     assert recommend([FLOAT32, float16, int8], FLOAT32, None) == (
@@ -76,8 +76,8 @@ def test_of_files_alike_in_size_the_faster() -> None:
     dynamic = candidate("dynamic", 1_050_000, 1.1, scored(900, 1, 1, 1000))
     assert recommend([FLOAT32, int8, dynamic], FLOAT32, 2.0) == (
         "dynamic",
-        "the smallest file that is shown to stay within 2 points of float32's accuracy, and of those of its size the "
-        "fastest here (int8 compared)",
+        "the smallest file that is shown to stay within 2 points of float32's accuracy, and the fastest here among "
+        "files of about its size (compared with int8)",
     )
 
 

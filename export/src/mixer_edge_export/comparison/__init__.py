@@ -1,4 +1,4 @@
-"""The comparison: what each variant of a bundle costs, what it still gets right, and which one to ship."""
+"""The comparison: size, latency and accuracy of each variant of a bundle, and the one to ship."""
 
 from mixer_edge_export.comparison.run import Effort, Reference, compare
 from mixer_edge_export.comparison.table import format_report, format_table

@@ -24,19 +24,19 @@ class Boards:
     identity: Path | None = None
 
 
-def on_boards(bundle: Bundle, here: Evaluation, boards: Boards) -> tuple[BoardResult, ...]:
-    """Return what every board answers to the pictures of an evaluation; one that fails has its error.
+def on_boards(bundle: Bundle, local: Evaluation, boards: Boards) -> tuple[BoardResult, ...]:
+    """Return every board's results for the pictures of an evaluation; a board that failed has its error.
 
     Args:
-        bundle: which has to be deployed there.
-        here: the evaluation on this machine.
-        boards: all of them at once; they share the pictures.
+        bundle: the bundle that must be deployed on the boards.
+        local: the evaluation on this machine.
+        boards: the boards; all run at the same time, on the same pictures.
 
     Raises:
-        DeployError: a host, or a file that ssh is to use, cannot be meant; no board was spoken to.
+        DeployError: a host name or a file for ssh is not valid; no board was contacted.
     """
     with tempfile.TemporaryDirectory(prefix="mixer-edge-pictures-") as temporary:
-        subject = Subject.staged(bundle, here, Path(temporary))
+        subject = Subject.staged(bundle, local, Path(temporary))
         results = for_each(
             boards.hosts, lambda board: compare_on_board(board, subject), config=boards.config, identity=boards.identity
         )

@@ -1,16 +1,16 @@
-"""The evaluation on one board, by what is deployed there, beside the one of this machine.
+"""Run the evaluation on one board, with the release deployed there, and compare it with this machine's.
 
 ::
 
     ~/.local/share/mixer-edge/evaluations/
-        lock                                            held by what is at work there
-        <pictures>/                                     the name of the folder stands for all of them
-            pictures/<sha256 of the pixels>.<ending>    copied once
-            listing                                     of the pictures that the journals are about
-            <release>.<variants>.journal                what the board has answered so far
+        lock                                            held by the running evaluation
+        <pictures>/                                     named by the hash of all pictures
+            pictures/<sha256 of the pixels>.<suffix>    copied once
+            listing                                     the pictures that the journals belong to
+            <release>.<variants>.journal                the board's answers so far
 
-Pictures that this machine reads as the same go there once. They have no classes there: a board answers, this machine
-counts.
+Pictures with equal pixels on this machine are copied once. They have no labels there: the board only computes the
+answers, and this machine counts.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
 
 LATENCY_RUNS = 20
-SHOWN = 5
+MAX_CHANGED_FILES = 5
+"""Largest number of changed pictures in a result."""
 _UNREADABLE = 1
-"""Exit code of ``mixer-edge evaluate`` when it evaluated, but could not read every picture."""
+"""Exit code of ``mixer-edge evaluate`` if it finished, but could not read every picture."""
 
-# What a lost connection or client left running writes the same files, and would slow the benchmark.
+# A process that still runs after a lost connection writes the same files and would slow down the benchmark.
 LOCK = Lock(path=f"{BASE}/evaluations/lock", holder="an evaluation")
 
 _PREPARE = 'mkdir -p evaluations/"$1"/pictures'
@@ -52,7 +53,8 @@ exec venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --thread
     --variant "$2" --backend "$3" </dev/null
 """
 
-# A picture that was copied again is another file to a journal, which would be refused: it goes if the listing changed.
+# A picture that was copied again has a new modification time, so its journal would be refused: remove the journals if
+# the listing has changed.
 _EVALUATE = """
 cd evaluations/"$2"
 ls -l --full-time pictures > listing.new
@@ -66,46 +68,47 @@ exec "releases/$1/venv/bin/python" -I -m mixer_edge evaluate "releases/$1/bundle
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What every board is compared on."""
+    """The bundle and pictures on which every board is compared."""
 
     bundle: Bundle
-    here: Evaluation
+    local: Evaluation
+    """The evaluation on this machine."""
     folder: Path
     """Every picture once, named by its pixels' sha256."""
     numbers: Mapping[bytes, int]
-    """The number that each picture has on a board, by its pixels' sha256."""
+    """Each picture's number on a board, by its pixels' sha256."""
     key: str
-    """Stands for all the pictures: the name of their folder on a board."""
+    """The hash of all pictures: the name of their folder on a board."""
 
     @classmethod
-    def staged(cls, bundle: Bundle, here: Evaluation, folder: Path) -> Subject:
-        """Return the subject whose pictures are links in ``folder``."""
+    def staged(cls, bundle: Bundle, local: Evaluation, folder: Path) -> Subject:
+        """Return a subject; its pictures are symbolic links in ``folder``."""
         paths: dict[bytes, Path] = {}
-        for record in here.records:
-            paths.setdefault(record["pixels"].tobytes(), here.dataset.images[int(record["picture"])].path)
+        for record in local.records:
+            paths.setdefault(record["pixels"].tobytes(), local.dataset.images[int(record["picture"])].path)
         names = {pixels: f"{pixels.hex()}{path.suffix.lower()}" for pixels, path in paths.items()}
         for pixels, path in paths.items():
             (folder / names[pixels]).symlink_to(path.absolute())
         return cls(
             bundle=bundle,
-            here=here,
+            local=local,
             folder=folder,
             numbers={pixels: number for number, pixels in enumerate(sorted(paths))},
             key=hashlib.sha256("\n".join(sorted(names.values())).encode()).hexdigest()[:16],
         )
 
     def like(self, names: Sequence[str], records: NDArray[np.void]) -> Evaluation:
-        """Return a board's records as an evaluation of this machine's pictures, those it could not read left out."""
+        """Return a board's records as an evaluation of this machine's pictures, without those it could not read."""
         rows = {int(number): row for row, number in enumerate(records["picture"])}
-        numbers = [(record["picture"], self.numbers[record["pixels"].tobytes()]) for record in self.here.records]
+        numbers = [(record["picture"], self.numbers[record["pixels"].tobytes()]) for record in self.local.records]
         read = [(picture, rows[number]) for picture, number in numbers if number in rows]
         answers = records[[row for _, row in read]]  # a copy
         answers["picture"] = [picture for picture, _ in read]
-        return Evaluation(dataset=self.here.dataset, names=tuple(names), records=answers, unreadable=())
+        return Evaluation(dataset=self.local.dataset, names=tuple(names), records=answers, unreadable=())
 
 
 def compare_on_board(board: Board, subject: Subject) -> BoardResult:
-    """Return what one board answers, set beside this machine's answers.
+    """Return one board's results, compared with this machine's.
 
     Raises:
         DeployError: another bundle is in use there, or a step failed.
@@ -123,29 +126,29 @@ def compare_on_board(board: Board, subject: Subject) -> BoardResult:
 
 
 def _deployed(facts: BoardFacts, host: str, bundle: Bundle) -> Release:
-    """Return the release in use, if it is this bundle with this runtime.
+    """Return the release in use, after checking that it has this bundle and this version of the runtime.
 
     Raises:
-        DeployError: it is not.
+        DeployError: it has not.
     """
-    wanted = (bundle.manifest.fingerprint(), mixer_edge.__version__)
+    expected = (bundle.manifest.fingerprint(), mixer_edge.__version__)
     release = facts.release
-    if release is not None and (release.bundle, release.mixer_edge) == wanted:
+    if release is not None and (release.bundle, release.mixer_edge) == expected:
         return release
-    there = "nothing is deployed there"
+    found = "nothing is deployed there"
     if facts.release_error:
-        there = f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})"
+        found = f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})"
     elif release is not None:
-        there = f"{release.name} {release.bundle[:16]} (mixer-edge {release.mixer_edge}) is deployed there"
+        found = f"{release.name} {release.bundle[:16]} (mixer-edge {release.mixer_edge}) is deployed there"
     raise DeployError(
-        f"{host}: {there}, expected {bundle.manifest.name} {wanted[0][:16]} (mixer-edge {wanted[1]}); "
+        f"{host}: {found}, expected {bundle.manifest.name} {expected[0][:16]} (mixer-edge {expected[1]}); "
         f"deploy first: mixer-edge-export deploy {bundle.folder} {host}"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """The comparison on one board, by the release in use there."""
+    """The comparison on one board, with the release in use there."""
 
     board: Board
     subject: Subject
@@ -153,13 +156,13 @@ class _Run:
     release: Release
 
     def figures(self) -> tuple[dict[str, BenchmarkReport], list[str]]:
-        """Return what ``mixer-edge benchmark`` says of each variant that runs there, and why the others do not.
+        """Return the benchmark of each variant that runs there, and why the others do not run.
 
         Raises:
-            RemoteError: not even the reference runs.
+            RemoteError: the reference does not run.
         """
         figures, notes = {}, []
-        for variant in (name for name in self.subject.here.names if name != SOURCE):
+        for variant in (name for name in self.subject.local.names if name != SOURCE):
             reason = self.subject.bundle.manifest.variant(variant).refusal(self.release.backend)
             try:
                 if reason is None:
@@ -174,7 +177,7 @@ class _Run:
         return figures, notes
 
     def evaluation(self, names: Sequence[str]) -> Evaluation:
-        """Return what these variants answer there to the pictures."""
+        """Return the answers of these variants to the pictures on the board."""
         variants, key, manifest = ",".join(names), self.subject.key, self.subject.bundle.manifest
         try:
             self.board.step(_EVALUATE, self.name, key, variants, self.release.backend, lock=LOCK)
@@ -188,28 +191,28 @@ class _Run:
         records = np.frombuffer(content, record_dtype(names, manifest.architecture["num_classes"] or 0))
         return self.subject.like(names, records)
 
-    def result(self, there: Evaluation, figures: Mapping[str, BenchmarkReport], notes: Sequence[str]) -> BoardResult:
-        """Return the board's answers set beside this machine's."""
-        here, label = self.subject.here, self.subject.bundle.label
-        both = here.records[np.isin(here.records["picture"], there.records["picture"])]
-        unread, decoded = len(here.records) - len(both), int((both["pixels"] != there.records["pixels"]).sum())
+    def result(self, remote: Evaluation, figures: Mapping[str, BenchmarkReport], notes: Sequence[str]) -> BoardResult:
+        """Return the board's answers, compared with this machine's."""
+        local, label = self.subject.local, self.subject.bundle.label
+        both = local.records[np.isin(local.records["picture"], remote.records["picture"])]
+        unread, decoded = len(local.records) - len(both), int((both["pixels"] != remote.records["pixels"]).sum())
         counts = {
             "pictures that cannot be read there and do not count": unread,
             "pictures that are decoded to other pixels there": decoded,
         }
         variants = []
-        for name in there.names:
-            changed = both[both[name]["classes"][:, 0] != there.predictions(name)]["picture"]
+        for name in remote.names:
+            changed = both[both[name]["classes"][:, 0] != remote.predictions(name)]["picture"]
             variants.append(
                 BoardVariant(
                     name=name,
                     changed=len(changed),
-                    changed_files=tuple(here.dataset.name(int(picture)) for picture in changed[:SHOWN]),
-                    top1=score(there, name, label).top1,
+                    changed_files=tuple(local.dataset.name(int(picture)) for picture in changed[:MAX_CHANGED_FILES]),
+                    top1=score(remote, name, label).top1,
                     latency_ms=figures[name].rows[0].network.median_ms,
                 )
             )
-        last = figures[there.names[-1]]
+        last = figures[remote.names[-1]]
         return BoardResult(
             host=self.board.host,
             board=last.board.name,

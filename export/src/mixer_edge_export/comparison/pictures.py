@@ -1,4 +1,4 @@
-"""What the comparison says of single pictures: changed ones, copies, and those the bundle was calibrated with."""
+"""Details of the comparison about single pictures: changed predictions, confusions and copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixer_edge.evaluate import Evaluation
 from mixer_edge_export.comparison.types import ChangedPicture, Confusion
 
 GALLERY = 200
-"""Pictures in the gallery at most: more would make a page that no phone opens."""
+"""Largest number of pictures in the gallery: phones cannot open a much larger page."""
 TOP = 3
 
 
@@ -25,9 +25,10 @@ def duplicates(evaluation: Evaluation) -> tuple[tuple[str, ...], ...]:
 
 
 def changed_pictures(evaluation: Evaluation, bundle: Bundle) -> tuple[int, tuple[ChangedPicture, ...]]:
-    """Return how many pictures have more than one label among the variants, and at most ``GALLERY`` of them.
+    """Return how many pictures do not get the same label from all variants, and at most ``GALLERY`` of them.
 
-    Those come first whose outputs are farthest from the reference's (KL divergence), then by file name.
+    They are sorted by the distance of their outputs from the reference's (KL divergence, largest first), then by file
+    name.
     """
     predictions = np.stack([evaluation.predictions(name) for name in evaluation.names])
     rows = np.flatnonzero((predictions != predictions[0]).any(axis=0))
@@ -61,7 +62,7 @@ def _changed_picture(evaluation: Evaluation, bundle: Bundle, row: int) -> Change
 
 
 def confusions(evaluation: Evaluation, bundle: Bundle) -> tuple[Confusion, ...]:
-    """Return what the changed predictions of each variant were and became, the most frequent first."""
+    """Return the changed predictions of each variant, before and after, the most frequent first."""
     truth = evaluation.truth()
     before = evaluation.predictions(evaluation.reference)
     found = []

@@ -46,21 +46,21 @@ class Reference:
     """What the variants are compared with."""
 
     name: str = REFERENCE
-    """``float32``, or ``source`` for the model that the bundle was made from, run by TensorFlow."""
+    """``float32``, or ``source`` for the source model, run by TensorFlow."""
     source: str | None = None
-    """Where that model is; None for the place in the manifest."""
+    """Location of the source model; None for the location in the manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much is evaluated, and by how many processes."""
+    """How many pictures to evaluate, and with how many processes."""
 
     limit: int | None = None
-    """At most so many pictures, spread evenly; None for all."""
+    """Largest number of pictures, spread evenly; None for all."""
     workers: int | None = None
-    """Processes; None for one per core."""
+    """Number of processes; None for one per core."""
     resume: bool = False
-    """Whether to keep what was done in the user's cache and go on from there."""
+    """Whether to store finished pictures in the user's cache, and to continue from there."""
 
 
 def compare(
@@ -73,32 +73,32 @@ def compare(
     effort: Effort = Effort(),
     boards: Boards | None = None,
 ) -> Comparison:
-    """Return what a bundle's variants cost and, on the pictures of ``data``, what they still get right.
+    """Return the size and latency of a bundle's variants and, on the pictures of ``data``, their accuracy.
 
     Args:
         folder: bundle folder.
-        data: pictures that neither trained nor calibrated the model, in a layout of ``mixer_edge.dataset``; None
-            leaves sizes and latencies alone.
-        variants: which of the bundle's; None for all.
+        data: pictures that were not used for training or calibration, in a layout of ``mixer_edge.dataset``; None
+            gives only sizes and latencies.
+        variants: names of variants in the bundle; None for all.
         reference: what to compare them with.
-        max_drop: points of top-1 that a variant may lose to the reference.
-        effort: how much to evaluate, and how.
-        boards: where to run the same evaluation too.
+        max_drop: points of top-1 that a variant may lose against the reference.
+        effort: how many pictures to evaluate, and how.
+        boards: boards on which to run the same evaluation too.
 
     Raises:
         BundleError: the bundle cannot be used, or has random weights or no classes while ``data`` is given.
-        DataError: the pictures cannot be used, or there are none for the boards.
-        DeployError: a host's name is not one; a board that fails is in the comparison with its error.
+        DataError: the pictures cannot be used, or boards are given without pictures.
+        DeployError: a host name is not valid; a board that fails is in the comparison with its error.
         ModelError: the source cannot be used.
     """
     if boards is not None and data is None:
-        raise DataError("a board is compared on pictures: add --data to --on")
+        raise DataError("--on needs pictures to compare boards on; add --data")
     bundle = Bundle.open(folder)
     manifest = bundle.manifest
     chosen = [manifest.variant(name).name for name in variants or [spec.name for spec in manifest.variants]]
     if data is not None and (manifest.source.weights == "random" or manifest.task != "classification"):
-        raise BundleError(f"{folder}: has no accuracy to measure (random weights or no classes); leave the data out")
-    # the reference goes along in any case: changes are counted against it
+        raise BundleError(f"{folder}: has no accuracy to measure (random weights or no classes); omit the data")
+    # the reference is always included: changes are counted against it
     names = (SOURCE,) * (reference.name == SOURCE) + (REFERENCE, *(name for name in chosen if name != REFERENCE))
     files = [name for name in names if name != SOURCE] if data is not None else chosen
     dataset = outputs = evaluation = None
@@ -117,7 +117,7 @@ def compare(
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one inference of a variant takes on this machine with one thread: medians in milliseconds."""
+    """The latency of a variant on this machine with one thread: medians in milliseconds."""
 
     latency_ms: float
     photo_to_label_ms: float | None
@@ -133,13 +133,13 @@ def _cost(bundle: Bundle, name: str, dataset: Dataset | None) -> Cost:
 def summarize(
     bundle: Bundle, evaluation: Evaluation | None, costs: Mapping[str, Cost], max_drop: float | None
 ) -> Comparison:
-    """Return the comparison of what was measured.
+    """Return the comparison from its measurements.
 
     Args:
-        bundle: whose variants.
+        bundle: the bundle of the variants.
         evaluation: their answers; None without pictures.
-        costs: of each variant that is a file.
-        max_drop: points that a variant may lose to the reference; None for no bound.
+        costs: the latency of each variant that is a file.
+        max_drop: points that a variant may lose against the reference; None for no bound.
     """
     manifest = bundle.manifest
     names = evaluation.names if evaluation else tuple(costs)
@@ -195,7 +195,7 @@ def summarize(
 
 
 def _overlap(bundle: Bundle, evaluation: Evaluation) -> tuple[str, ...]:
-    """Return the names of the pictures that the bundle was made with, known by their pixels."""
+    """Return the names of the pictures with which the bundle was made, found by their pixels."""
     record = CalibrationRecord.read(bundle)
     used = {*record.calibration, *record.selection}
     return tuple(
@@ -206,7 +206,7 @@ def _overlap(bundle: Bundle, evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _notes(manifest: Manifest) -> tuple[str, ...]:
-    """Return what must be known of how the files were calibrated, one sentence each."""
+    """Return notes about calibration and layers kept in float, one sentence each."""
     calibrated = any(VARIANTS[variant.name].calibrated for variant in manifest.variants)
     notes = list(manifest.calibration.warnings) if calibrated and manifest.source.weights != "random" else []
     for variant in manifest.variants:

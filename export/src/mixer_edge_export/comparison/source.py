@@ -1,4 +1,4 @@
-"""The model that a bundle was made from, run by TensorFlow itself: conversion's own errors show against it."""
+"""Run the source model of a bundle in TensorFlow: the comparison with it also shows errors of the conversion."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mixer_edge_export.sources import Network, load_source
 
 
 def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
-    """Return a .npy file with the source's logits, ``[pictures, classes]`` float32; NaN where one cannot be read.
+    """Return a .npy file with the source's logits, ``[pictures, classes]`` float32; NaN if a picture cannot be read.
 
-    The file is in the user's cache: killed at any time, the next call goes on with the rows that are missing.
+    The file is in the user's cache: after an interruption the next call continues with the missing rows.
 
     Args:
-        bundle: whose manifest says which weights the source has.
-        model: where the source is, as ``export --model`` takes it; None for the place in the manifest.
+        bundle: the bundle; its manifest has the fingerprint of the source's weights.
+        model: the source's location, as in ``export --model``; None for the location in the manifest.
         dataset: the pictures.
 
     Raises:
         ModelError: there is no model there, or it cannot be run.
-        BundleError: the model's weights are not those that the bundle was made from.
+        BundleError: the model's weights are not those of the bundle.
     """
     manifest, spec = bundle.manifest, bundle.manifest.preprocess
     network = _load(bundle, model or manifest.source.location)
@@ -39,13 +39,13 @@ def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
         with replacing(path) as partial, partial.open("wb") as file:
             np.lib.format.write_array(file, np.full((len(dataset.images), classes or 0), np.nan, np.float32))
     rows = np.load(path, mmap_mode="r+")
-    # a row that was being written when an earlier run was killed still holds NaN
+    # a row that was only partly written when an earlier run was killed still contains NaN
     missing = [number for number in range(len(rows)) if np.isnan(rows[number]).any()]
     for number in progress(missing, "running the source"):
         try:
             pixels = load_pixels(dataset.images[number].path, spec)
         except ImageError:
-            continue  # the evaluation lists it
+            continue  # the evaluation reports it
         rows[number] = network(normalize(pixels, spec)[np.newaxis])[0]
     rows.flush()
     return path
@@ -56,7 +56,7 @@ def _load(bundle: Bundle, model: str) -> Network:
     try:
         source = load_source(model)
     except ModelError as error:
-        raise ModelError(f"{bundle.folder}: its source is not there ({error}); give --source") from None
+        raise ModelError(f"{bundle.folder}: its source cannot be loaded ({error}); use --source") from None
     if source.fingerprint() != bundle.manifest.source.fingerprint:
         raise BundleError(f"{model}: not the weights that {bundle.folder} was made from; choose another --source")
     return source.network()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.text_table import text_table
 
-SHOWN = 3
-BOARD_HEADS = ("host", "board", "variant", "top-1 there", "differ from here", "latency there", "temperature")
+MAX_NAMES = 3
+"""Largest number of file names in one line."""
+BOARD_COLUMNS = ("host", "board", "variant", "top-1 there", "differ from here", "latency there", "temperature")
 
 
 def format_table(comparison: Comparison) -> str:
-    """Return the table alone, as ``export`` prints it, without a newline at the end."""
+    """Return only the table, as ``export`` prints it, without a newline at the end."""
     lines = [["variant", "size", "input", "output", "top-1", "95 % interval", "changed", "latency"]]
     lines += [_cells(row) for row in comparison.rows]
     table = [text_table(lines)]
@@ -20,13 +21,13 @@ def format_table(comparison: Comparison) -> str:
         table.append("No labelled pictures given (DATA=): latency and size only.")
     else:
         changed = f"changed: predictions that differ from {comparison.reference}'s"
-        only = "" if comparison.labelled else "; not labelled, so that agreement is all there is"
+        only = "" if comparison.labelled else "; not labelled, so agreement only"
         table.append(f"{comparison.pictures:,} pictures; {changed}{only}.")
     return "\n".join([*table, *(f"Note: {note}." for note in comparison.notes)])
 
 
 def format_report(comparison: Comparison) -> str:
-    """Return the table, every variant's verdict, the recommendation and what to know of the pictures."""
+    """Return the table, every variant's verdict, the recommendation, and warnings about the pictures."""
     blocks = [format_table(comparison)]
     if comparison.pictures:
         blocks.append("\n".join(row.verdict for row in comparison.rows[1:]))
@@ -35,19 +36,19 @@ def format_report(comparison: Comparison) -> str:
     if comparison.bounds:
         blocks.append("\n".join(f"{bound.reason}." for bound in comparison.bounds))
     if comparison.boards:
-        blocks.append("\n".join([text_table([BOARD_HEADS, *board_rows(comparison)]), *board_lines(comparison)]))
+        blocks.append("\n".join([text_table([BOARD_COLUMNS, *board_rows(comparison)]), *board_lines(comparison)]))
     if warnings := picture_warnings(comparison):
         blocks.append("\n".join(warnings))
     return "\n\n".join(block for block in blocks if block)
 
 
 def picture_warnings(comparison: Comparison) -> list[str]:
-    """Return one sentence for each thing about the pictures that makes the figures worth less."""
+    """Return one sentence for each property of the pictures that makes the figures less reliable."""
     warnings = []
     if comparison.overlap:
         warnings.append(
-            f"{len(comparison.overlap)} of the pictures made the bundle too (calibration or selection); "
-            f"take them out of the data: {_some(comparison.overlap)}."
+            f"{len(comparison.overlap)} of the pictures were also used to make the bundle (calibration or selection); "
+            f"remove them from the data: {_some(comparison.overlap)}."
         )
     if comparison.duplicates:
         copies = sum(len(group) - 1 for group in comparison.duplicates)
@@ -61,11 +62,11 @@ def picture_warnings(comparison: Comparison) -> list[str]:
 
 
 def board_rows(comparison: Comparison) -> list[list[str]]:
-    """Return the cells below ``BOARD_HEADS``: a line for each variant on each board, one for a board that failed."""
+    """Return the cells for ``BOARD_COLUMNS``: a row for each variant on each board, one for a board that failed."""
     rows = []
     for board in comparison.boards:
         if board.error is not None:
-            rows.append([board.host, "FAILED", *["-"] * (len(BOARD_HEADS) - 2)])
+            rows.append([board.host, "FAILED", *["-"] * (len(BOARD_COLUMNS) - 2)])
         heat = "-" if board.temperature_celsius is None else f"{board.temperature_celsius:.1f} °C"
         for row in board.variants:
             top1 = "-" if row.top1 is None else f"{row.top1.share:.2%}"
@@ -75,7 +76,7 @@ def board_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def board_lines(comparison: Comparison) -> list[str]:
-    """Return one sentence for each thing that the boards' rows cannot say."""
+    """Return the details of the boards that are not in the rows, one sentence each."""
     lines = []
     for board in comparison.boards:
         if board.error is not None:
@@ -89,9 +90,9 @@ def board_lines(comparison: Comparison) -> list[str]:
 
 
 def _some(names: tuple[str, ...], *, total: int | None = None) -> str:
-    """Return the first few names and how many more there are, of ``total`` if ``names`` are not all."""
-    more = (len(names) if total is None else total) - len(names[:SHOWN])
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more else "")
+    """Return the first few names and the number of the others; ``total`` is their number if ``names`` are not all."""
+    more = (len(names) if total is None else total) - len(names[:MAX_NAMES])
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more else "")
 
 
 def _cells(row: VariantResult) -> list[str]:

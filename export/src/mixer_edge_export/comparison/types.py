@@ -1,4 +1,4 @@
-"""What a comparison found; ``report.json`` is these classes, field by field (docs/report.md)."""
+"""The result of a comparison; ``report.json`` has the same fields as these classes (docs/report.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class VariantResult:
-    """One variant; what needs a file is None for the source, what needs pictures is None without any."""
+    """One variant; values that need a file are None for the source, those that need pictures None without pictures."""
 
     name: str
     recipe: str
@@ -27,12 +27,12 @@ class VariantResult:
     """Median time from a picture's file to its label on this machine, one thread."""
     score: Score | None
     verdict: str
-    """In words, compared with the reference."""
+    """A sentence that compares it with the reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedPicture:
-    """A picture whose label is not the same for all variants."""
+    """A picture that does not get the same label from all variants."""
 
     file: str
     """Path relative to the data folder."""
@@ -45,7 +45,7 @@ class ChangedPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """How often a variant says ``after`` where the reference says ``before``."""
+    """How often a variant predicts ``after`` when the reference predicts ``before``."""
 
     variant: str
     before: str
@@ -65,13 +65,13 @@ class Recommendation:
 
 @dataclass(frozen=True, kw_only=True)
 class BoundResult:
-    """Whether one variant's drop is shown to be within ``max_drop``, in words too."""
+    """Whether one variant's drop is shown to be within ``max_drop``, and why."""
 
     variant: str
     holds: bool
     reason: str
     pictures_needed: int | None
-    """About how many pictures would show it, at the measured difference; None if it holds or none would."""
+    """About how many pictures would show it, at the measured difference; None if it holds or no number would."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class BoardVariant:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardResult:
-    """The same pictures on one board; if it failed, there is its host and ``error`` and nothing else."""
+    """The same pictures on one board; if it failed, only ``host`` and ``error`` are set."""
 
     host: str
     board: str | None
@@ -99,9 +99,9 @@ class BoardResult:
     temperature_celsius: float | None
     """After the latencies were measured."""
     pictures: int
-    """Pictures that both sides could read."""
+    """Number of pictures that both machines could read."""
     variants: tuple[BoardVariant, ...]
-    """Those that run there."""
+    """The variants that run there."""
     notes: tuple[str, ...]
     error: str | None
 
@@ -122,27 +122,27 @@ class BoardResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured on what."""
+    """The inputs and versions of the measurement."""
 
     bundle_fingerprint: str
     source: str
     data: str | None
     """Name of the data folder."""
     data_fingerprint: str | None
-    """sha256 over the pictures' pixels and classes, whatever their paths and order."""
+    """sha256 over the pictures' pixels and classes; paths and order do not matter."""
     layout: str | None
     preprocess: PreprocessSpec
     tools: Mapping[str, str]
-    """Versions that measured."""
+    """Versions of the tools of the comparison."""
     made_with: Mapping[str, str]
-    """Versions that wrote the bundle."""
+    """Versions of the tools that made the bundle."""
     backend: str
     machine: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Everything the reports show; without pictures ``pictures`` is 0 and only sizes and latencies are known."""
+    """Everything that the reports show; without pictures ``pictures`` is 0, with only sizes and latencies."""
 
     schema_version: int
     model: str
@@ -154,26 +154,26 @@ class Comparison:
     pictures: int
     unreadable: tuple[str, ...]
     duplicates: tuple[tuple[str, ...], ...]
-    """Groups of files whose pixels are the same at the network's size."""
+    """Groups of files with the same pixels at the network's size."""
     overlap: tuple[str, ...]
-    """Files that the bundle was calibrated with too."""
+    """Files that were also used to make the bundle."""
     rows: tuple[VariantResult, ...]
     """The reference first."""
     recommendation: Recommendation | None
     max_drop: float | None
-    """In points (hundredths)."""
+    """In percentage points."""
     bounds: tuple[BoundResult, ...]
     confusions: tuple[Confusion, ...]
     changed_count: int
-    """Pictures whose label is not the same for all variants."""
+    """Number of pictures that do not get the same label from all variants."""
     changed: tuple[ChangedPicture, ...]
-    """Those of them that the gallery shows: where the probabilities differ most."""
+    """The ones that the gallery shows: those with the largest difference in probabilities."""
     notes: tuple[str, ...]
     boards: tuple[BoardResult, ...]
-    """What the boards of ``--on`` answered, in their order."""
+    """The results of the boards of ``--on``, in their order."""
     measured: Measured
 
     @property
     def holds(self) -> bool:
-        """Whether every variant keeps within the bound; true without one."""
+        """Whether every variant keeps the bound; true without a bound."""
         return all(bound.holds for bound in self.bounds)

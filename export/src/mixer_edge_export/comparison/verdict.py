@@ -1,4 +1,4 @@
-"""The figures in words: what each variant loses, which one to ship, and whether a bound is kept."""
+"""Sentences from the figures: what each variant loses, which one to ship, and whether a bound is kept."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mixer_edge.metrics import pictures_needed
 from mixer_edge.scores import Score
 
 DEFAULT_DROP = 1.0
-"""Points that a recommended variant may lose where no bound is given."""
+"""Points that a recommended variant may lose if no bound is given."""
 ALIKE = 1.1
 """Sizes within this factor count as equal, and the latency decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What the verdicts are made from."""
+    """The figures of one variant."""
 
     name: str
     size_bytes: int | None
@@ -25,7 +25,7 @@ class Candidate:
 
 
 def verdict(candidate: Candidate, reference: Candidate, largest: Candidate) -> str:
-    """Return one sentence on a variant: its answers against the reference's, its cost against ``largest``'s."""
+    """Return one sentence that compares a variant's answers with the reference's, and its cost with ``largest``'s."""
     if candidate.name == reference.name:
         return f"{candidate.name}: the reference."
     parts = []
@@ -42,11 +42,11 @@ def verdict(candidate: Candidate, reference: Candidate, largest: Candidate) -> s
 def recommend(candidates: Sequence[Candidate], reference: Candidate, max_drop: float | None) -> tuple[str, str]:
     """Return the name of the variant to ship and why: the smallest that is shown to keep its accuracy.
 
-    Of files of about the same size the one that is faster here is taken.
+    Of files with about the same size, it is the one that is fastest here.
 
     Args:
-        candidates: variants with scores and sizes, the reference may be among them.
-        reference: what the scores compare with.
+        candidates: variants with scores and sizes; they may include the reference.
+        reference: the reference of the scores.
         max_drop: points that may be lost; None for ``DEFAULT_DROP``.
     """
     drop = DEFAULT_DROP if max_drop is None else max_drop
@@ -66,15 +66,17 @@ def recommend(candidates: Sequence[Candidate], reference: Candidate, max_drop: f
     if best.score is None or best.score.difference is None:
         what += " (by agreement: without labels a changed prediction counts as lost)"
     others = [candidate.name for candidate in alike if candidate is not best]
-    rivals = f", and of those of its size the fastest here ({', '.join(others)} compared)" if others else ""
-    return best.name, f"the smallest file that is shown to {what}{rivals}"
+    reason = f"the smallest file that is shown to {what}"
+    if others:
+        reason += f", and the fastest here among files of about its size (compared with {', '.join(others)})"
+    return best.name, reason
 
 
 def check_bound(score: Score, reference: str, max_drop: float) -> tuple[bool, str, int | None]:
-    """Return whether the drop is shown to be within ``max_drop`` points, why, and how many pictures would settle it.
+    """Return whether the drop is shown to be within ``max_drop`` points, why, and how many pictures would show it.
 
-    With labels the drop's 95 % interval has to stay within the bound. Without, no more can be lost than predictions
-    changed: the Wilson interval of their share has to.
+    With labels, the drop's 95 % interval must be within the bound. Without labels, the drop cannot be larger than the
+    share of changed predictions, so the Wilson interval of this share must be.
     """
     bound = max_drop / 100
     if score.difference is not None:
