@@ -105,7 +105,7 @@ def test_nothing_is_written_with_a_bad_sensitivity_file(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         write_report(COMPARISON, None, tmp_path / "out", tmp_path / "none.json")
     assert str(raised.value) == (
-        f"{tmp_path}/none.json: cannot be read (FileNotFoundError(2, 'No such file or directory')); expected what "
-        "sensitivity --json prints"
+        f"{tmp_path}/none.json: cannot be read (FileNotFoundError(2, 'No such file or directory')); expected the "
+        "output of sensitivity --json"
     )
     assert list(tmp_path.iterdir()) == []
