@@ -64,7 +64,7 @@ class Operator:
     """A step of the graph."""
 
     name: str
-    """The schema's, e.g. ``CONV_2D``; a custom operator's own."""
+    """The schema's, e.g. "CONV_2D"; a custom operator's own."""
     version: int
     """Of the operator's definition; a runtime must know it."""
     inputs: tuple[Tensor, ...]
