@@ -4,7 +4,7 @@
 >>> manifest = export("digits", Path("build/digits"))
 >>> compare(Path("build/digits"), Path("build/digits-images/held_out")).recommendation.variant
 
-What these need (TensorFlow among it) is imported when they are asked for.
+TensorFlow and the other large packages are imported when one of these names is used.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIANTS", "__version__", "compare", "export"]
 
-_HOMES = {"VARIANTS": "quantize.variants", "compare": "comparison", "export": "pipeline"}
+_MODULES = {"VARIANTS": "quantize.variants", "compare": "comparison", "export": "pipeline"}
 
 
 def __getattr__(name: str) -> Any:
     """Return a public name from the module that defines it; the next time Python finds it here."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     return value
 
 

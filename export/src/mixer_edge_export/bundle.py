@@ -1,13 +1,13 @@
-"""Writes a bundle: whole or not at all, and by one export at a time.
+"""Write a bundle atomically, with one export at a time.
 
 ::
 
-    <bundle>              the bundle; always there once it was, where the file system can exchange two names
-    .<bundle>.lock        held by the export at work, whose process it names
-    .<bundle>.partial     what that export writes
-    .<bundle>.old         the bundle, for the moment between two renames, where names cannot be exchanged
+    <bundle>              the bundle; never missing while it is replaced, if the file system can exchange two names
+    .<bundle>.lock        locked by the running export; contains its process id
+    .<bundle>.partial     the folder that this export writes
+    .<bundle>.old         the old bundle between two renames, if names cannot be exchanged
 
-What a killed export leaves, the next one clears away.
+The next export removes what a killed one leaves.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from mixer_edge.manifest import MANIFEST_NAME
 from mixer_edge_export.files import sync
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-"""Of Linux, see renameat2(2)."""
+"""Constants of Linux, see renameat2(2)."""
 
 
 @contextmanager
 def atomic_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a new folder beside ``out`` that takes its place when the body ends; nothing changes if it raises.
+    """Yield a new folder that replaces ``out`` when the block ends; if the block raises, nothing changes.
 
     Raises:
-        BundleError: ``out`` must not be written to, cannot be, or another export is at it.
+        BundleError: ``out`` must not or cannot be written, or another export is writing to it.
     """
     target = out.resolve()
     partial, old = (target.with_name(f".{target.name}.{ending}") for ending in ("partial", "old"))
@@ -57,22 +57,22 @@ def atomic_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def check_destination(out: Path, *, overwrite: bool) -> None:
-    """Refuse to write where something would be lost.
+    """Check that an export to ``out`` overwrites nothing by mistake.
 
     Raises:
-        BundleError: ``out`` is there and is no bundle, or is one and ``overwrite`` is not set.
+        BundleError: ``out`` exists and is not a bundle, or is one and ``overwrite`` is not set.
     """
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists() and not (out / MANIFEST_NAME).is_file():
-        raise BundleError(f"{out}: exists and is no bundle; choose another folder with --out")
+        raise BundleError(f"{out}: exists and is not a bundle; choose another folder with --out")
     if out.exists() and not overwrite:
-        raise BundleError(f"{out}: a bundle is there already; add --overwrite to replace it")
+        raise BundleError(f"{out}: this bundle already exists; add --overwrite to replace it")
 
 
 @contextmanager
 def _locked(out: Path, path: Path) -> Iterator[None]:
-    """Keep other exports off ``out`` by the lock file at ``path`` until the block ends, or this process does."""
+    """Lock the file at ``path`` against other exports to ``out``, until the block or this process ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
@@ -81,15 +81,15 @@ def _locked(out: Path, path: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_nlink == 0:  # the export that held it ended just now
+            if os.fstat(file.fileno()).st_nlink == 0:  # the export that held the lock has just removed the file
                 raise BlockingIOError
         except BlockingIOError:
             file.seek(0)
             raise BundleError(
-                f"{out}: process {file.read()} is exporting to it; repeat when it has ended, or choose another --out"
+                f"{out}: process {file.read()} is exporting to it; wait for it to end, or choose another --out"
             ) from None
         except OSError as error:
-            reason = f"its file system locks no files: {error.strerror}"
+            reason = f"its file system cannot lock files: {error.strerror}"
             raise BundleError(f"{out}: cannot be written to ({reason}); choose another folder with --out") from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -101,7 +101,7 @@ def _locked(out: Path, path: Path) -> Iterator[None]:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False where one of them is missing, or the system or its files cannot."""
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # Linux alone has it
+    """Exchange two names in one step; return False if one is missing or the system or file system cannot do it."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # only Linux has it
     names = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other))
     return renameat2 is not None and renameat2(*names, _RENAME_EXCHANGE) == 0

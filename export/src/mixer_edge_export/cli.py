@@ -1,4 +1,4 @@
-"""The ``mixer-edge-export`` command; exit codes as those of ``mixer-edge``."""
+"""The ``mixer-edge-export`` command; its exit codes are those of ``mixer-edge``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COMMANDS = (
 
 
 def console_script() -> int:
-    """Run the command as this process."""
+    """Run the command as a process of its own."""
     with whole_lines():
         return main()
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside their place, synced, then renamed into it."""
+"""Write files and folders atomically: under a temporary name, then synced, then renamed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mixer_edge.errors import ModelError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a new file that takes the place of ``path`` when the block ends.
+    """Yield the path of a new file that replaces ``path`` when the block ends.
 
-    If the block raises, ``path`` is as it was.
+    If the block raises, ``path`` does not change.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -35,9 +35,9 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder that becomes ``path`` when the block ends; if another process was first, its folder stays.
+    """Yield a new folder that becomes ``path`` when the block ends; if another process was faster, its folder stays.
 
-    If the block raises, nothing is at ``path``.
+    If the block raises, ``path`` is not created.
     """
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
         partial = Path(temporary) / path.name
@@ -52,7 +52,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Return once a file, or everything in a folder, is on the disk."""
+    """Write a file, or everything in a folder, to the disk before returning."""
     for part in (*(path.rglob("*") if path.is_dir() else ()), path):
         if part.is_file() or part.is_dir():
             descriptor = os.open(part, os.O_RDONLY)
@@ -64,7 +64,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def discarded_on_error(path: Path) -> Iterator[None]:
-    """Remove a cached file or folder if the block cannot use it, so that the next try fetches it again."""
+    """Remove a cached file or folder if the block cannot use it, so that the next try downloads it again."""
     try:
         yield
     except ModelError:

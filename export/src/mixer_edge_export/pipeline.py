@@ -1,4 +1,4 @@
-"""The export: source -> float32 file -> its variants -> checked -> bundle."""
+"""The export: source -> float32 file -> variants -> checks -> bundle."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ def export(
 
     Args:
         model: a name, an address or a path, see ``mixer_edge_export.sources.load``.
-        out: bundle folder; its parent is made.
-        variants: names from the table; float32 is always among them.
+        out: bundle folder; its parent is created.
+        variants: names from the table; float32 is always included.
         preprocessing: how pictures become the input.
-        calibration: the pictures for the activations' ranges.
-        bound: how much int8 may lose; layers are kept in float until it does not lose more. None for no bound.
-        labels: file with one label per line, or ``imagenet``; None takes the model's own, if it has any.
+        calibration: the pictures on which activation ranges are measured.
+        bound: how much accuracy int8 may lose; layers are kept in float until it keeps the bound. None for no bound.
+        labels: file with one label per line, or ``imagenet``; None uses the model's own labels, if it has any.
         overwrite: whether a bundle at ``out`` may be replaced.
 
     Raises:
-        ModelError: the model cannot be loaded or converted, or a file does not compute what the model does.
+        ModelError: the model cannot be loaded or converted, or the outputs of a file differ from the model's.
         DataError: the calibration pictures or the label file cannot be used.
-        BundleError: ``out`` must not be written to, or another export writes to it.
-        BoundError: no mixture of int8 and float layers loses so little.
+        BundleError: ``out`` must not be written to, or another export is writing to it.
+        BoundError: no mixture of int8 and float layers keeps the bound.
     """
     selected = select_variants(variants)
     if bound is not None and BOUND_VARIANT not in variants:
@@ -105,7 +105,7 @@ def export(
 
 
 def _calibration_set(source: Source, spec: PreprocessSpec, calibration: Calibration, out: Path) -> CalibrationSet:
-    """Return the user's pictures, else the bundled model's own, else generated ones."""
+    """Return the user's pictures, or else the bundled model's own, or else generated ones."""
     if calibration.pictures is not None:
         return load_calibration(calibration.pictures, spec, calibration, labels=source.labels or ())
     if source.origin.kind == "bundled":
@@ -114,9 +114,9 @@ def _calibration_set(source: Source, spec: PreprocessSpec, calibration: Calibrat
 
 
 def _selection(bound: Bound, calibration: CalibrationSet, source: Source, spec: PreprocessSpec) -> SelectionSet:
-    """Return the pictures that the bound is tried on."""
+    """Return the pictures on which the bound is checked."""
     if source.num_classes is None:
-        raise ModelError("a feature extractor has no predictions to keep; leave --max-drop out")
+        raise ModelError("a feature extractor has no predictions, so no accuracy to keep; omit --max-drop")
     if bound.selection is not None:
         return load_selection(bound.selection, spec, source.labels or ())
     if calibration.kind == "generated":
@@ -126,13 +126,13 @@ def _selection(bound: Bound, calibration: CalibrationSet, source: Source, spec: 
 
 
 def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, variants: Sequence[Variant]) -> FloatFile:
-    """Return the float32 file, its ranges, and what the source answers to the golden pictures."""
-    # the conversion comes first: what the judge loads would stand in memory beside it
+    """Return the float32 file, its ranges, and the source's outputs for the golden pictures."""
+    # the conversion comes first: otherwise the judge's memory would be in use at the same time
     content = embed(source.float_model(), metadata_of(source, spec))
     golden = pictures.golden(GOLDEN_COUNT)
     reference = source.network()(normalize(golden, spec))
     rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
-    gc.collect()  # the judge's objects point at each other and would keep its variables
+    gc.collect()  # the judge's objects reference each other and would keep its variables in memory
     ranges = {}
     if any(variant.calibrated for variant in variants):
         ranges = measure_ranges(content, pictures.representative_dataset(spec), len(pictures.pixels))
@@ -150,7 +150,7 @@ def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, var
 def _meet_bound(
     base: FloatFile, selection: SelectionSet | None, bound: Bound | None
 ) -> tuple[tuple[Layer, ...], BoundSpec | None]:
-    """Return the layers that int8 keeps in float, and what they bring; none and None without a bound."""
+    """Return the layers that int8 keeps in float, and the bound that they keep; none and None without a bound."""
     if selection is None or bound is None:
         return (), None
     layers = find_layers(base.content, base.source.architecture)

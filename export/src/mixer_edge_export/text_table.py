@@ -1,4 +1,4 @@
-"""The one way in which the commands print a table."""
+"""The format of all tables that the commands print."""
 
 from __future__ import annotations
 

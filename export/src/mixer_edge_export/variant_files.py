@@ -1,4 +1,4 @@
-"""A file for each variant, checked before it counts: size, runs in every runtime, agreement with the source."""
+"""Write a file for each variant, and check its size, its run in every runtime and its agreement with the source."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ GOLDEN_NAME = "golden.npz"
 
 @dataclass(frozen=True, kw_only=True)
 class FloatFile:
-    """The float32 file, with everything that its variants are made with and checked against."""
+    """The float32 file, with everything needed to make and check its variants."""
 
     source: Source
     spec: PreprocessSpec
     content: bytes
     ranges: Ranges
-    """Of its activations; empty if no variant needs them."""
+    """The ranges of its activations; empty if no variant needs them."""
     golden: NDArray[np.uint8]
     """Pictures ``[n, height, width, 3]``."""
     reference: NDArray[np.float32]
@@ -47,7 +47,7 @@ class FloatFile:
 
     @property
     def pixel_range(self) -> tuple[float, float] | None:
-        """What pixels 0 and 255 become in an integer input; None where the input is lossless."""
+        """The values for pixels 0 and 255 in an integer input; None if the input is lossless."""
         if self.source.lossless_input:
             return None
         return (self.spec.offset, self.spec.offset + 255 / self.spec.scale)
@@ -66,12 +66,12 @@ def metadata_of(source: Source, spec: PreprocessSpec) -> bytes:
 def write_variants(
     folder: Path, base: FloatFile, variants: Sequence[Variant], kept: Sequence[Layer]
 ) -> tuple[VariantSpec, ...]:
-    """Write the labels, a file for each variant and the golden outputs of all; return the facts of the variants.
+    """Write the labels, a file for each variant and the golden outputs of all; return the facts about the variants.
 
     Args:
-        folder: the bundle's.
-        base: what they are made from.
-        variants: which ones.
+        folder: the bundle's folder.
+        base: the float32 file and its facts.
+        variants: the variants to write.
         kept: layers that the bounded variant keeps in float.
 
     Raises:
@@ -91,7 +91,7 @@ def write_variants(
             model, metadata_of(base.source, base.spec), metadata_of(base.source, base.spec_of(variant))
         )
         path.write_bytes(attach(model, files))
-        del model  # as large as the file, like what a run of the file needs
+        del model  # it is as large as the file, and a run needs that much memory again
         check_size(path.stat().st_size, variant.bytes_per_weight * base.source.parameter_count, variant.name)
         facts, outputs[variant.name] = check_variant(path, variant, base, runtimes)
         specs.append(replace(facts, kept_float=tuple(layer.name for layer in layers)))
@@ -105,14 +105,14 @@ def check_variant(
 ) -> tuple[VariantSpec, NDArray[np.generic]]:
     """Run the file on the golden pictures in every runtime; return its facts and ai-edge-litert's raw outputs.
 
-    It must run in ai-edge-litert, the runtime it was made for; what another makes of it is written into the manifest.
+    It must run in ai-edge-litert, the runtime it was made for; the results in other runtimes go into the manifest.
 
     Raises:
         ModelError: ai-edge-litert cannot run it, or its outputs do not agree with the source's.
     """
     interpreter = Interpreter(path, backend=LITERT)
     input_spec, output_spec = interpreter.input, interpreter.output
-    del interpreter  # it holds the file and its packed weights, and so will each process that tries the file
+    del interpreter  # it has the file and its packed weights in memory, as each process that runs the file will
     spec = base.spec_of(variant)
     expected = Expected(
         tensors=quantize(normalize(base.golden, spec), input_spec),

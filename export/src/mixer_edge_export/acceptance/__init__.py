@@ -1,1 +1,1 @@
-"""What a file must pass before it is written: agreement with the source, and a run in every runtime."""
+"""The checks of a file before it goes into a bundle: agreement with the source, and a run in every runtime."""

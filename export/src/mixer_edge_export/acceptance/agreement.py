@@ -1,4 +1,4 @@
-"""Whether outputs are those of the source: the one gate that a rebuilt graph and every file must pass."""
+"""Check whether outputs agree with the source's; the rebuilt graph and every file must pass this check."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from mixer_edge_export.acceptance.tolerances import MIN_CORRELATION
 
 
 def disagreement(outputs: NDArray[np.float32], reference: NDArray[np.float32], max_error: float) -> str | None:
-    """Return how outputs are not the reference's, both ``[n, classes]``, in words; None if they agree.
+    """Return how outputs differ from the reference's, both ``[n, classes]``, as text; None if they agree.
 
-    They agree if the largest difference is at most ``max_error`` of the largest reference output, and if each picture's
-    outputs correlate with the reference's by at least ``MIN_CORRELATION``.
+    They agree if the largest difference is at most ``max_error`` of the largest reference output, and if the outputs of
+    each picture correlate with the reference's by at least ``MIN_CORRELATION``.
     """
     error = relative_error(outputs, reference)
     if not error <= max_error:
         return f"off by {error:.2g} of the largest output, expected at most {max_error:.2g}"
     lowest = correlations(outputs, reference).min()
     if not lowest >= MIN_CORRELATION:
-        return f"in another order: they correlate by {lowest:.2g}, expected at least {MIN_CORRELATION:g}"
+        return f"a picture's outputs correlate by {lowest:.2g}, expected at least {MIN_CORRELATION:g}"
     return None
 
 
 def correlations(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return Pearson's correlation over the classes for each picture, ``[n]`` in [-1, 1].
 
-    It is 1 where the reference gives every class the same, as it does with one class: there is no order to keep.
+    It is 1 if the reference's outputs are all equal, for example with a single class: they have no order.
     """
-    ours, theirs = (array - array.mean(axis=1, keepdims=True, dtype=np.float64) for array in (outputs, reference))
-    sizes = np.sqrt(np.square(ours).sum(axis=1) * np.square(theirs).sum(axis=1))
-    products = (ours * theirs).sum(axis=1)
+    x, y = (array - array.mean(axis=1, keepdims=True, dtype=np.float64) for array in (outputs, reference))
+    norms = np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1))
+    products = (x * y).sum(axis=1)
     flat = np.ptp(reference, axis=1) == 0
-    return np.where(flat, 1.0, np.divide(products, sizes, out=np.zeros_like(products), where=sizes > 0))
+    return np.where(flat, 1.0, np.divide(products, norms, out=np.zeros_like(products), where=norms > 0))
 
 
 def check_outputs(
@@ -43,17 +43,17 @@ def check_outputs(
     """Return the error of outputs that agree with the reference, both ``[n, classes]``.
 
     Args:
-        stage: what gave the outputs, for the message.
-        outputs: what is checked.
-        reference: what the judge gave for the same pictures.
-        judge: its name, for the message.
-        max_error: largest error that passes.
+        stage: name of the graph or file, for the message.
+        outputs: its outputs.
+        reference: the judge's outputs for the same pictures.
+        judge: the judge's name, for the message.
+        max_error: largest error allowed.
 
     Raises:
         ModelError: they do not agree; the message says at which stage, picture and output they differ most.
     """
     if outputs.shape != reference.shape:
-        raise ModelError(f"{stage} gives {list(outputs.shape)} where {judge} gives {list(reference.shape)}")
+        raise ModelError(f"{stage} has outputs {list(outputs.shape)}, but {judge} has {list(reference.shape)}")
     if reason := disagreement(outputs, reference, max_error):
         difference = np.abs(outputs - reference)
         picture, output = np.unravel_index(np.argmax(difference), difference.shape)

@@ -1,7 +1,7 @@
-"""Runs one TFLite file in whatever runtime this Python has: a script of its own, for a process of its own.
+"""A script that runs one TFLite file in the runtime that this Python has, in a separate process.
 
 ``python run_file.py MODEL INPUTS.npy OUTPUTS.npy``: ``INPUTS`` is ``[n, ...]`` in the file's own dtype, ``OUTPUTS`` its
-outputs. It needs numpy and a runtime, nothing else: it also runs where mixer-edge is not installed.
+outputs. It needs only numpy and a runtime, so it also runs without mixer-edge.
 """
 
 import sys

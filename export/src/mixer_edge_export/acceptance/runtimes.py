@@ -1,10 +1,10 @@
-"""The runtimes a file may meet on a board, each tried here in a process of its own.
+"""The runtimes that a board may have; the export runs every file in each of them, in a separate process.
 
 A file's declared op versions prove nothing: one runtime refuses it, another crashes, a third returns wrong numbers
-without a word. So every file is run in every runtime, and its outputs are compared with the reference.
+without an error. So every file is run in every runtime, and its outputs are compared with the reference.
 
-ai-edge-litert is a dependency of the export. tflite-runtime needs numpy below 2 and Python up to 3.11, so it lives in
-an environment of its own, which ``mixer-edge-export runtimes`` makes.
+ai-edge-litert is a dependency of the export. tflite-runtime needs numpy below 2 and Python up to 3.11, so it has its
+own environment, which ``mixer-edge-export runtimes`` makes.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ LITERT, TFLITE = "ai-edge-litert", "tflite-runtime"
 TFLITE_VERSION = "2.14.0"
 TFLITE_REQUIREMENTS = (f"{TFLITE}=={TFLITE_VERSION}", "numpy==1.26.4")
 NEWEST_PYTHON = (3, 11)
-"""The last Python that tflite-runtime has a wheel for."""
+"""The newest Python for which tflite-runtime has a wheel."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """A runtime; ``python`` is None where it is not installed."""
+    """A runtime; ``python`` is None if it is not installed."""
 
     name: str
     version: str
@@ -62,10 +62,10 @@ def find_runtimes() -> tuple[Runtime, ...]:
 
 
 def install_tflite() -> Path:
-    """Make tflite-runtime's environment, if it is not there, and return its folder.
+    """Return the folder of tflite-runtime's environment; create it if it does not exist.
 
     Raises:
-        InterpreterError: no Python here that it has a wheel for, or the wheel cannot be had.
+        InterpreterError: there is no Python for which it has a wheel, or its installation failed.
     """
     folder = runtime_folder()
     if (folder / "bin" / "python").exists():
@@ -76,7 +76,7 @@ def install_tflite() -> Path:
         found.insert(0, sys.executable)
     if not found:
         newest = ".".join(map(str, NEWEST_PYTHON))
-        raise InterpreterError(f"{TFLITE} needs Python {newest} or older; install it, or point PATH to one")
+        raise InterpreterError(f"{TFLITE} needs Python {newest} or older; install one, or add it to PATH")
     with new_folder(folder) as partial:
         for command in (
             [found[0], "-m", "venv", str(partial)],
@@ -85,26 +85,28 @@ def install_tflite() -> Path:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise InterpreterError(f"{folder}: `{' '.join(command)}` failed ({last}); make the runtimes again")
+                raise InterpreterError(
+                    f"{folder}: `{' '.join(command)}` failed ({last}); run `mixer-edge-export runtimes` again"
+                )
     return folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a file is given and what should come out."""
+    """The inputs of a file and its expected outputs."""
 
     tensors: NDArray[np.generic]
     """``[n, ...]`` inputs in the file's dtype."""
     output: TensorSpec
-    """The file's output."""
+    """The file's output tensor."""
     reference: NDArray[np.float32]
-    """``[n, ...]``, what should come out."""
+    """``[n, ...]``, the expected outputs."""
     max_error: float
     """Largest error allowed."""
 
 
 def try_file(path: Path, runtime: Runtime, expected: Expected) -> tuple[RuntimeSpec, NDArray[np.generic] | None]:
-    """Run a file in a runtime and return the verdict on it, with its raw outputs ``[n, ...]`` if it ran to the end."""
+    """Run a file in a runtime; return the verdict, and the raw outputs ``[n, ...]`` if it ran to the end."""
 
     def verdict(status: RuntimeStatus, reason: str | None, error: float | None = None) -> RuntimeSpec:
         return RuntimeSpec(version=runtime.version, status=status, reason=reason, max_error=error)
@@ -129,7 +131,7 @@ def try_file(path: Path, runtime: Runtime, expected: Expected) -> tuple[RuntimeS
 
 
 def _reason(log: str) -> str:
-    """Return the message of the exception at the end of a Python log, on one line and without its class."""
+    """Return the message of the exception at the end of a Python log, in one line and without its class."""
     lines = [line.strip() for line in log.split("Traceback", 1)[-1].splitlines() if line.strip()]
     start = next(
         (i for i, line in enumerate(lines) if line.split(":")[0].endswith(("Error", "Exception"))), len(lines) - 1

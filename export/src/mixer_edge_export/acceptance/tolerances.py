@@ -1,32 +1,32 @@
-"""How far outputs may be off, every bound of the project in one place.
+"""How far outputs may be off; all bounds of the project.
 
-An error is the largest difference as a part of the largest expected output (``mixer_edge.metrics.relative_error``).
+An error is the largest difference divided by the largest expected output (``mixer_edge.metrics.relative_error``).
 """
 
 MAX_FLOAT_ERROR = 1e-4
-"""Of a float32 graph or file, to the source. Another order of sums moves a Mixer by 1e-6, two swapped blocks by 0.3."""
+"""Of a float32 graph or file from the source. Another order of sums causes 1e-6 in a Mixer, two swapped blocks 0.3."""
 
 MAX_FLOAT16_ERROR = 2e-2
-"""Of a file with float16 weights, to the source: rounding the weights alone moves the outputs by 2.5e-4."""
+"""Of a file with float16 weights from the source. Rounding the weights alone causes 2.5e-4."""
 
 MAX_INTEGER_ERROR = 0.45
-"""Of a file with integer layers, to the source.
+"""Of a file with integer layers from the source.
 
-Seen: 0.01 to 0.1 on ordinary networks, 0.38 on one made to be hard to quantize. Outputs that are all zero are off by 1,
-outputs that saturate at half of the largest by 0.5.
+Measured: 0.01 to 0.1 on ordinary networks, 0.38 on one that was made hard to quantize. Outputs that are all zero have
+an error of 1, outputs that saturate at half of the largest 0.5.
 """
 
 MIN_CORRELATION = 0.5
-"""Of each picture's outputs with the source's, whatever the file.
+"""Between each picture's outputs and the source's, for every graph and file.
 
-Seen: 0.72 on the hard network, above 0.99 on ordinary ones. Outputs in another order have about 0, even where one value
-that all of them share keeps the error small.
+Measured: 0.72 on the hard network, above 0.99 on ordinary ones. Outputs in the wrong order have about 0, even if an
+offset that all outputs share keeps the error small.
 """
 
 FLOAT_TOLERANCE, INTEGER_TOLERANCE = 1e-3, 0.1
-"""Of a board's outputs to the golden ones, for float files and for files with integer layers.
+"""Of a board's outputs from the golden ones, for float files and for files with integer layers.
 
-Other processors and interpreters sum floats in another order; in a file with integer layers such a difference can move
-an activation to the next of its 256 steps. tflite-runtime 2.14 against ai-edge-litert 2.3, Mixer-B/32 with random
-weights: 1e-6 and 0.04.
+Processors and interpreters sum floats in different orders; in a file with integer layers such a difference can move an
+activation by one of its 256 steps. Measured between tflite-runtime 2.14 and ai-edge-litert 2.3, for Mixer-B/32 with
+random weights: 1e-6 and 0.04.
 """

@@ -1,4 +1,4 @@
-"""The pictures that the activations' ranges are measured on: the user's, the bundled model's, or generated ones."""
+"""The pictures on which activation ranges are measured: the user's, the bundled model's, or generated ones."""
 
 from mixer_edge_export.calibration.load import Calibration, load_calibration
 from mixer_edge_export.calibration.pictures import CalibrationSet, fingerprint, generated_calibration

@@ -1,12 +1,13 @@
-"""Pictures for calibrating a photo model with no photographs at hand: dead leaves over fractal texture.
+"""Pictures to calibrate a photo model without photographs: dead leaves over fractal texture.
 
-Photographs have an amplitude spectrum that falls as 1/f, edges where one thing hides another, soft shading, all
+Photographs have an amplitude spectrum that falls as 1/f, edges where one object covers another, soft shading, all
 brightnesses and mostly dull colours. So each picture is a background of fractal noise (equal variance in each octave,
 which is 1/f) under textured, shaded shapes whose sizes follow the power law of the dead leaves model (Lee, Mumford and
-Huang 2001); its tone is normal, dark, bright, flat, hard or grey, and some are out of focus.
+Huang 2001). Its tone is normal, dark, bright, flat, hard or grey, and some pictures are out of focus.
 
-The bytes are the same everywhere: random numbers come from SHAKE128, whose stream a standard fixes (NumPy promises no
-such thing of its distributions), and all arithmetic is on integers. ``calibration_data/`` says how close they come.
+The bytes are the same on every machine: random numbers come from SHAKE128, whose output is fixed by a standard (NumPy
+does not guarantee that for its distributions), and all arithmetic uses integers. ``calibration_data/`` has measurements
+of how similar they are to photographs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SIDE = 224
 
 _Field = NDArray[np.int64]
 _FIELD = 256
-"""Side of the noise before it is cut: a power of two."""
+"""Side of the noise before cropping: a power of two."""
 
 _TONES: dict[str, Callable[[_Field], _Field]] = {
     "normal": lambda v: v,
@@ -33,7 +34,7 @@ _TONES: dict[str, Callable[[_Field], _Field]] = {
     "hard": lambda v: 2 * v - 128,
 }
 _SHAPES = (0, 10, 40, 120, 300)
-"""Number of shapes in a picture, in turn."""
+"""Number of shapes in a picture; the pictures use these in turn."""
 
 
 def generate(count: int, first: int = 0) -> list[NDArray[np.uint8]]:
@@ -42,7 +43,7 @@ def generate(count: int, first: int = 0) -> list[NDArray[np.uint8]]:
 
 
 def tone(index: int) -> str:
-    """Return what a picture's tone is called."""
+    """Return the name of a picture's tone."""
     return list(_TONES)[index // len(_SHAPES) % len(_TONES)]
 
 
@@ -73,7 +74,7 @@ class _Random:
         return np.frombuffer(stream, np.uint8).reshape(shape)
 
     def between(self, low: int, high: int) -> int:
-        """Return a number in low..high, both possible."""
+        """Return a number in low..high, including both."""
         return low + int.from_bytes(self.bytes(8).tobytes(), "little") % (high - low + 1)
 
 
@@ -87,7 +88,7 @@ def _fractal(random: _Random, first: int) -> _Field:
 
 
 def _stretch(grid: _Field, size: int) -> _Field:
-    """Return the rows of ``grid`` interpolated linearly, ``size`` of them from each to the next."""
+    """Return the rows of ``grid`` interpolated linearly, with ``size`` rows for each of its intervals."""
     place = np.arange(size)[None, :, None]
     between = grid[:-1, None] * (size - place) + grid[1:, None] * place
     return (between // size).reshape(-1, grid.shape[1])
@@ -123,7 +124,7 @@ def _add_shape(random: _Random, scene: _Field, texture: _Field) -> None:
 
 
 def _blur(scene: _Field, radius: int) -> _Field:
-    """Return the mean over squares of ``2 radius + 1`` pixels, the borders repeated."""
+    """Return the mean over squares of ``2 radius + 1`` pixels, with repeated borders."""
     size = 2 * radius + 1
     for axis in (0, 1):
         padded = np.pad(scene, [(radius + 1, radius) if axis == a else (0, 0) for a in range(3)], "edge")

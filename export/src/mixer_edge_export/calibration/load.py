@@ -24,14 +24,14 @@ from mixer_edge_export.calibration.pictures import MANIFEST_COLUMNS, MANIFEST_NA
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Which pictures to measure the activations' ranges on."""
+    """The pictures on which activation ranges are measured."""
 
     pictures: Path | None = None
-    """Folder of pictures, or file of arrays; None takes the model's own or generated ones."""
+    """Folder of pictures, or file of arrays; None uses the model's own or generated ones."""
     samples: int = 200
-    """How many of them to use at most, as evenly from the classes as they allow."""
+    """The largest number of pictures to use, spread over the classes as evenly as possible."""
     seed: int = 0
-    """Another one takes others."""
+    """Decides which pictures are used if there are more."""
 
 
 def load_calibration(
@@ -45,18 +45,18 @@ def load_calibration(
     """Return pictures of a folder or of an array file, checked.
 
     A folder's pictures are those of its ``manifest.csv``, in its order, or all below it, sorted by path; the class is
-    the manifest's label or the first folder's name. Arrays are ``[n, height, width, 3]`` in .npy or .npz: uint8 pixels
-    of any size, or floats in [-1, 1] of the network's size.
+    the manifest's label or the name of the top folder. Arrays are ``[n, height, width, 3]`` in .npy or .npz: uint8
+    pixels of any size, or floats in [-1, 1] of the network's size.
 
     Args:
         source: the folder or the file.
         spec: how a picture becomes the network's input.
-        options: how many to take, and which.
-        labels: the model's, to recognize a folder that is called like a class.
-        kind: what the manifest calls them; None for ``folder`` or ``arrays``. The check is for the user's alone.
+        options: how many pictures to use, and which.
+        labels: the model's labels, to recognize a folder named like a class.
+        kind: the manifest's name for the set; None for ``folder`` or ``arrays``. Only these, the user's, are checked.
 
     Raises:
-        DataError: no pictures, pictures that cannot be read or are not what they should be; the message says which.
+        DataError: there are no pictures, or some cannot be read or used; the message says which.
     """
     if source.suffix in (".npy", ".npz") and source.is_file():
         pictures = _read_arrays(source, spec, options)
@@ -66,10 +66,10 @@ def load_calibration(
 
 
 def choose(classes: Sequence[str], names: Sequence[str], samples: int, seed: int) -> list[int]:
-    """Return the indices of at most ``samples`` pictures, rising: one of each class, then a second one, and so on.
+    """Return the indices of at most ``samples`` pictures, ascending: one of each class, then a second one, and so on.
 
-    Chance, the sha256 of seed and name, decides within a class and which classes come first; neither the order of the
-    names nor other pictures matter to it.
+    The sha256 of seed and name gives the order within a class and of the classes; it does not depend on the order of
+    the names or on other pictures.
     """
 
     def rank(text: str) -> bytes:
@@ -91,7 +91,7 @@ def _read_folder(folder: Path, spec: PreprocessSpec, options: Calibration) -> Ca
             load_pixels(folder / names[index], spec) for index in progress(chosen, "reading calibration pictures")
         ]
     except ImageError as error:
-        raise DataError(f"{error}; take it out of the calibration pictures") from None
+        raise DataError(f"{error}; remove it from the calibration pictures") from None
     return _chosen("folder", pixels, names, classes, chosen)
 
 
@@ -101,7 +101,7 @@ def _list(folder: Path) -> list[tuple[str, str]]:
 
 
 def _read_manifest(path: Path) -> list[tuple[str, str]]:
-    """Return the files and labels of a manifest, once each file's sha256 is the listed one."""
+    """Return the files and labels of a manifest, after checking the sha256 of each file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
@@ -113,9 +113,9 @@ def _read_manifest(path: Path) -> list[tuple[str, str]]:
     for row in rows:
         picture = path.parent / row["file"]
         if not picture.is_file():
-            raise DataError(f"{picture}: missing, {path} lists it; write the file again or take the line out")
+            raise DataError(f"{picture}: missing, but {path} lists it; write the file again or remove the line")
         if file_sha256(picture) != row["sha256"]:
-            raise DataError(f"{picture}: its sha256 is not the one in {path}; write the file again or correct the line")
+            raise DataError(f"{picture}: its sha256 differs from {path}; write the file again or correct the line")
     return [(row["file"], row["label"]) for row in rows]
 
 
@@ -140,22 +140,22 @@ def _read_arrays(path: Path, spec: PreprocessSpec, options: Calibration) -> Cali
 
 
 def _pixels(array: NDArray[np.generic], path: Path, spec: PreprocessSpec) -> NDArray[np.uint8]:
-    """Return the pixels that floats in [-1, 1] were made from, to the nearest 8-bit value."""
+    """Return floats in [-1, 1] as pixels, rounded to the nearest 8-bit value."""
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"{path}: {array.dtype}; expected uint8 pixels, or floats in [-1, 1]")
     if (spec.scale, spec.offset) != (127.5, -1.0):
-        raise DataError(f"{path}: {array.dtype}; this network takes no floats in [-1, 1]: give uint8 pixels")
+        raise DataError(f"{path}: {array.dtype}; this network's input is not in [-1, 1]: use uint8 pixels")
     values = array.astype(np.float64)
     low, high = values.min(), values.max()
     found = f"{path}: values from {low:.4g} to {high:.4g}"
     if not np.isfinite(values).all():
-        raise DataError(f"{path}: holds NaN or infinity; expected floats in [-1, 1]")
+        raise DataError(f"{path}: contains NaN or infinity; expected floats in [-1, 1]")
     if low >= 0 and high <= 1:
-        raise DataError(f"{found} look like pixels / 255; expected [-1, 1]: give pixels / 127.5 - 1, or uint8 pixels")
+        raise DataError(f"{found} look like pixels / 255; expected [-1, 1]: use pixels / 127.5 - 1, or uint8 pixels")
     if low >= 0 and high <= 255:
-        raise DataError(f"{found} look like pixels; expected [-1, 1]: give pixels / 127.5 - 1, or uint8 pixels")
+        raise DataError(f"{found} look like pixels; expected [-1, 1]: use pixels / 127.5 - 1, or uint8 pixels")
     if low < -1.001 or high > 1.001:
-        raise DataError(f"{found} are of another normalization; expected [-1, 1]: give pixels / 127.5 - 1")
+        raise DataError(f"{found} have another normalization; expected [-1, 1]: use pixels / 127.5 - 1")
     if values.shape[1:3] != (spec.height, spec.width):
         size = f"{spec.height} by {spec.width}"
         raise DataError(f"{path}: {values.shape[1]} by {values.shape[2]}; floats must have the network's size, {size}")

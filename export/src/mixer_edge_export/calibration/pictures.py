@@ -1,4 +1,4 @@
-"""A calibration set: pictures prepared as the device prepares them, and what the manifest says about them."""
+"""A calibration set: pictures with the device's preprocessing, and their facts for the manifest."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CalibrationSet:
         return np.stack([self.pixels[index] for index in spread(len(self.pixels), count)])
 
     def facts(self, file: FileSpec) -> CalibrationSpec:
-        """Return what a manifest says of the set; ``file`` is the record of it."""
+        """Return the facts about the set for a manifest; ``file`` is its record."""
         return CalibrationSpec(
             kind=self.kind,
             count=len(self.pixels),
@@ -63,7 +63,7 @@ class CalibrationSet:
 
 
 def fingerprint(digests: Iterable[str]) -> str:
-    """Return one sha256 for pictures of these digests, whatever their order."""
+    """Return one sha256 for pictures with these digests; their order does not matter."""
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
@@ -71,16 +71,16 @@ def generated_pictures() -> list[NDArray[np.uint8]]:
     """Return the generated set, ``[224, 224, 3]`` uint8 each.
 
     Raises:
-        DataError: this machine generated other pictures than those that were measured.
+        DataError: this machine generated different pictures.
     """
     pictures = generate(GENERATED_COUNT)
     if fingerprint(map(pixels_sha256, pictures)) != GENERATED_FINGERPRINT:
-        raise DataError("the generated calibration pictures differ on this machine; give photographs (--calibration)")
+        raise DataError("the generated calibration pictures differ on this machine; use photographs (--calibration)")
     return pictures
 
 
 def generated_calibration(spec: PreprocessSpec) -> CalibrationSet:
-    """Return the generated set, brought to the network's size like any other picture; errors as above."""
+    """Return the generated set, preprocessed to the network's size; errors as above."""
     pictures = generated_pictures()
     return CalibrationSet(
         kind="generated",
@@ -88,12 +88,12 @@ def generated_calibration(spec: PreprocessSpec) -> CalibrationSet:
         names=tuple(f"generated picture {index}" for index in range(len(pictures))),
         classes=("",) * len(pictures),
         found=len(pictures),
-        warnings=("calibrated on generated pictures; give your own (--calibration, CALIBRATION=)",),
+        warnings=("calibrated on generated pictures; use your own (--calibration, CALIBRATION=)",),
     )
 
 
 def write_generated(folder: Path) -> int:
-    """Write the generated set as PPM files with their ``manifest.csv``, a folder to calibrate on; return their number.
+    """Write the generated set as PPM files with their ``manifest.csv``; return their number.
 
     Raises:
         DataError: as above, or the folder cannot be written to.
@@ -102,11 +102,11 @@ def write_generated(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for index, picture in enumerate(generated_pictures()):
-            # PPM, for a compressed file's bytes depend on the library that wrote it
+            # PPM, because the bytes of a compressed file depend on the library that wrote it
             content = f"P6\n{picture.shape[1]} {picture.shape[0]}\n255\n".encode() + picture.tobytes()
             write(folder / f"{index:02d}.ppm", content)
             lines.append(f"{index:02d}.ppm,{tone(index)},{hashlib.sha256(content).hexdigest()}")
         write(folder / MANIFEST_NAME, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written to ({error}); give another folder") from None
+        raise DataError(f"{folder}: cannot be written to ({error}); choose another folder") from None
     return GENERATED_COUNT

@@ -17,16 +17,16 @@ RECORD_NAME = "calibration.json"
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationRecord:
-    """Digests are the sha256 of a picture's pixels at the network's size, uint8 RGB."""
+    """Pictures are listed by the sha256 of their pixels at the network's size, uint8 RGB."""
 
     calibration: tuple[str, ...]
     selection: tuple[str, ...]
-    """Those that the layers left in float were chosen on; empty without a bound."""
+    """The pictures on which the layers kept in float were chosen; empty without a bound."""
     ranges: Mapping[str, tuple[float, ...]]
-    """Tensor of the float32 file -> (least, greatest value) on the calibration pictures."""
+    """Tensor of the float32 file -> (smallest, largest value) on the calibration pictures."""
 
     def write(self, folder: Path) -> FileSpec:
-        """Write the file into a bundle's folder and return its facts."""
+        """Write the file into a bundle's folder and return its name, size and sha256."""
         (folder / RECORD_NAME).write_bytes(strict_json.dumps(asdict(self)))
         return FileSpec.of(folder / RECORD_NAME)
 
@@ -35,7 +35,7 @@ class CalibrationRecord:
         """Return the record of a bundle.
 
         Raises:
-            BundleError: it is missing or is not the one that was written.
+            BundleError: the file is missing or damaged.
         """
         path = bundle.manifest.calibration.file.check(bundle.folder)
         try:
