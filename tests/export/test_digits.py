@@ -137,7 +137,7 @@ def test_foreign_files_are_never_deleted(tmp_path: Path) -> None:
         write_images(folder)
 
     assert str(caught.value) == (
-        f"{folder}/train/cat.jpg: is none of the digits' pictures; move it or give another folder"
+        f"{folder}/train/cat.jpg: is not a picture of the digits; move it or choose another folder"
     )
     assert [path.name for path in folder.rglob("*")] == ["train", "cat.jpg"]
 
@@ -150,7 +150,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
         write_images(tmp_path / "digits")
 
     assert str(caught.value).startswith(f"{tmp_path}/digits: cannot write the digits' pictures (")
-    assert str(caught.value).endswith("); give a folder that can be")
+    assert str(caught.value).endswith("); choose another folder")
     assert (tmp_path / "digits").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["digits"]
 

@@ -173,7 +173,7 @@ def test_a_file_without_its_weights_is_refused() -> None:
     check_size(95, 100, "float32")
     with pytest.raises(ModelError) as error:
         check_size(94, 100, "float32")
-    assert str(error.value) == "float32: 94 bytes written for 100 bytes of weights; weights are lost"
+    assert str(error.value) == "float32: 94 bytes written for 100 bytes of weights; the converter lost some"
 
 
 def test_the_table_as_json(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from mixer_edge_export.calibration import (
     load_calibration,
 )
 from mixer_edge_export.calibration.generated import generate
-from mixer_edge_export.digits.images import images_beside
+from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.quantize.activation_ranges import measure_ranges
 from mixer_edge_export.quantize.layers import Layer, find_layers
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, find_mixture, format_mixture
@@ -109,7 +109,7 @@ def _calibration_set(source: Source, spec: PreprocessSpec, calibration: Calibrat
     if calibration.pictures is not None:
         return load_calibration(calibration.pictures, spec, calibration, labels=source.labels or ())
     if source.origin.kind == "bundled":
-        return load_calibration(images_beside(out, "calibration"), spec, kind=source.origin.name)
+        return load_calibration(split_folder(out, "calibration"), spec, kind=source.origin.name)
     return generated_calibration(spec)
 
 

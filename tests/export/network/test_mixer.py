@@ -92,7 +92,7 @@ def test_the_configuration_comes_out_of_the_shapes(num_classes: int | None) -> N
         (
             "head/bias",
             np.array([0, np.nan, 0, 0], np.float32),
-            "m.npz: head/bias holds NaN or infinity; expected finite numbers",
+            "m.npz: head/bias contains NaN or infinity; expected finite numbers",
         ),
     ],
 )

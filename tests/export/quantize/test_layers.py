@@ -59,7 +59,7 @@ def test_a_file_of_another_architecture_is_refused(tiny_bundle: Path) -> None:
     with pytest.raises(ModelError) as raised:
         find_layers(bundle.model_path("float32").read_bytes(), architecture)
     assert str(raised.value) == (
-        f"the file's layers have kernels {found}(10, 32)], the architecture {found}(11, 32)]; export it again"
+        f"the file's layers have kernels {found}(10, 32)], but the architecture {found}(11, 32)]; export it again"
     )
 
 
@@ -68,10 +68,7 @@ def test_another_network_has_no_layers_by_name(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
     with pytest.raises(ModelError) as raised:
         find_layers(bundle.model_path("float32").read_bytes(), {"num_classes": 10})
-    assert (
-        str(raised.value)
-        == "only a Mixer's layers are known by name; sensitivity and max_drop are not for this network"
-    )
+    assert str(raised.value) == "this network is not a Mixer; sensitivity and max_drop need the layer names of a Mixer"
 
 
 @pytest.mark.parametrize("kept", [[], [0], [1, 4], [3, 9], range(10)])

@@ -74,8 +74,8 @@ def test_a_bound_that_cannot_be_met_is_an_error() -> None:
     with pytest.raises(BoundError) as raised:
         search(noise, Drops({"a": 1.0, "b": 0.5, "c": 0.25}), 0.5)
     assert str(raised.value) == (
-        "0.75 points are lost even with a third of the weights in float, 0.5 are allowed; raise --max-drop, or take "
-        "float16, which is then no larger"
+        "0.75 points are lost even with a third of the weights in float, 0.5 are allowed; raise --max-drop, or use "
+        "float16, which is not larger then"
     )
 
 
@@ -141,8 +141,8 @@ def test_nothing_is_written_when_the_bound_cannot_be_met(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert line.startswith("error: int8 on 120 pictures, agreement: ")
     assert line.endswith(
-        " points are lost even with a third of the weights in float, 0 are allowed; raise --max-drop, or take "
-        "float16, which is then no larger"
+        " points are lost even with a third of the weights in float, 0 are allowed; raise --max-drop, or use "
+        "float16, which is not larger then"
     )
     assert not (tmp_path / "out").exists()
 
@@ -187,7 +187,7 @@ def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos:
     ("flags", "message"),
     [
         (["--max-drop", "1", "--variants", "float16"], "max_drop bounds int8; add it to the variants"),
-        (["--selection", "x"], "x: a selection set is for --max-drop alone; give the bound too"),
+        (["--selection", "x"], "x: a selection set is only for --max-drop; add --max-drop"),
     ],
 )
 def test_a_bound_without_its_variant_and_a_selection_without_a_bound_are_refused(

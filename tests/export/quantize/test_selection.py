@@ -77,12 +77,12 @@ def test_class_folders_are_labels_and_a_flat_folder_has_none(tmp_path: Path) -> 
 
 
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
-    """The remedy is to take it out."""
+    """The message says to remove it."""
     write(tmp_path / "flat", 1)
     (tmp_path / "flat" / "bad.png").write_bytes(b"no picture")
     with pytest.raises(DataError) as raised:
         load_selection(tmp_path / "flat", SPEC, [], 4)
     assert str(raised.value) == (
         f"{tmp_path}/flat/bad.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
-        f"(it begins with b'no picture'); take it out of {tmp_path}/flat"
+        f"(it begins with b'no picture'); remove it from {tmp_path}/flat"
     )

@@ -120,7 +120,7 @@ def test_a_bundle_without_ranges_is_refused(tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
     assert main(["sensitivity", str(out)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {out}: has no calibrated variant, so no ranges; export it with VARIANTS=int8\n"
+        f"error: {out}: has no calibrated variant, so no activation ranges; export it with VARIANTS=int8\n"
     )
 
 
@@ -130,5 +130,5 @@ def test_a_plot_without_a_folder_is_refused_before_anything_is_measured(
     """The measurement takes minutes; it is not to be lost at its end."""
     assert main(["sensitivity", str(tmp_path), "--plot", str(tmp_path / "none" / "plot.svg")]) == 2
     assert capsys.readouterr().err == (
-        f"error: {tmp_path}/none: no such folder for the plot; make it or choose another\n"
+        f"error: {tmp_path}/none: no such folder for the plot; create it or choose another\n"
     )

@@ -148,9 +148,9 @@ def other_output(made: schema.ModelT) -> None:
     ("damage", "message"),
     [
         (no_graph, "the main graph cannot be read (there is none)"),
-        (other_type, "tensor 2 cannot be read (99 is no type of the schema)"),
+        (other_type, "tensor 2 cannot be read (99 is not a known type)"),
         (other_buffer, "tensor 1 cannot be read (its buffer is number 2 of 2)"),
-        (other_operator, "the operator codes cannot be read (999 is no operator of the schema)"),
+        (other_operator, "the operator codes cannot be read (999 is not a known operator)"),
         (other_code, "operator 1 cannot be read (its operator code is number 4 of 4)"),
         (other_tensor, "operator 0 cannot be read (it names tensor 4 of 4)"),
         (negative_tensor, "operator 1 cannot be read (it names tensor -2 of 4)"),
@@ -192,7 +192,7 @@ def test_a_file_that_ends_early_is_an_error_wherever_it_ends() -> None:
     for length in range(len(content)):
         with pytest.raises(ModelError) as raised:
             Graph.read(content[:length])
-        expected = "not a TFLite file; expected one" if length < 8 else DAMAGED
+        expected = "not a TFLite file; expected a .tflite file" if length < 8 else DAMAGED
         assert str(raised.value).startswith("the TFLite file: ")
         assert str(raised.value).endswith(expected)
         assert "\n" not in str(raised.value)

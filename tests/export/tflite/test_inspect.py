@@ -72,7 +72,8 @@ def test_what_is_no_tflite_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_text("not a model")
     assert main(["inspect", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {path}: no such file; expected a .tflite file\nerror: {path}: not a TFLite file; expected one\n"
+        f"error: {path}: no such file; expected a .tflite file\n"
+        f"error: {path}: not a TFLite file; expected a .tflite file\n"
     )
 
 

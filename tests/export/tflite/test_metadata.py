@@ -57,10 +57,10 @@ def test_embedded_metadata_leave_the_graph_as_it_is() -> None:
 
 
 def test_lost_metadata_are_an_error() -> None:
-    """A tool that drops them on the way is not passed over."""
+    """It is an error if a tool drops the metadata."""
     with pytest.raises(ModelError) as error:
         replace(b"model", b"old", b"new")
-    assert str(error.value) == "the file has lost its metadata on the way from float32; expected them kept"
+    assert str(error.value) == "quantization dropped the metadata of the float32 file; expected it unchanged"
 
 
 REQUIREMENTS = "tests/export/mediapipe-requirements.txt"

@@ -1,4 +1,4 @@
-"""``mixer-edge-export benchmark``: how long boards take with what is deployed on them."""
+"""``mixer-edge-export benchmark``: the latency of deployed bundles on boards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("benchmark", help="measure on boards what is deployed there")
+    parser = commands.add_parser("benchmark", help="measure the latency of deployed bundles on boards")
     parser.set_defaults(run=run)
     add_hosts(parser)
     parser.add_argument("--variant", help="which of the bundle's files (default: the deployed one)")

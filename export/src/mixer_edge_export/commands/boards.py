@@ -1,4 +1,4 @@
-"""What the commands that speak to boards share: their flags, and one row per board."""
+"""Shared code of the commands that use boards: their flags, and one row per board."""
 
 from __future__ import annotations
 
@@ -29,46 +29,48 @@ def add_hosts(parser: argparse.ArgumentParser) -> None:
 
 def add_ssh(parser: argparse.ArgumentParser) -> None:
     """Declare how ssh reaches the boards."""
-    parser.add_argument("--identity", type=Path, metavar="FILE", help="private key to offer, as ssh -i")
-    parser.add_argument("--ssh-config", type=Path, metavar="FILE", help="in place of ~/.ssh/config, as ssh -F")
+    parser.add_argument("--identity", type=Path, metavar="FILE", help="private key for ssh, as in ssh -i")
+    parser.add_argument(
+        "--ssh-config", type=Path, metavar="FILE", help="file to use instead of ~/.ssh/config, as in ssh -F"
+    )
 
 
 def run_on_boards(
     arguments: argparse.Namespace,
     action: Callable[[Board], T],
-    heads: Sequence[str],
+    columns: Sequence[str],
     rows: Callable[[T], list[tuple[str, ...]]],
     facts: Callable[[T], dict[str, Any]],
 ) -> int:
-    """Do ``action`` with every board and print what came of it; 1 if one of them failed.
+    """Run ``action`` on every board and print the results; return 1 if a board failed.
 
     Args:
         arguments: those of ``add_hosts``.
-        action: what to do with a board.
-        heads: the table's heads, the host's apart.
-        rows: the table's rows for a result, the host apart.
-        facts: the JSON of a result, the host apart.
+        action: what to do on a board.
+        columns: the table's column names, without the host.
+        rows: the table's rows for a result, without the host.
+        facts: the JSON of a result, without the host.
     """
     from mixer_edge_export.deploy.fleet import for_each
 
     results = for_each(arguments.hosts, action, config=arguments.ssh_config, identity=arguments.identity)
-    table = [("host", *heads)]
+    table = [("host", *columns)]
     for host, result in zip(arguments.hosts, results, strict=True):
-        found, told = [("FAILED", *("-",) * (len(heads) - 1))], {"error": str(result)}
+        cells, report = [("FAILED", *("-",) * (len(columns) - 1))], {"error": str(result)}
         if not isinstance(result, MixerEdgeError):
-            found, told = rows(result), facts(result)
-        table += [(host, *row) for row in found]
+            cells, report = rows(result), facts(result)
+        table += [(host, *row) for row in cells]
         if arguments.json:
-            print(json.dumps({"host": host} | told))
+            print(json.dumps({"host": host} | report))
     if not arguments.json:
         print(text_table(table))
     return FAILED if any(isinstance(result, MixerEdgeError) for result in results) else 0
 
 
-def run_and_tell(arguments: argparse.Namespace, action: Callable[[Board], Outcome]) -> int:
-    """Do ``action``, which changes what a board runs, with every board and print one row each; 1 if one failed."""
-    heads = ("board", "release", "interpreter", "golden", "label", "latency", "temperature", "copied")
-    return run_on_boards(arguments, action, heads, _row, asdict)
+def print_outcomes(arguments: argparse.Namespace, action: Callable[[Board], Outcome]) -> int:
+    """Run ``action``, which changes the release in use, on every board; print one row each; return 1 if one failed."""
+    columns = ("board", "release", "interpreter", "golden", "label", "latency", "temperature", "copied")
+    return run_on_boards(arguments, action, columns, _row, asdict)
 
 
 def celsius(temperature: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``mixer-edge-export calibration-pictures``: the generated calibration set as files, to look at."""
+"""``mixer-edge-export calibration-pictures``: the generated calibration set as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mixer-edge-export compare``: which variant of a bundle to ship."""
+"""``mixer-edge-export compare``: compare the variants of a bundle and recommend one."""
 
 from __future__ import annotations
 
@@ -22,38 +22,41 @@ BOUND_EXCEEDED = 3
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("compare", help="say which variant of a bundle to ship")
+    parser = commands.add_parser("compare", help="compare the variants of a bundle and recommend one")
     parser.set_defaults(run=run)
     parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
     parser.add_argument(
-        "--data", type=Path, help="folder of pictures, best labelled: <label>/<picture> (default: the model's own)"
+        "--data",
+        type=Path,
+        help="folder of pictures, preferably labelled: <label>/<picture> (default: the model's own)",
     )
     parser.add_argument("--variants", type=names, help="default: all of the bundle's")
     parser.add_argument(
         "--reference",
         choices=["float32", "source"],
         default="float32",
-        help="what to compare with: the float32 file, or the model it was made from, in TensorFlow "
-        "(default: %(default)s)",
+        help="what to compare with: the float32 file, or the source model in TensorFlow (default: %(default)s)",
     )
-    parser.add_argument("--source", help="where that model is, as in export --model (default: where it was then)")
+    parser.add_argument(
+        "--source", help="the source model, as in export --model (default: its location at the time of export)"
+    )
     parser.add_argument(
         "--max-drop",
         type=points,
         metavar="POINTS",
-        help="exit with code 3 unless every variant's top-1 is shown to drop by at most so many points",
+        help="exit with code 3 unless every variant's top-1 is shown to drop by at most this many points",
     )
-    parser.add_argument("--limit", type=positive, help="use at most so many pictures, spread evenly (default: all)")
+    parser.add_argument("--limit", type=positive, help="use at most this many pictures, spread evenly (default: all)")
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
     parser.add_argument(
         "--on",
         action="append",
         metavar="HOST",
-        help="compare with a board where the bundle is deployed: name or user@name; again for each board",
+        help="compare with a board where the bundle is deployed: name or user@name; repeat for each board",
     )
     add_ssh(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html, .md, .csv and .json there")
-    parser.add_argument("--sensitivity", type=Path, help="what sensitivity --json printed, to be shown in the report")
+    parser.add_argument("--sensitivity", type=Path, help="output of sensitivity --json, to show in the report")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, as in report.json")
 
 
@@ -88,10 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:
-    """Return the bundled model's held-out pictures, which no other model has."""
-    from mixer_edge_export.digits.images import images_beside
+    """Return the held-out pictures of the bundled model; None for other models."""
+    from mixer_edge_export.digits.images import split_folder
 
-    return images_beside(bundle, "held_out") if manifest.source.kind == "bundled" else None
+    return split_folder(bundle, "held_out") if manifest.source.kind == "bundled" else None
 
 
 def print_comparison(comparison: Comparison, *, as_json: bool, whole: bool = False) -> int:

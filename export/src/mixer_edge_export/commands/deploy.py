@@ -1,4 +1,4 @@
-"""``mixer-edge-export deploy``: a bundle to boards, proved there before it is put to use."""
+"""``mixer-edge-export deploy``: install a bundle on boards, check it there, then switch to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mixer_edge.commands import positive
 from mixer_edge.interpreter import BACKENDS
-from mixer_edge_export.commands.boards import add_hosts, run_and_tell
+from mixer_edge_export.commands.boards import add_hosts, print_outcomes
 from mixer_edge_export.deploy.layout import KEEP
 
 
@@ -15,9 +15,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command and its flags."""
     parser = commands.add_parser(
         "deploy",
-        help="bring a bundle to Raspberry Pis and put it to use there",
+        help="install a bundle on Raspberry Pis and switch to it",
         description="Copy a bundle and everything it needs to boards over ssh, check it there with the golden vectors, "
-        "and only then put it to use. A board where a step fails runs what it ran before. "
+        "and only then switch to it. If a step fails, the board runs the same release as before. "
         "Exit code 1: a board failed.",
     )
     parser.set_defaults(run=run)
@@ -27,9 +27,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
     parser.add_argument("--keep", type=positive, default=KEEP, help="releases to keep there (default: %(default)s)")
     parser.add_argument(
-        "--service", metavar="WHAT", help="have the board run watch:/FOLDER, camera or camera:SOURCE by systemd"
+        "--service", metavar="WHAT", help="run watch:/FOLDER, camera or camera:SOURCE on the board as a systemd service"
     )
-    parser.add_argument("--dry-run", action="store_true", help="look at the boards, print the plan, change nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check the boards and print the plan, but change nothing"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,4 +49,4 @@ def run(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
     )
     job.check()
-    return run_and_tell(arguments, lambda board: deploy(board, job))
+    return print_outcomes(arguments, lambda board: deploy(board, job))

@@ -1,4 +1,4 @@
-"""``mixer-edge-export export``: a model to a bundle of TFLite variants, and their accuracy."""
+"""``mixer-edge-export export``: export a model to a bundle of TFLite variants and measure their accuracy."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=positive,
         default=Calibration.samples,
         metavar="N",
-        help="calibrate on N of the pictures at most, as evenly from their class folders as they allow "
+        help="calibrate on at most N of the pictures, spread over the class folders as evenly as possible "
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--calibration-seed", type=int, default=Calibration.seed, help="which ones (default: %(default)s)"
+        "--calibration-seed", type=int, default=Calibration.seed, help="decides which ones (default: %(default)s)"
     )
     parser.add_argument(
         "--max-drop",
         type=points,
         metavar="P",
-        help="keep layers of int8 in float until it loses at most P points of top-1 on the selection set, or of "
-        "agreement with float32 where that has no labels; exit code 3 if none of the mixtures does",
+        help="keep layers of int8 in float until it loses at most P points of top-1 on the selection set (of agreement "
+        "with float32 if the set has no labels); exit code 3 if no mixture keeps the bound",
     )
     parser.add_argument(
         "--selection",
         type=Path,
-        help="pictures for --max-drop, apart from DATA, <label>/<picture> for top-1 "
-        "(default: the calibration pictures or, if these are generated, further ones)",
+        help="pictures for --max-drop, none of them in DATA; <label>/<picture> for top-1 "
+        "(default: the calibration pictures, or more generated ones if these are generated)",
     )
     parser.add_argument(
         "--labels", type=Path, help="file with one label per line, or imagenet (default: the model's own)"
@@ -65,7 +65,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=pixel_range,
         default=Preprocessing.pixel_range,
         metavar="LOW,HIGH",
-        help="what pixels 0 and 255 become, for a network that is no Mixer, e.g. 0,1 (default: -1,1)",
+        help="values for pixels 0 and 255, for a network that is not a Mixer, e.g. 0,1 (default: -1,1)",
     )
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
@@ -73,18 +73,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--geometry",
         choices=GEOMETRIES,
         default=Preprocessing.geometry,
-        help="how pictures get their size (default: %(default)s)",
+        help="how pictures are resized (default: %(default)s)",
     )
     parser.add_argument(
-        "--antialias", action=argparse.BooleanOptionalAction, default=True, help="whether shrinking averages (default)"
+        "--antialias", action=argparse.BooleanOptionalAction, default=True, help="resize with antialiasing (default)"
     )
     parser.add_argument(
         "--decode",
         choices=DECODES,
         default=Preprocessing.decode,
-        help="whether large JPEGs are decoded small (default: %(default)s)",
+        help="scaled decodes large JPEGs at reduced size (default: %(default)s)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the bundle that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
 
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.max_drop is not None:
         bound = Bound(max_drop=arguments.max_drop, selection=arguments.selection)
     elif arguments.selection is not None:
-        raise DataError(f"{arguments.selection}: a selection set is for --max-drop alone; give the bound too")
+        raise DataError(f"{arguments.selection}: a selection set is only for --max-drop; add --max-drop")
     manifest = export(
         arguments.model,
         arguments.out,

@@ -1,4 +1,4 @@
-"""``mixer-edge-export inspect``: what a TFLite file is made of and where it runs."""
+"""``mixer-edge-export inspect``: what is in a TFLite file and where it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("inspect", help="print the facts of a TFLite file")
+    parser = commands.add_parser("inspect", help="print what is in a TFLite file")
     parser.set_defaults(run=run)
     parser.add_argument("file", type=Path, help="TFLite file, e.g. build/digits/int8.tflite")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")

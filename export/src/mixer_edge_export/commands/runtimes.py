@@ -1,4 +1,4 @@
-"""``mixer-edge-export runtimes``: the environments that exported files are tried in."""
+"""``mixer-edge-export runtimes``: make the environments in which exported files are tested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import argparse
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "runtimes", help="install tflite-runtime in an environment of its own, to try files in"
+        "runtimes", help="install tflite-runtime in its own environment, to test exported files in it"
     )
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""``mixer-edge-export sensitivity``: what each layer loses in int8."""
+"""``mixer-edge-export sensitivity``: the accuracy that each layer loses in int8."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mixer_edge_export.files import write
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
-    parser = commands.add_parser("sensitivity", help="print what each layer loses in int8")
+    parser = commands.add_parser("sensitivity", help="print the accuracy that each layer loses in int8")
     parser.set_defaults(run=run)
     parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
     parser.add_argument(
@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Print the table and write the plot."""
     if arguments.plot is not None and not arguments.plot.parent.is_dir():
-        raise DataError(f"{arguments.plot.parent}: no such folder for the plot; make it or choose another")
+        raise DataError(f"{arguments.plot.parent}: no such folder for the plot; create it or choose another")
     from mixer_edge_export.quantize.sensitivity import format_sensitivity, sensitivity
     from mixer_edge_export.report.sensitivity_plot import plot
 

@@ -1,4 +1,4 @@
-"""``mixer-edge-export status``: what boards are and what they run."""
+"""``mixer-edge-export status``: what boards are and which releases they have."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one row per board and change nothing; 1 if one of them failed."""
     from mixer_edge_export.deploy.actions import status
 
-    heads = ("board", "runs", "release", "others", "temperature", "free")
-    return run_on_boards(arguments, status, heads, _row, asdict)
+    columns = ("board", "runs", "release", "others", "temperature", "free")
+    return run_on_boards(arguments, status, columns, _row, asdict)
 
 
 def _row(facts: BoardFacts) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""``mixer-edge-export train-digits``: the bundled model, made again."""
+"""``mixer-edge-export train-digits``: train the bundled model again."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""``mixer-edge-export undeploy``: boards as they were before the first deploy."""
+"""``mixer-edge-export undeploy``: remove everything that deploy put on boards."""
 
 from __future__ import annotations
 
 import argparse
 
-from mixer_edge_export.commands.boards import add_hosts, run_and_tell
+from mixer_edge_export.commands.boards import add_hosts, print_outcomes
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,4 +18,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove all releases, the command and the unit; 1 if a board failed."""
     from mixer_edge_export.deploy.actions import undeploy
 
-    return run_and_tell(arguments, undeploy)
+    return print_outcomes(arguments, undeploy)

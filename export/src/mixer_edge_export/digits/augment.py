@@ -1,7 +1,7 @@
-"""Redrawing of the training digits, so that a drawn or photographed digit is recognised and not only the data set's.
+"""Augmentation of the training digits, so that the model also recognises drawn or photographed digits.
 
-A quarter of the pictures stay as the data set has them, black on white and filling the square, but for a slight
-shift, turn and stretch. The others get strokes with an edge, thin or thick, at any size and place, in a pen's colour on
+A quarter of the pictures keep the look of the data set, black on white and filling the square, with a slight shift,
+rotation and stretch. The others get strokes with an edge, thin or thick, at any size and position, in a pen's colour on
 tinted, unevenly lit and grainy paper; 15 % of these are light on dark.
 """
 
@@ -24,14 +24,14 @@ PLAIN = 0.25
 """Share of the pictures that keep the data set's look."""
 
 MARGIN = 12
-"""Empty paper around a digit, in pixels of its PNG file, so that a smoothed stroke can end."""
+"""Empty paper around a digit, in pixels of its PNG file, with room for smoothed strokes."""
 
 
 def read_inks(paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the ink of 64 by 64 PNG files, the same smoothed, and blurred over more than a stroke's width.
+    """Return the ink of 64 by 64 PNG files, a smoothed copy, and a copy blurred over more than a stroke's width.
 
-    Each is ``[N, 88, 88]`` float32 in [0, 1], 1 being full ink. ``smoothed - a * blurred`` is higher along the middle
-    of a stroke than at its sides, which brings back the holes and thin strokes that 8 by 8 pixels have run together.
+    Each is ``[N, 88, 88]`` float32 in [0, 1]; 1 is full ink. ``smoothed - a * blurred`` is higher along the middle of a
+    stroke than at its sides; this restores the holes and thin strokes that are lost at 8 by 8 pixels.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -41,7 +41,7 @@ def read_inks(paths: list[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def redraw(inks: tuple[tf.Tensor, tf.Tensor, tf.Tensor], size: int, seed: tf.Tensor) -> tf.Tensor:
-    """Return ``[N, size, size, 3]`` float32 in [-1, 1], every picture drawn anew from the inks of ``read_inks``.
+    """Return ``[N, size, size, 3]`` float32 in [-1, 1], every picture redrawn from the inks of ``read_inks``.
 
     Args:
         inks: three arrays ``[N, 88, 88]``.
@@ -68,7 +68,7 @@ def redraw(inks: tuple[tf.Tensor, tf.Tensor, tf.Tensor], size: int, seed: tf.Ten
         fill_mode="CONSTANT",
     )
     threshold = tf.where(plain, 0.5, uniform(0.4, 0.55) - 0.35 * thinning)
-    # at least steep enough that bare paper, where the field is 0, takes no ink
+    # steep enough that bare paper, where the field is 0, gets no ink
     steepness = tf.where(plain, 1.0, tf.maximum(tf.exp(uniform(math.log(3), math.log(20))), 0.5 / threshold))
     stroke = tf.clip_by_value((field - threshold) * steepness + 0.5, 0, 1)
 
@@ -79,7 +79,7 @@ def redraw(inks: tuple[tf.Tensor, tf.Tensor, tf.Tensor], size: int, seed: tf.Ten
     paper, pen = tf.where(plain, 1.0, paper), tf.where(plain, 0.0, pen)
     ramp = tf.linspace(-0.5, 0.5, size)
     light = uniform(-0.3, 0.3) * ramp[None, :, None, None] + uniform(-0.3, 0.3) * ramp[None, None, :, None]
-    # one grain for the whole batch: one per picture would take as long to draw as the network takes
+    # the same grain for the whole batch: one per picture would take as long as the network
     grain = uniform(-1, 1) * tf.random.stateless_uniform([1, size, size, 1], next(seeds), -0.07, 0.07)
     shade = 1 + tf.where(plain, 0.0, light + grain)
 
@@ -90,7 +90,7 @@ def redraw(inks: tuple[tf.Tensor, tf.Tensor, tf.Tensor], size: int, seed: tf.Ten
 
 
 def _transforms(plain: tf.Tensor, uniform: Callable[[float, float], tf.Tensor], size: int) -> tf.Tensor:
-    """Return ``[N, 8]``: random affine maps from a result's pixels to an ink's, in the op's order."""
+    """Return ``[N, 8]``: random affine maps from the result's pixels to the ink's, in the op's order."""
     import tensorflow as tf
 
     mild = tf.where(plain, 0.2, 1.0)

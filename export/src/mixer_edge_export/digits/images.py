@@ -1,7 +1,7 @@
 """The pictures of the bundled model: scikit-learn's handwritten digits as PNG files in class folders.
 
 The data set is the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, UCI Machine
-Learning Repository), which scikit-learn carries: 1797 images, 8 by 8, ink from 0 (none) to 16 (full).
+Learning Repository), which is part of scikit-learn: 1797 images, 8 by 8, ink from 0 (none) to 16 (full).
 
 The split is by ``index % 11``, the index being the image's place in ``sklearn.datasets.load_digits()``:
 
@@ -34,11 +34,11 @@ SPLITS = ("train",) * 5 + ("calibration",) + ("held_out",) * 5
 def write_images(folder: Path) -> None:
     """Write the pictures as ``folder/{train,calibration,held_out}/<digit>/<index, 4 digits>.png``.
 
-    A folder that already holds exactly these files is left alone; one where files are missing or differ is replaced.
-    The folder appears whole or not at all: it is written beside its place and then renamed.
+    A folder that already contains exactly these files is not changed; a folder with missing or different files is
+    replaced. The folder is written atomically: under a temporary name, then renamed.
 
     Raises:
-        DataError: the folder holds something else, or cannot be written.
+        DataError: the folder contains other files, or cannot be written.
     """
     pictures = render_digits()
     try:
@@ -46,7 +46,7 @@ def write_images(folder: Path) -> None:
         if found == pictures:
             return
         if foreign := sorted(set(found) - set(pictures)):
-            raise DataError(f"{folder / foreign[0]}: is none of the digits' pictures; move it or give another folder")
+            raise DataError(f"{folder / foreign[0]}: is not a picture of the digits; move it or choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(folder) as whole:
             for name, png in pictures.items():
@@ -54,18 +54,18 @@ def write_images(folder: Path) -> None:
                 (whole / name).write_bytes(png)
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot write the digits' pictures ({error}); give a folder that can be") from error
+        raise DataError(f"{folder}: cannot write the digits' pictures ({error}); choose another folder") from error
 
 
-def images_beside(bundle: Path, split: str) -> Path:
-    """Return the folder of a split beside a bundle, ``digits-images/<split>``; the pictures are written if need be."""
+def split_folder(bundle: Path, split: str) -> Path:
+    """Return the folder of a split, ``digits-images/<split>`` next to a bundle; write the pictures if necessary."""
     folder = bundle.parent / "digits-images"
     write_images(folder)
     return folder / split
 
 
 def render_digits() -> dict[str, bytes]:
-    """Return every picture as a PNG file's bytes, by its name relative to the folder."""
+    """Return every picture as the bytes of a PNG file, by its name relative to the folder."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -84,7 +84,7 @@ def _png(ink: np.ndarray) -> bytes:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Return the folder's files by relative name, without hidden ones (a file manager's)."""
+    """Return the folder's files by relative name, without hidden ones (file managers write some)."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("[!.]*") if not path.is_dir()
     }

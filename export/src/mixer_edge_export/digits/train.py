@@ -1,11 +1,11 @@
-"""Training of the bundled model ``digits``: a small Mixer, trained from scratch with SAM on 819 handwritten digits.
+"""Train the bundled model ``digits``: a small Mixer, trained from scratch with SAM on 819 handwritten digits.
 
 Recipe (``Recipe`` holds the numbers): AdamW under sharpness-aware minimization with rho 0.05 (Foret et al., arXiv
 2010.01412), 100 epochs, batch 63, learning rate 0.003 after 5 epochs of linear warmup, then cosine decay to zero,
-weight decay 0.05 on kernels, label smoothing 0.05, no dropout, every picture redrawn at every epoch (``augment``).
-Chosen on the calibration pictures and on drawings; the held-out pictures chose nothing.
+weight decay 0.05 on kernels, label smoothing 0.05, no dropout, every picture redrawn in every epoch (``augment``). The
+recipe was chosen on the calibration pictures and on drawings, not on the held-out pictures.
 
-Measured once, on the committed weights: 808 of 815 held-out pictures (99.1 %), 160 of 163 calibration pictures. The
+Measured once, with the committed weights: 808 of 815 held-out pictures (99.1 %), 160 of 163 calibration pictures. The
 training took 467 seconds of processor time on a shared two-core machine.
 """
 
@@ -45,7 +45,7 @@ CONFIG = MixerConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The numbers of a training; ``rho`` is the radius in which SAM looks for the highest loss."""
+    """The hyperparameters of the training; ``rho`` is the radius in which SAM looks for the highest loss."""
 
     rho: float = 0.05
     epochs: int = 100
@@ -121,7 +121,7 @@ def sam_gradients(
 
 
 def initial_arrays(seed: int) -> dict[str, np.ndarray]:
-    """Return where a training starts, float32 by key: LeCun normal kernels, unit scales, zero biases."""
+    """Return the initial weights, float32 by key: LeCun normal kernels, unit scales, zero biases."""
     rng = np.random.default_rng(seed)
     return {
         key: rng.standard_normal(shape, np.float32) / np.float32(math.sqrt(math.prod(shape[:-1])))

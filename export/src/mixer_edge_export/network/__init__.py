@@ -1,1 +1,1 @@
-"""The network: a Mixer's configuration and weights, and the float32 TFLite file that computes it."""
+"""The network: a Mixer's configuration and weights, and its float32 TFLite file."""

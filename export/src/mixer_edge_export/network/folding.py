@@ -1,17 +1,17 @@
-"""Exact changes of a Mixer's weights: the same function, with fewer ops and smaller ranges to quantize.
+"""Exact transformations of a Mixer's weights: the same function, with fewer ops and smaller ranges to quantize.
 
-1. Scale and bias of the channel-mixing LayerNorm fold into the dense layer behind it, those of the final one into the
+1. Scale and bias of the channel-mixing LayerNorm fold into the next dense layer, those of the final LayerNorm into the
    head (mean pooling between them is linear): ``(z * scale + bias) @ W + b = z @ (scale * W) + (bias @ W + b)``.
-   Token mixing's do not fold: they act on channels, its dense layers on tokens.
-2. Every reader of the residual stream is a LayerNorm, which takes the mean over the channels away. So the stream may be
-   kept free of it: the stem and the last dense layer of channel mixing lose their mean over the output channels, and
-   the channel-mixing LayerNorm hands on the stream that it has centred. The other LayerNorms then need no centring.
-3. The stem's patches do not overlap, so a row of a patch, ``patch_size`` pixels of 3 channels, is as well one pixel of
+   Those of token mixing do not fold: they act on channels, its dense layers on tokens.
+2. Every reader of the residual stream is a LayerNorm, which subtracts the mean over the channels. So the stream's mean
+   can always be zero: the stem and the last dense layer of channel mixing have it subtracted from their weights, and
+   the channel-mixing LayerNorm passes on the stream that it has centred. The other LayerNorms need no centring then.
+3. The stem's patches do not overlap, so a row of a patch, ``patch_size`` pixels of 3 channels, equals one pixel of
    ``3 * patch_size`` channels: the same numbers in the same order in memory. Integer kernels pad the channels of each
    pixel to 8 (4 with a dot product), so 3 of them cost four times (nearly three times) as much.
 
-1 and 2 undo what would cost a quantized file its accuracy: channels of a LayerNorm that are large only to be made small
-by the next weights, and a constant on the stream, which no reader sees.
+1 and 2 remove two causes of accuracy loss in a quantized file: channels of a LayerNorm that are large only because the
+next weights make them small, and a constant on the stream that no reader uses.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def fold(weights: MixerWeights) -> dict[str, np.ndarray]:
 def folded_mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) -> tf.Tensor:
     """Return what ``mixer`` returns, ``[1, num_classes]`` or ``[1, hidden_dim]``, from the arrays of ``fold``.
 
-    Each layer's ops carry its published key as their name, down into the TFLite file.
+    Each layer's ops are named by its published key; the TFLite file keeps these names.
 
     Args:
         config: shape of the network.

@@ -1,7 +1,7 @@
 """MLP-Mixer (Tolstikhin et al., arXiv 2105.01601): configuration, weights and network in plain TensorFlow ops.
 
 The network is the published one: tanh GELU, LayerNorm epsilon 1e-6, no position embedding, no dropout at inference.
-Weights are held in the key layout of the published ``.npz`` checkpoints::
+Weights have the key layout of the published ``.npz`` checkpoints::
 
     stem/{kernel,bias}
     MixerBlock_<i>/LayerNorm_{0,1}/{scale,bias}
@@ -79,10 +79,10 @@ class MixerConfig:
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, tuple[int, ...]], source: str) -> MixerConfig:
-        """Return the configuration that the weights' shapes imply.
+        """Return the configuration, inferred from the weights' shapes.
 
         Raises:
-            ModelError: a key is missing, unknown, or its shape does not fit the others; the message names it.
+            ModelError: a key is missing or unknown, or its shape does not fit the others; the message names it.
         """
 
         def dims(key: str, rank: int) -> tuple[int, ...]:
@@ -137,7 +137,7 @@ PUBLISHED_CONFIGS: dict[str, MixerConfig] = {
 
 @dataclass(frozen=True, kw_only=True)
 class MixerWeights:
-    """A Mixer's configuration and its float32 arrays by published key, shapes checked."""
+    """A Mixer's configuration and its float32 arrays by published key, with checked shapes."""
 
     config: MixerConfig
     arrays: Mapping[str, np.ndarray]
@@ -156,12 +156,12 @@ class MixerWeights:
                 raise ModelError(f"{source}: {key} is {arrays[key].dtype}; expected a float array")
             ordered[key] = np.ascontiguousarray(arrays[key], np.float32)
             if not np.isfinite(ordered[key]).all():
-                raise ModelError(f"{source}: {key} holds NaN or infinity; expected finite numbers")
+                raise ModelError(f"{source}: {key} contains NaN or infinity; expected finite numbers")
         return cls(config=config, arrays=ordered)
 
     @classmethod
     def random(cls, config: MixerConfig, seed: int) -> MixerWeights:
-        """Return seeded random weights, LeCun normal kernels and small biases: of use for latency and size only."""
+        """Return seeded random weights, LeCun normal kernels and small biases: useful for latency and size only."""
         rng = np.random.default_rng(seed)
         arrays = {}
         for key, shape in config.shapes().items():
@@ -177,7 +177,7 @@ class MixerWeights:
         return sum(array.size for array in self.arrays.values())
 
     def fingerprint(self) -> str:
-        """Return the sha256 of the configuration and of every key and array, whatever file they came from."""
+        """Return the sha256 of the configuration and of every key and array; the file format does not matter."""
         digest = hashlib.sha256(repr(sorted(asdict(self.config).items())).encode())
         for key, array in self.arrays.items():
             digest.update(key.encode())
@@ -186,7 +186,7 @@ class MixerWeights:
 
 
 def layer_norm(x: tf.Tensor, scale: Any, bias: Any) -> tf.Tensor:
-    """Return ``x`` normalised over its last axis; the square is a product so that every op has an integer kernel."""
+    """Return ``x`` normalised over its last axis; the square is a product, because that op has an integer kernel."""
     import tensorflow as tf
 
     centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
@@ -195,7 +195,7 @@ def layer_norm(x: tf.Tensor, scale: Any, bias: Any) -> tf.Tensor:
 
 
 def dense(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
-    """Return ``x @ kernel + bias`` over the last axis, in a name scope called like the layer."""
+    """Return ``x @ kernel + bias`` over the last axis, in a name scope with the layer's name."""
     import tensorflow as tf
 
     with tf.name_scope(prefix):

@@ -1,1 +1,1 @@
-"""From the float32 file to its variants: ranges, layers, arithmetic, and what that costs in accuracy."""
+"""Quantize the float32 file to its variants, and measure the loss of accuracy."""

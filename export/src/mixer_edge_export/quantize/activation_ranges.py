@@ -1,9 +1,9 @@
-"""The range of each activation that is quantized with fixed steps: measured on the calibration pictures, then tuned.
+"""The ranges of statically quantized activations: measured on the calibration pictures, then tuned.
 
-Three methods were compared (docs/quantization.md has the figures): the least and greatest value seen (``min-max``),
-percentiles, and the range of least mean squared error (``mse``). The last one is used: it gives up a few rare values
-for finer steps. Where a GELU follows, the error counts behind it, so that values below -4 cost no steps: GELU makes
-nothing of them (``|gelu(-4)| < 2e-4``).
+Three methods were compared (docs/quantization.md has the figures): the smallest and largest value (``min-max``),
+percentiles, and the range with the lowest mean squared error (``mse``). ``mse`` is used: it clips a few rare values
+and has finer steps in return. Before a GELU, the error is computed on the GELU's output. Values below -4 then need no
+steps, because GELU maps them to almost zero (``|gelu(-4)| < 2e-4``).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _LEVELS = np.arange(256)
 
 
 class Histogram:
-    """Counts of values in ``BINS`` bins over [-limit, limit), limit a power of two that grows as values come.
+    """Counts of values in ``BINS`` bins over [-limit, limit); limit is a power of two that grows with the values.
 
-    Growing merges bins two by two, so the counts do not depend on the order of the values.
+    When it grows, pairs of bins are merged, so the counts do not depend on the order of the values.
     """
 
     def __init__(self) -> None:
@@ -40,8 +40,8 @@ class Histogram:
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count the values."""
-        greatest = max(float(values.max()), -float(values.min()))
-        while greatest >= self.limit:
+        largest = max(float(values.max()), -float(values.min()))
+        while largest >= self.limit:
             middle = self.counts.reshape(-1, 2).sum(axis=1)
             self.counts = np.pad(middle, BINS // 4)
             self.limit *= 2
@@ -58,7 +58,7 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What was seen of one tensor: its extremes and, at the edge of a layer, how often which values."""
+    """The observed values of one tensor: the extremes and, for inputs and outputs of layers, a histogram."""
 
     low: float
     high: float
@@ -66,22 +66,22 @@ class Observed:
 
 
 def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> Ranges:
-    """Return the range of every activation by name, as ``observe`` and ``tune`` find it on the calibration pictures."""
+    """Return the range of every activation by name, from ``observe`` and ``tune`` on the calibration pictures."""
     return tune(observe(float_model, images, total))
 
 
 def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> dict[str, Observed]:
-    """Return what was seen of every activation by name; the order of the images does not matter.
+    """Return the observed values of every activation by name; the order of the images does not matter.
 
     Args:
         float_model: the float32 TFLite file.
         images: ``[1, H, W, 3]`` float32 in [-1, 1] each.
-        total: how many they are.
+        total: number of images.
     """
     from ai_edge_litert.interpreter import Interpreter
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it warns that keeping all tensors costs memory: it is the point
+        warnings.simplefilter("ignore", UserWarning)  # a warning that keeping all tensors takes memory
         interpreter = Interpreter(model_content=float_model, experimental_preserve_all_tensors=True)
         interpreter.allocate_tensors()
     graph = Graph.read(float_model)
@@ -111,10 +111,10 @@ def tune(observed: Mapping[str, Observed], method: str = METHOD) -> Ranges:
     """Return the range of each tensor by name.
 
     Args:
-        observed: what ``observe`` saw.
-        method: ``mse``, ``min-max`` or ``percentile-<p>``; between layers it is ``min-max`` in any case.
+        observed: the result of ``observe``.
+        method: ``mse``, ``min-max`` or ``percentile-<p>``; between layers it is always ``min-max``.
     """
-    return {name: _range(seen, method, BEFORE_GELU.search(name) is not None) for name, seen in observed.items()}
+    return {name: _range(values, method, BEFORE_GELU.search(name) is not None) for name, values in observed.items()}
 
 
 def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,24 +122,28 @@ def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
-def _range(seen: Observed, method: str, before_gelu: bool) -> tuple[float, float]:
-    if seen.histogram is None or method == "min-max":
-        return seen.low, seen.high
+def _range(observed: Observed, method: str, before_gelu: bool) -> tuple[float, float]:
+    histogram = observed.histogram
+    if histogram is None or method == "min-max":
+        return observed.low, observed.high
     if method == "mse":
-        return _least_error(seen.low, seen.high, seen.histogram, gelu if before_gelu else lambda x: x)
+        return _least_error(observed.low, observed.high, histogram, gelu if before_gelu else lambda x: x)
     top = float(method.removeprefix("percentile-")) / 100
-    parts = np.cumsum(seen.histogram.counts) / seen.histogram.counts.sum()
-    low, high = seen.histogram.centres()[np.searchsorted(parts, (1 - top, top))]
+    parts = np.cumsum(histogram.counts) / histogram.counts.sum()
+    low, high = histogram.centres()[np.searchsorted(parts, (1 - top, top))]
     return float(low), float(high)
 
 
 def _least_error(
-    least: float,
-    greatest: float,
+    smallest: float,
+    largest: float,
     histogram: Histogram,
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> tuple[float, float]:
-    """Return the int8 range of least squared error behind ``function``: one end is shrunk, then the other, twice."""
+    """Return the int8 range with the lowest squared error of ``function``'s output.
+
+    The search shrinks the upper end, then the lower end, twice.
+    """
     (used,) = np.nonzero(histogram.counts)
     values, counts = histogram.centres()[used], histogram.counts[used]
     exact = function(values)
@@ -151,8 +155,8 @@ def _least_error(
         steps = np.clip(np.rint(values / scale) + zero_point, 0, 255).astype(np.int64)
         return float(counts @ np.square(function((_LEVELS - zero_point) * scale)[steps] - exact))
 
-    low, high = least, greatest
+    low, high = smallest, largest
     for _ in range(2):
-        high = min((greatest * part for part in _SHRINK), key=lambda end: error(low, end))
-        low = min((least * part for part in _SHRINK), key=lambda end: error(end, high))
+        high = min((largest * part for part in _SHRINK), key=lambda end: error(low, end))
+        low = min((smallest * part for part in _SHRINK), key=lambda end: error(end, high))
     return low, high

@@ -1,4 +1,4 @@
-"""From the float32 TFLite file to the other variants: converted once, its weights rewritten per variant."""
+"""Make the other variants from the float32 TFLite file: the model is converted once, then quantized per variant."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mixer_edge_export.quantize.variants import Method, Rule, Variant
 from mixer_edge_export.tflite.graph import Graph
 
 PIXEL_STEP = 1 / 127.5
-"""Distance of two neighbouring pixel values in the network's input."""
+"""Difference of two adjacent pixel values in the network's input."""
 LOSSLESS_OFFSET = -128 * PIXEL_STEP
-"""``tensor = pixel / 127.5 + LOSSLESS_OFFSET`` is what a calibrated file takes: (pixel - 128) steps."""
+"""The input of a calibrated file is ``tensor = pixel / 127.5 + LOSSLESS_OFFSET``: (pixel - 128) steps."""
 LOSSLESS_RANGE = (-128 * PIXEL_STEP, 127 * PIXEL_STEP)
 
 
@@ -28,9 +28,9 @@ def quantize_model(
 
     Args:
         float_model: the float32 TFLite file.
-        variant: which one.
-        ranges: the activations' ranges by name, of use for a calibrated variant.
-        pixel_range: what pixels 0 and 255 become in the input; None for a Mixer, whose integer input is made lossless.
+        variant: the variant to make.
+        ranges: the activations' ranges by name; only a calibrated variant uses them.
+        pixel_range: values for pixels 0 and 255 in the input; None for a Mixer, whose integer input is made lossless.
 
     Raises:
         ModelError: a rule of the variant has an unknown method.
@@ -48,21 +48,21 @@ def quantize_model(
         low, high = pixel_range or LOSSLESS_RANGE
         statistics[Graph.read(float_model).inputs[0].name] = {"min": np.array(low), "max": np.array(high)}
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore", UserWarning)  # as in observe; and its progress bars show on any output
+        warnings.simplefilter("ignore", UserWarning)  # as in observe; standard error would also get its progress bars
         result = quantizer.quantize(statistics if variant.calibrated else None, enable_progress_report=False)
     return bytes(result.quantized_model)
 
 
 def shift_input(float_model: bytes) -> bytes:
-    """Return the file for pictures that are darker by half a pixel step, with the same outputs.
+    """Return a file with the same outputs for an input that is smaller by half a pixel step.
 
-    A pixel p is p / 127.5 - 1 = (p - 128) / 127.5 + 0.5 / 127.5 to the network. With the half step folded into the
-    stem, bias + 0.5 / 127.5 * sum(kernel), the input is (p - 128) / 127.5: int8 at scale 1/127.5 and zero point 0
-    holds every pixel exactly.
+    The network's input for a pixel p is p / 127.5 - 1 = (p - 128) / 127.5 + 0.5 / 127.5. The half step is folded into
+    the stem, bias + 0.5 / 127.5 * sum(kernel), so the input is (p - 128) / 127.5: int8 at scale 1/127.5 and zero
+    point 0 represents every pixel exactly.
     """
     content = bytearray(float_model)
     stem = next(op for op in Graph.read(content).operators if op.name == "CONV_2D")
-    # views of ``content``: what is written to them is written to the file
+    # views of ``content``: writing to them changes the file
     kernel, bias = stem.inputs[1].values, stem.inputs[2].values
     bias += (0.5 * PIXEL_STEP * kernel.reshape(bias.size, -1).sum(axis=1, dtype=np.float64)).astype(np.float32)
     return bytes(content)

@@ -1,7 +1,7 @@
-"""The layers of a TFLite file in the Mixer's own names, e.g. ``MixerBlock_3/channel_mixing/Dense_0``.
+"""Find the layers of a TFLite file by the Mixer's own names, e.g. ``MixerBlock_3/channel_mixing/Dense_0``.
 
-A converter names tensors as it likes, but a Mixer is a chain: its convolution and dense operators run in one order
-only, that of the network. So the n-th of them is the n-th kernel of the architecture, and its shape must agree.
+A converter may give tensors any names, but a Mixer is a chain: its convolution and dense operators can only run in the
+order of the network. So the n-th of them has the n-th kernel of the architecture, and its shape must match.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
         architecture: the manifest's, the fields of ``MixerConfig``.
 
     Raises:
-        ModelError: the network is no Mixer, or the file's operators are not those of this architecture.
+        ModelError: the network is not a Mixer, or the file's operators do not match this architecture.
     """
     if set(architecture) != {field.name for field in fields(MixerConfig)}:
-        raise ModelError("only a Mixer's layers are known by name; sensitivity and max_drop are not for this network")
+        raise ModelError("this network is not a Mixer; sensitivity and max_drop need the layer names of a Mixer")
     operators = Graph.read(model).operators
     own = [op for op in operators if op.name in LAYERS]
     shapes = MixerConfig(**architecture).shapes()  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
     in_file = kernels | {f"{STEM}/kernel": (patch, 1, patch * channels, hidden)}  # see folding
     # TFLite has the output channels first
     if found != (expected := [(shape[-1], *shape[:-1]) for shape in in_file.values()]):
-        raise ModelError(f"the file's layers have kernels {found}, the architecture {expected}; export it again")
+        raise ModelError(f"the file's layers have kernels {found}, but the architecture {expected}; export it again")
 
     def moves(op: Operator) -> list[Operator]:
         around = [o for o in operators if o.outputs[0] == op.inputs[0] or o.inputs[0] == op.outputs[0]]
@@ -67,7 +67,7 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
 
 
 def keep_float(variant: Variant, layers: Iterable[Layer]) -> Variant:
-    """Return the variant with these layers left in float, and with them what reshapes or transposes for them."""
+    """Return the variant with these layers kept in float, also the operators that reshape or transpose for them."""
     kept = tuple(
         Rule(operators=(operator,), method="none", layers=f"^{re.escape(output)};")
         for layer in layers
@@ -77,7 +77,7 @@ def keep_float(variant: Variant, layers: Iterable[Layer]) -> Variant:
 
 
 def quantized_layers(variant: Variant, layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Return those of the layers that a variant's rules do not leave in float."""
+    """Return the layers that a variant's rules quantize."""
 
     def method(operator: str, output: str) -> str:
         rules = [rule for rule in variant.rules if operator in rule.operators and re.search(rule.layers, f"{output};")]

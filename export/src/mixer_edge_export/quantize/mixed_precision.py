@@ -1,10 +1,11 @@
-"""The fewest layers to keep in float for int8 to lose no more accuracy than allowed.
+"""Find the fewest layers to keep in float so that int8 loses no more accuracy than allowed.
 
-The layers are ranked by the noise that each brings to the output as the only one in int8. The smallest number of them,
-from the top, that meets the bound is found by bisection; then every layer of these is tried without, the least noisy
-first, and goes to int8 if the bound still holds. If the noisiest layers are so large that those which may stay in float
-do not suffice, noise per weight ranks them instead. For n layers these are at most 2 n + log2 n + 4 files, each
-quantized in less than a second and run on the selection set; the same input gives the same answer.
+The layers are ranked by the noise in the output when only this layer is int8. Bisection finds the smallest number of
+layers, from the top of the ranking, that keeps the bound. Then each of these layers is tried in int8, the least noisy
+first, and stays in int8 if the bound still holds. The layers in float may only have a limited share of the weights. If
+the noisiest layers are too large for it, they are ranked by noise per weight instead. For n layers this takes at most
+2 n + log2 n + 4 files, each quantized in less than a second and run on the selection set. The same input gives the same
+result.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from mixer_edge_export.quantize.selection import SelectionSet
 from mixer_edge_export.quantize.variants import VARIANTS
 
 BOUND_VARIANT = "int8"
-"""The fastest recipe, where the search starts."""
+"""The fastest recipe; the search starts from it."""
 RANKING_SAMPLES = 32
 LATENCY_ROUNDS = 5
 LARGEST_SHARE = 1 / 3
-"""Most of the weights that may stay in float: 4 bytes each and 1 for the rest is then 2, the size of float16."""
+"""Largest share of the weights in float: with 4 bytes each and 1 for the others, the file is as large as float16."""
 
 Drop = Callable[[Sequence[Layer]], float]
 """Points lost with these layers in float."""
@@ -36,27 +37,27 @@ Drop = Callable[[Sequence[Layer]], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """How much int8 may lose."""
+    """How much accuracy int8 may lose."""
 
     max_drop: float
-    """In points: of top-1 where the selection set has labels, else of agreement with float32."""
+    """In points: of top-1 if the selection set has labels, else of agreement with float32."""
     selection: Path | None = None
-    """Pictures to try it on; None for the calibration's or, if these are generated, further ones."""
+    """Pictures to measure it on; None for the calibration pictures, or more generated ones if these are generated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """Which layers stay in float and what that costs; drops are points of the selection set's measure."""
+    """The layers kept in float, and the cost in size and latency; drops are points of the selection set's measure."""
 
     kept: tuple[Layer, ...]
     layer_count: int
-    """How many layers int8 would not leave in float anyway."""
+    """Number of layers that int8 quantizes."""
     int8_drop: float
     drop: float
     int8_size_bytes: int
     size_bytes: int
     latency_ratio: float
-    """Median time of one inference here against int8 with no layer in float."""
+    """Median time of one inference here, divided by that of int8 with no layer in float."""
 
 
 def find_mixture(
@@ -66,13 +67,13 @@ def find_mixture(
 
     Args:
         float_model: the float32 TFLite file.
-        layers: of that file.
-        ranges: of its activations.
-        pictures: the selection set, apart from any evaluation set.
-        max_drop: points that may be lost on it.
+        layers: the file's layers.
+        ranges: the ranges of its activations.
+        pictures: the selection set; do not evaluate on it.
+        max_drop: largest drop on it, in points.
 
     Raises:
-        BoundError: it is not met even with a third of the weights in float.
+        BoundError: the bound is not kept even with a third of the weights in float.
     """
     variant = VARIANTS[BOUND_VARIANT]
     judge = pictures.with_input_of(variant)
@@ -113,10 +114,10 @@ def find_mixture(
 
 
 def search(noise: Mapping[Layer, float], drop: Drop, max_drop: float) -> list[Layer]:
-    """Return the layers to keep in float, given the noise that each brings alone in int8.
+    """Return the layers to keep in float, given the noise of each layer when only this one is int8.
 
     Raises:
-        BoundError: ``drop`` is above ``max_drop`` with as many of them in float as may be.
+        BoundError: ``drop`` is above ``max_drop`` even with the largest share of the weights in float.
     """
     rankings = [
         _affordable(sorted(noise, key=lambda layer: -noise[layer])),
@@ -126,7 +127,7 @@ def search(noise: Mapping[Layer, float], drop: Drop, max_drop: float) -> list[La
     if min(drops) > max_drop:
         raise BoundError(
             f"{min(drops):.2f} points are lost even with a third of the weights in float, {max_drop:g} are allowed; "
-            "raise --max-drop, or take float16, which is then no larger"
+            "raise --max-drop, or use float16, which is not larger then"
         )
     kept = next(ranked for ranked, lost in zip(rankings, drops, strict=True) if lost <= max_drop)
     too_few, enough = 0, len(kept)
@@ -141,7 +142,7 @@ def search(noise: Mapping[Layer, float], drop: Drop, max_drop: float) -> list[La
 
 
 def _affordable(ranked: Sequence[Layer]) -> list[Layer]:
-    """Return the layers, in their order, that fit together into the share of the weights that may stay in float."""
+    """Return the layers, in order, that together fit into the share of the weights that may be in float."""
     left = LARGEST_SHARE * sum(layer.kernel_size for layer in ranked)
     chosen = []
     for layer in ranked:
@@ -152,14 +153,14 @@ def _affordable(ranked: Sequence[Layer]) -> list[Layer]:
 
 
 def _latency_ratio(model: bytes, base: bytes, pictures: SelectionSet) -> float:
-    """Return the ratio of the median times of one inference, measured in turns so that a busy machine slows both."""
+    """Return the ratio of the median times of one inference; they alternate, so that a busy machine slows down both."""
     times = [(pictures.latency_ms(model), pictures.latency_ms(base)) for _ in range(LATENCY_ROUNDS)]
-    ours, theirs = np.median(times, axis=0)
-    return float(ours / theirs)
+    model_ms, base_ms = np.median(times, axis=0)
+    return float(model_ms / base_ms)
 
 
 def format_mixture(mixture: Mixture, pictures: SelectionSet) -> str:
-    """Return what the bound cost, as one line."""
+    """Return the cost of the bound as one line."""
     loses = f"{BOUND_VARIANT} loses {mixture.drop:.2f} points of {pictures.measure} on {len(pictures.pixels)} pictures"
     if not mixture.kept:
         return f"{loses} with no further layer in float"

@@ -1,4 +1,4 @@
-"""Pictures that candidate files are judged on, against the float32 file and, where there are labels, the truth."""
+"""Pictures on which candidate files are compared with the float32 file and, if there are labels, with the truth."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET
 from mixer_edge_export.quantize.variants import Variant
 
 SAMPLES = 1000
-"""Pictures that a bound is tried on at most."""
+"""Largest number of pictures on which a bound is checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionSet:
-    """Pictures of the network's size, n of them, ``[height, width, 3]`` uint8."""
+    """n pictures of the network's size, ``[height, width, 3]`` uint8."""
 
     pixels: tuple[NDArray[np.uint8], ...]
     truth: NDArray[np.int64] | None
-    """The true classes, ``[n]``; None where nothing is labelled."""
+    """The true classes, ``[n]``; None if the pictures are not labelled."""
     spec: PreprocessSpec
 
     @property
     def measure(self) -> Measure:
-        """``top-1`` with labels, ``agreement`` with the reference without."""
+        """``top-1`` with labels, else ``agreement`` with the reference."""
         return "agreement" if self.truth is None else "top-1"
 
     def digests(self) -> tuple[str, ...]:
@@ -51,11 +51,11 @@ class SelectionSet:
         return SelectionSet(pixels=tuple(self.pixels[index] for index in chosen), truth=truth, spec=self.spec)
 
     def with_input_of(self, variant: Variant) -> SelectionSet:
-        """Return the same pictures for files of a variant: those of a calibrated one have an offset of their own."""
+        """Return the same pictures for files of a variant: a calibrated one has its own offset."""
         return replace(self, spec=replace(self.spec, offset=LOSSLESS_OFFSET)) if variant.calibrated else self
 
     def outputs(self, model: bytes) -> NDArray[np.float32]:
-        """Return what a TFLite file answers, ``[n, classes]``."""
+        """Return the outputs of a TFLite file, ``[n, classes]``."""
         interpreter = _load(model)
         return np.stack([dequantize(interpreter.invoke(t)[0], interpreter.output) for t in self._tensors(interpreter)])
 
@@ -70,15 +70,15 @@ class SelectionSet:
             yield quantize(normalize(pixels, self.spec), interpreter.input)[np.newaxis]
 
     def correct(self, outputs: NDArray[np.float32]) -> int | None:
-        """Return how many predictions are true; None where nothing is labelled."""
+        """Return the number of correct predictions; None if the pictures are not labelled."""
         return None if self.truth is None else int((outputs.argmax(axis=1) == self.truth).sum())
 
     def drop(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Return the points lost: of top-1 where there are labels, else of agreement with the reference."""
-        expected, lost = reference.argmax(axis=1), outputs.argmax(axis=1)
+        """Return the drop in points: of top-1 if there are labels, else of agreement with the reference."""
+        expected, predicted = reference.argmax(axis=1), outputs.argmax(axis=1)
         if self.truth is None:
-            return 100 * float(np.mean(lost != expected))
-        return 100 * float(np.mean(expected == self.truth) - np.mean(lost == self.truth))
+            return 100 * float(np.mean(predicted != expected))
+        return 100 * float(np.mean(expected == self.truth) - np.mean(predicted == self.truth))
 
 
 def _load(model: bytes) -> Interpreter:
@@ -89,27 +89,27 @@ def _load(model: bytes) -> Interpreter:
 
 
 def changed(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> int:
-    """Return how many predictions differ from the reference's."""
+    """Return the number of predictions that differ from the reference's."""
     return int((outputs.argmax(axis=1) != reference.argmax(axis=1)).sum())
 
 
 def snr_db(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float | None:
-    """Return ``10 log10(sum reference² / sum (outputs - reference)²)``; None where they are equal."""
+    """Return ``10 log10(sum reference² / sum (outputs - reference)²)``; None if they are equal."""
     noise = np.square(outputs.astype(np.float64) - reference).sum()
     return float(10 * np.log10(np.square(reference.astype(np.float64)).sum() / noise)) if noise else None
 
 
 def load_selection(folder: Path, spec: PreprocessSpec, labels: Sequence[str], samples: int = SAMPLES) -> SelectionSet:
-    """Return at most ``samples`` pictures of a folder, as evenly from its classes as they allow.
+    """Return at most ``samples`` pictures of a folder, spread over its classes as evenly as possible.
 
     Args:
         folder: in a layout of ``mixer_edge.dataset``.
         spec: how a picture becomes the network's input.
-        labels: the model's; without them nothing is labelled.
-        samples: how many to take.
+        labels: the model's labels; without them the pictures are unlabelled.
+        samples: largest number of pictures.
 
     Raises:
-        DataError: no pictures, unknown classes, or a picture that cannot be read.
+        DataError: there are no pictures, a class is unknown, or a picture cannot be read.
     """
     dataset = open_dataset(folder, labels)
     names = [dataset.name(number) for number in range(len(dataset.images))]
@@ -118,6 +118,6 @@ def load_selection(folder: Path, spec: PreprocessSpec, labels: Sequence[str], sa
     try:
         pixels = tuple(load_pixels(image.path, spec) for image in progress(images, "reading pictures"))
     except ImageError as error:
-        raise DataError(f"{error}; take it out of {folder}") from None
+        raise DataError(f"{error}; remove it from {folder}") from None
     truth = np.array([image.index for image in images]) if dataset.labelled else None
     return SelectionSet(pixels=pixels, truth=truth, spec=spec)

@@ -1,4 +1,4 @@
-"""What each layer loses in int8, and what keeping it in float would bring."""
+"""How much each layer loses in int8, and how much keeping it in float would gain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixer_edge.errors import BundleError
 from mixer_edge.metrics import kl_divergence
 from mixer_edge.progress import progress
 from mixer_edge_export.calibration import CalibrationRecord, generated_calibration
-from mixer_edge_export.digits.images import images_beside
+from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.quantize.activation_ranges import Ranges
 from mixer_edge_export.quantize.apply import quantize_model
 from mixer_edge_export.quantize.layers import Layer, find_layers, keep_float, quantized_layers
@@ -25,32 +25,32 @@ DEFAULT_SAMPLES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """How near a file's outputs are to float32's."""
+    """How close a file's outputs are to float32's."""
 
     snr_db: float | None
-    """None where they are equal."""
+    """None if they are equal."""
     kl_divergence: float
-    """Of the classes' probabilities, float32's against the file's, in nats; mean over the pictures."""
+    """Of the class probabilities, float32's from the file's, in nats; mean over the pictures."""
     changed: int
     """Predictions that differ from float32's."""
     correct: int | None
-    """True predictions; None where nothing is labelled."""
+    """Correct predictions; None if the pictures are not labelled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSensitivity:
-    """A row: a layer, the file in which it alone is int8, and the file in which all but it are."""
+    """One layer: the file in which only this layer is int8, and the file in which only this layer is float."""
 
     name: str
     kernel_size: int
-    """Number of weights; kept in float, each costs three bytes more."""
+    """Number of weights; in float each takes three more bytes."""
     alone: Fidelity
     kept: Fidelity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The rows in the order of the network, without layers that int8 leaves in float, and what to compare with."""
+    """The layers that int8 quantizes, in the order of the network, and the figures to compare them with."""
 
     model: str
     image_count: int
@@ -60,12 +60,12 @@ class Sensitivity:
 
 
 def sensitivity(folder: Path, data: Path | None = None, *, samples: int = DEFAULT_SAMPLES) -> Sensitivity:
-    """Return the sensitivity of each layer of a bundle, made from its float32 file and its stored ranges.
+    """Return the sensitivity of each layer of a bundle, measured with its float32 file and its stored ranges.
 
     Args:
         folder: the bundle.
-        data: pictures, in class folders for top-1 too; None for the bundled model's own or the generated ones.
-        samples: how many of them to use at most; each is run twice for every layer.
+        data: pictures, in class folders to get top-1; None for the bundled model's own or the generated ones.
+        samples: largest number of pictures; each is run twice for every layer.
 
     Raises:
         BundleError: the bundle cannot be used, or has no ranges (no int8 variant).
@@ -74,7 +74,9 @@ def sensitivity(folder: Path, data: Path | None = None, *, samples: int = DEFAUL
     bundle = Bundle.open(folder)
     record = CalibrationRecord.read(bundle)
     if not record.ranges:
-        raise BundleError(f"{folder}: has no calibrated variant, so no ranges; export it with VARIANTS={BOUND_VARIANT}")
+        raise BundleError(
+            f"{folder}: has no calibrated variant, so no activation ranges; export it with VARIANTS={BOUND_VARIANT}"
+        )
     float_model = bundle.model_path("float32").read_bytes()
     variant = VARIANTS[BOUND_VARIANT]
     layers = quantized_layers(variant, find_layers(float_model, bundle.manifest.architecture))
@@ -117,7 +119,7 @@ def _pictures(bundle: Bundle, data: Path | None, samples: int) -> SelectionSet:
         labels = bundle.labels if bundle.manifest.source.weights == "trained" else ()
         return load_selection(data, spec, labels, samples)
     if bundle.manifest.source.kind == "bundled":
-        return load_selection(images_beside(bundle.folder, "held_out"), spec, bundle.labels, samples)
+        return load_selection(split_folder(bundle.folder, "held_out"), spec, bundle.labels, samples)
     return SelectionSet(pixels=generated_calibration(spec).pixels, truth=None, spec=spec).head(samples)
 
 

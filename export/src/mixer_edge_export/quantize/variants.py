@@ -1,9 +1,9 @@
-"""The one table of variants; a variant's name is the same in flags, file names, manifests and documents.
+"""The table of variants; a variant's name is the same in flags, file names, manifests and documents.
 
 - ``float32``: the reference.
 - ``float16``: weights stored as float16, computed in float32.
 - ``int8``: convolution and dense layers static int8, calibrated, the head and the rest float32.
-- ``int8-dynamic``: weights int8, the dense layers' inputs quantized row by row as they come.
+- ``int8-dynamic``: weights int8, the inputs of dense layers quantized row by row at run time.
 - ``int8-integer``: no float tensor in the file, int8 throughout.
 - ``int16-integer``: no float tensor in the file, layers int8, the residual stream and LayerNorm int16.
 
@@ -28,44 +28,44 @@ from mixer_edge_export.acceptance.tolerances import (
 
 LAYERS = ("CONV_2D", "FULLY_CONNECTED")
 MOVE_OPERATORS = ("RESHAPE", "TRANSPOSE")
-"""They hand the values of a layer on, and the range with them."""
+"""Operators that pass on the values of a layer unchanged, and its range."""
 Method = Literal["static", "dynamic", "float16", "none"]
-"""Int8 with calibrated ranges, int8 with ranges found at run time, float16 weights, or left as it is."""
+"""Int8 with calibrated ranges, int8 with ranges measured at run time, float16 weights, or no change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What becomes of the operators in some layers; a later rule of a recipe overrules an earlier one."""
+    """How to quantize the operators in some layers; a later rule of a recipe overrides an earlier one."""
 
     operators: tuple[str, ...]
     method: Method
     layers: str = ".*"
-    """Regular expression, searched for in the names of an operator's outputs, which begin with the layer's key."""
+    """Regular expression for the names of an operator's outputs, which start with the layer's key."""
     activation_bits: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """How one file is made from the float32 one."""
+    """How to make one file from the float32 file."""
 
     name: str
     purpose: str
     recipe: str
-    """What was done, in words, as the manifest states it."""
+    """The description in the manifest."""
     bytes_per_weight: int
-    """Lower bound of the file's size per parameter of the network: a file below it has lost weights."""
+    """Lower bound of the file's size per parameter of the network: a smaller file has lost weights."""
     max_error: float
-    """Largest error to the source on the golden pictures."""
+    """Largest error allowed on the golden pictures, from the source."""
     rules: tuple[Rule, ...] = ()
 
     @property
     def calibrated(self) -> bool:
-        """Whether the ranges of activations are needed; then the input is int8 and lossless."""
+        """Whether ranges of activations are needed; the input is then int8 and lossless."""
         return any(rule.method == "static" for rule in self.rules)
 
     @property
     def tolerance(self) -> float:
-        """Largest difference to its golden outputs that a board may show, as a part of the largest one."""
+        """Largest difference allowed on a board, from the golden outputs and over the largest of them."""
         integer = any(rule.method in ("static", "dynamic") for rule in self.rules)
         return INTEGER_TOLERANCE if integer else FLOAT_TOLERANCE
 
@@ -77,12 +77,12 @@ GELU = Rule(operators=("GELU",), method="static")
 AROUND = Rule(operators=("ADD", "MEAN", "MUL", "RSQRT", "SUB"), method="static")
 """LayerNorm and the residual stream."""
 FLOAT_HEAD = Rule(operators=("FULLY_CONNECTED",), method="none", layers="^PartitionedCall")
-"""The converter calls the output of the last layer so."""
+"""The converter's name for the output of the last layer."""
 
 INTEGER_MOVES = Rule(operators=MOVE_OPERATORS, method="static")
-"""Next to an int8 layer, bytes are cheaper to move than wider numbers, and the same."""
+"""Next to an int8 layer, int8 values are cheaper to move than wider ones, and equal to them."""
 NARROW_AFFINE = Rule(operators=("MUL", "ADD"), method="static", layers="/LayerNorm_0/(mul_2|add_1)")
-"""Scale and bias in front of token mixing, whose input is int8 anyway."""
+"""Scale and bias before token mixing, whose input is int8 anyway."""
 
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
@@ -139,10 +139,10 @@ VARIANTS: dict[str, Variant] = {
 
 
 def select_variants(names: Sequence[str]) -> list[Variant]:
-    """Return the variants of these names in the table's order, with float32, the reference, always among them.
+    """Return the variants with these names, in the table's order; float32, the reference, is always included.
 
     Raises:
-        ModelError: a name is not in the table; the message lists those that are.
+        ModelError: a name is not in the table; the message lists the known ones.
     """
     if unknown := [name for name in names if name not in VARIANTS]:
         raise ModelError(f"unknown variant {unknown[0]!r}; expected some of {', '.join(VARIANTS)}")

@@ -1,1 +1,1 @@
-"""The insides of a ``.tflite`` file. Nothing else in the project knows them."""
+"""The internal format of a ``.tflite`` file; no other package of the project depends on it."""

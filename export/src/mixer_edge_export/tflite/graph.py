@@ -1,7 +1,7 @@
 """The graph of a ``.tflite`` file: operators, tensors and constants.
 
 The file is a FlatBuffer (TensorFlow Lite's ``schema.fbs``) and is read in place: a constant is a numpy view of the
-file's bytes. So weights are never copied, and writing to a constant of a bytearray changes the file.
+file's bytes. So weights are never copied, and writing to a constant changes the file if it is a bytearray.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ OPERATORS = {number: name for name, number in vars(schema.BuiltinOperator).items
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """What flows between two operators, or a constant."""
+    """A tensor between two operators, or a constant."""
 
     index: int
-    """Its place in the file, which is also its number in an interpreter."""
+    """Its index in the file and in an interpreter."""
     name: str
     shape: tuple[int, ...]
     dtype: str
     """The schema's name in lower case, e.g. ``float32``; numpy's too, except for ``string``, ``int4`` and the like."""
     buffer: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
-    """A constant's bytes, a view of the file; None where the network computes the tensor."""
+    """A constant's bytes, a view of the file; None if the network computes the tensor."""
 
     @property
     def values(self) -> NDArray[Any]:
         """A constant's values in its shape and dtype, a view of the file.
 
         Raises:
-            ModelError: the tensor is no constant, numpy lacks its dtype, or its bytes do not fill its shape.
+            ModelError: the tensor is not a constant, numpy has no such dtype, or its bytes do not fill its shape.
         """
         if self.buffer is None:
             raise ModelError(f"tensor {self.index} {self.name!r} is computed by the network; expected a constant")
@@ -56,7 +56,7 @@ class Tensor:
 
 
 LEFT_OUT = Tensor(index=-1, name="", shape=(), dtype="")
-"""Stands for an input that an operator does not have, e.g. the bias of a dense layer without one."""
+"""An optional input that is missing, e.g. the bias of a dense layer without a bias."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +64,9 @@ class Operator:
     """A step of the graph."""
 
     name: str
-    """The schema's, e.g. "CONV_2D"; a custom operator's own."""
+    """The schema's name, e.g. "CONV_2D", or a custom operator's own."""
     version: int
-    """Of the operator's definition; a runtime must know it."""
+    """The version of the operator's definition; a runtime must support it."""
     inputs: tuple[Tensor, ...]
     """In the schema's order, e.g. input, kernel, bias."""
     outputs: tuple[Tensor, ...]
@@ -82,21 +82,21 @@ class Graph:
     operators: tuple[Operator, ...]
     """In the order in which they run."""
     versions: Mapping[str, int]
-    """Operator -> its highest version that the file asks a runtime for, used in the main graph or not."""
+    """Operator -> the highest version that the file requires, whether the main graph uses it or not."""
 
     @classmethod
     def read(cls, content: bytes | bytearray, source: str = "the TFLite file") -> Graph:
         """Return the main graph of a file.
 
         Args:
-            content: the file; a bytearray's constants can be written to.
-            source: what the file is called in an error.
+            content: the file; the constants of a bytearray can be written to.
+            source: the file's name in an error message.
 
         Raises:
-            ModelError: it is no TFLite file, or damaged; the message says which part of it cannot be read.
+            ModelError: it is not a TFLite file, or is damaged; the message says which part cannot be read.
         """
         if content[4:8] != IDENTIFIER:
-            raise ModelError(f"{source}: not a TFLite file; expected one")
+            raise ModelError(f"{source}: not a TFLite file; expected a .tflite file")
         with _reading(source, "the operator codes"):
             model = schema.Model.GetRootAs(content)
             codes = [_code(model.OperatorCodes(place)) for place in range(model.OperatorCodesLength())]
@@ -129,7 +129,7 @@ class Graph:
 
 @contextmanager
 def _reading(source: str, part: str) -> Iterator[None]:
-    # these are what flatbuffers, struct and numpy raise for a place outside of the file
+    # the errors that flatbuffers, struct and numpy raise for an offset outside the file
     try:
         yield
     except (struct.error, LookupError, OverflowError, TypeError, ValueError) as error:
@@ -138,7 +138,7 @@ def _reading(source: str, part: str) -> Iterator[None]:
 
 def _code(code: Any) -> tuple[str, int]:
     """Return an operator's name and version."""
-    # the first field ends at 127 and is all that old files have; new ones use the second for any number
+    # old files have only DeprecatedBuiltinCode, which ends at 127; new files use BuiltinCode for all numbers
     name = _known(OPERATORS, max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "operator")
     if name == CUSTOM:
         name = (code.CustomCode() or b"").decode() or CUSTOM
@@ -159,7 +159,7 @@ def _buffer(content: bytes | bytearray, model: Any, number: int) -> NDArray[np.u
     if number >= model.BuffersLength():
         raise ValueError(f"its buffer is number {number} of {model.BuffersLength()}")
     buffer = model.Buffers(number)
-    if buffer.Offset() > 1:  # of a file above 2 GB: its constants stand behind the FlatBuffer
+    if buffer.Offset() > 1:  # in a file above 2 GB the constants are after the FlatBuffer
         return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
     return buffer.DataAsNumpy() if buffer.DataLength() else None
 
@@ -184,11 +184,11 @@ def _pick(tensors: list[Tensor], indices: NDArray[np.int32] | int) -> tuple[Tens
 
 
 def _numbers(vector: NDArray[np.int32] | int) -> tuple[int, ...]:
-    """Return the numbers of a vector; the generated code gives 0 for one that is not in the file."""
+    """Return the numbers of a vector; the generated code returns 0 for a missing one."""
     return () if isinstance(vector, int) else tuple(vector.tolist())
 
 
 def _known(names: Mapping[int, str], number: int, kind: str) -> str:
     if number not in names:
-        raise ValueError(f"{number} is no {kind} of the schema")
+        raise ValueError(f"{number} is not a known {kind}")
     return names[number]

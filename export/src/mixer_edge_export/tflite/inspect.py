@@ -1,4 +1,4 @@
-"""Facts of a TFLite file: what it takes and gives, its operators and where they run."""
+"""Facts about a TFLite file: its input and output, its operators and where they run."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ NEWER = "newer than 2.9"
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """What a file is made of and how ai-edge-litert runs it here."""
+    """What is in a file and how ai-edge-litert runs it here."""
 
     size_bytes: int
     input: TensorSpec
     output: TensorSpec
     operators: dict[str, int]
-    """Operator -> how many of it the file holds."""
+    """Operator -> its number in the file."""
     versions: dict[str, int]
-    """Operator -> the version that the file asks a runtime for; only a run proves that it gets along with it."""
+    """Operator -> the version that the file requires; only a run proves that a runtime supports it."""
     float_tensors: int
-    """How many tensors hold floats: 0 in a strictly integer file."""
+    """Number of float tensors: 0 in an integer-only file."""
     float_operators: dict[str, int]
-    """Operator -> how many of it compute in float; changing to integers or back does not count."""
+    """Operator -> the number that compute in float; conversions to and from integers do not count."""
     partitions: int
-    """XNNPACK partitions, each a piece of the graph that runs without a break."""
+    """XNNPACK partitions, each a part of the graph that runs without interruption."""
     fully_delegated: bool
-    """Whether one partition leads from the input to the output."""
+    """Whether one partition covers the graph from input to output."""
     min_runtime: str
-    """First TensorFlow Lite that declares these versions; see ``versions`` for what that is worth."""
+    """First TensorFlow Lite that declares these versions; only a run proves that it supports them."""
 
 
 def inspect_file(path: Path) -> FileFacts:
     """Return the facts of the TFLite file at ``path``, which is loaded but not run.
 
     Raises:
-        ModelError: there is no such file, or it is no TFLite file, or damaged.
-        InterpreterError: ai-edge-litert refuses it.
+        ModelError: there is no such file, or it is not a TFLite file or is damaged.
+        InterpreterError: ai-edge-litert cannot load it.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a .tflite file")
     content = path.read_bytes()
     graph = Graph.read(content, str(path))
     loaded = Interpreter(path, backend="ai-edge-litert")
-    # only the interpreter knows what it gave to XNNPACK
+    # only the interpreter knows which operators XNNPACK runs
     partitions = [op for op in loaded._interpreter._get_ops_details() if op["op_name"] == "DELEGATE"]
     computing = [op for op in graph.operators if op.name not in CONVERSIONS]
     return FileFacts(
@@ -88,7 +88,7 @@ def inspect_file(path: Path) -> FileFacts:
 
 
 def min_runtime(versions: Mapping[str, int]) -> str:
-    """Return the first TensorFlow Lite that has these operators, or ``NEWER`` if the table does not know one."""
+    """Return the first TensorFlow Lite that has these operators, or ``NEWER`` if one is not in the table."""
     first = "1.5"
     for name, version in versions.items():
         known = MIN_RUNTIME.get(name, ())

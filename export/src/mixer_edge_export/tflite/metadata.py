@@ -1,7 +1,7 @@
-"""TFLite Metadata: what other readers of a .tflite file (MediaPipe Tasks, Android Studio) want to know of it.
+"""TFLite Metadata, for other programs that read a .tflite file (MediaPipe Tasks, Android Studio).
 
-The metadata is a FlatBuffer of its own inside the file. Its schema is MediaPipe's ``metadata_schema.fbs``, of which the
-few tables used here are written by their slot numbers; labels travel in a zip archive behind the model, as it has it.
+The metadata is a separate FlatBuffer inside the file. Its schema is MediaPipe's ``metadata_schema.fbs``; the few tables
+used here are written by their slot numbers. As the schema requires, labels are in a zip archive after the model.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _METADATA_IDENTIFIER = b"M001"
 _TENSOR_AXIS_LABELS, _RGB, _IMAGE_PROPERTIES, _NORMALIZATION = 2, 1, 2, 1
 _HEADROOM = 1 << 16
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest date that a zip archive can hold: the same labels give the same bytes on any day."""
+"""The earliest date that a zip archive can have; with a fixed date the same labels give the same bytes."""
 
 
 def describe(name: str, preprocess: PreprocessSpec, *, has_labels: bool, task: str) -> bytes:
     """Return the metadata of a Mixer's file; its length does not depend on the preprocessing's numbers.
 
     Args:
-        name: of the model.
-        preprocess: of the file's input; normalization is ``(pixel - mean) / std``.
+        name: the model's name.
+        preprocess: the preprocessing of the file's input; normalization is ``(pixel - mean) / std``.
         has_labels: whether ``LABELS_NAME`` is attached.
         task: ``classification`` or ``embedding``.
     """
@@ -68,7 +68,7 @@ def describe(name: str, preprocess: PreprocessSpec, *, has_labels: bool, task: s
 
 
 def embed(model: bytes, metadata: bytes) -> bytes:
-    """Return a TFLite file with ``metadata`` among its own; the files quantized from it keep it."""
+    """Return a TFLite file with ``metadata`` added; files quantized from it keep it."""
     tree = flatbuffer_utils.read_model_from_bytearray(model)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(metadata, np.uint8)
@@ -76,25 +76,25 @@ def embed(model: bytes, metadata: bytes) -> bytes:
     entry = schema.MetadataT()
     entry.name, entry.buffer = NAME, len(tree.buffers) - 1
     tree.metadata = [*(tree.metadata or ()), entry]
-    # sized at once: a builder that grows by doubling holds the file three times over
+    # the full size at once: a builder that grows by doubling holds the file three times in memory
     builder = flatbuffers.Builder(len(model) + len(metadata) + _HEADROOM)
     builder.Finish(tree.Pack(builder), IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 def replace(model: bytes, old: bytes, new: bytes) -> bytes:
-    """Return a file whose metadata ``old`` became ``new``, of the same length.
+    """Return the file with ``new`` instead of the metadata ``old``; both have the same length.
 
     Raises:
-        ModelError: the metadata is not there, so a tool dropped it on the way.
+        ModelError: the file does not contain ``old``, so a tool has dropped it.
     """
     if model.count(old) != 1 or len(old) != len(new):
-        raise ModelError("the file has lost its metadata on the way from float32; expected them kept")
+        raise ModelError("quantization dropped the metadata of the float32 file; expected it unchanged")
     return model.replace(old, new)
 
 
 def attach(model: bytes, files: Mapping[str, bytes]) -> bytes:
-    """Return the file with associated files, by name, in a zip archive behind it."""
+    """Return the file with associated files, by name, in a zip archive after it."""
     content = io.BytesIO(model)
     if files:
         with zipfile.ZipFile(content, "a", zipfile.ZIP_STORED) as archive:
@@ -110,7 +110,7 @@ def _table(
     int8: Mapping[int, int] | None = None,
     uint32: Mapping[int, int] | None = None,
 ) -> int:
-    """Write a table with ``slots`` fields and return its place; fields are given by slot, others are left out."""
+    """Write a table with ``slots`` fields and return its offset; fields are given by slot, the others are omitted."""
     b.StartObject(slots)
     for slot, value in (offsets or {}).items():
         b.PrependUOffsetTRelativeSlot(slot, value, 0)

@@ -1,4 +1,4 @@
-"""Stand-ins for kernels: the converter sees one number repeated, and the finished file gets the weights."""
+"""Stand-ins for kernels: the converter gets one number repeated, and the weights replace it in the finished file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mixer_edge_export.tflite.graph import Graph
 
 
 def stand_in_numbers(keys: Iterable[str]) -> dict[str, float]:
-    """Return the number that stands for each kernel: exact in float32, and all different.
+    """Return a different number for each kernel, exact in float32.
 
-    The converter merges constants that are equal.
+    They must be different because the converter merges equal constants.
     """
     return {key: 1 + index / 256 for index, key in enumerate(keys)}
 
@@ -23,15 +23,15 @@ def stand_in_numbers(keys: Iterable[str]) -> dict[str, float]:
 def fill_stand_ins(
     content: bytearray, numbers: Mapping[str, float], kernels: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    """Write each kernel over the constant of a file that repeats its number.
+    """Replace each constant that repeats a kernel's number by the kernel.
 
     Args:
         content: the TFLite file.
-        numbers: as ``stand_in_numbers`` returned them.
+        numbers: the result of ``stand_in_numbers``.
         kernels: by the same keys, ``[in, out]`` or ``[height, width, in, out]`` float32.
 
     Raises:
-        ModelError: the file does not hold each stand-in once.
+        ModelError: the file does not contain each stand-in once.
     """
     keys = {number: key for key, number in numbers.items()}
     filled: Counter[str] = Counter()
@@ -43,9 +43,9 @@ def fill_stand_ins(
         if key is None or kernels[key].size != values.size or not (values == values[0]).all():
             continue
         kernel = kernels[key]
-        # TFLite keeps a dense kernel as [out, in] and a convolution's as [out, height, width, in]
-        turned = kernel.T if kernel.ndim == 2 else kernel.transpose(3, 0, 1, 2)
-        values.reshape(turned.shape)[...] = turned
+        # TFLite's layout is [out, in] for a dense kernel and [out, height, width, in] for a convolution's
+        transposed = kernel.T if kernel.ndim == 2 else kernel.transpose(3, 0, 1, 2)
+        values.reshape(transposed.shape)[...] = transposed
         filled[key] += 1
     for key in numbers:
         if filled[key] != 1:
