@@ -18,8 +18,9 @@ flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-device lint twin benchmark \
-	benchmark-check benchmark-page benchmark-export architecture train-digits reference clean
+.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-bare test-bare-bookworm \
+	test-bare-trixie test-device lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
+	train-digits reference clean
 
 help: ## show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +74,11 @@ test: $(VENV)/installed-dev ## run the tests
 
 test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser
+
+test-bare: test-bare-bookworm test-bare-trixie ## run export and test on bare Debian 12 and 13; needs mmdebstrap and root
+
+test-bare-bookworm test-bare-trixie: test-bare-%:
+	.ci/bare_machine.py $*
 
 test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux and root
 	$(BIN)/python -m emulator.root

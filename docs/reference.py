@@ -44,7 +44,11 @@ def module_names(sources: Iterable[Path]) -> list[str]:
 
 def load(names: Iterable[str]) -> dict[str, pdoc.doc.Module]:
     """Return the documentation of modules, by name."""
-    return {name: pdoc.doc.Module.from_name(name) for name in names}
+    modules = {name: pdoc.doc.Module.from_name(name) for name in names}
+    for module in modules.values():
+        for name in getattr(module.obj, "__all__", ()):
+            getattr(module.obj, name)  # pdoc does not find what is imported when it is asked for
+    return modules
 
 
 def write(modules: Mapping[str, pdoc.doc.Module], out: Path) -> None:

@@ -19,7 +19,7 @@ from tests.pictures import write_pictures
 from mixer_edge.bundle import Bundle
 from mixer_edge.dataset import open_dataset
 from mixer_edge.evaluate import Evaluation, record_dtype
-from mixer_edge_export.comparison.run import summarize
+from mixer_edge_export.comparison.run import Cost, summarize
 from mixer_edge_export.comparison.types import BoardResult, BoardVariant, Comparison
 from mixer_edge_export.report import write_report
 
@@ -61,9 +61,11 @@ def comparison(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> t
         dataset=dataset, names=NAMES, records=records, unreadable=("data/broken.png: is no picture",)
     )
     bundle = replace(Bundle.open(tiny_bundle), labels=(LABELS[0], HOSTILE, *LABELS[2:]))
-    latencies = {"float32": 2.0, "float16": 2.0, "int8": 1.0}
-    photo_ms: dict[str, float | None] = {"float32": 4.0, "float16": 4.0, "int8": 3.0}
-    return replace(summarize(bundle, evaluation, latencies, photo_ms, 0.5), boards=BOARDS), data
+    costs = {
+        name: Cost(latency_ms=latency_ms, photo_to_label_ms=photo_ms)
+        for name, latency_ms, photo_ms in (("float32", 2.0, 4.0), ("float16", 2.0, 4.0), ("int8", 1.0, 3.0))
+    }
+    return replace(summarize(bundle, evaluation, costs, 0.5), boards=BOARDS), data
 
 
 @pytest.fixture(scope="module")

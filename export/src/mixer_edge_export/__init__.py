@@ -26,10 +26,11 @@ _MODULES = {"VARIANTS": "quantize.variants", "compare": "comparison", "export": 
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name from the module that defines it."""
+    """Return a public name from the module that defines it; the next time Python finds it here."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,9 @@
 """Files tried in runtimes, in processes of their own: what is put down, and what the runtime makes of it."""
 
+import re
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from mixer_edge_export.acceptance.runtimes import (
     runtime_folder,
     try_file,
 )
+from mixer_edge_export.quantize.variants import VARIANTS
 
 HERE = Runtime(name="ai-edge-litert", version="2.3.0", python=Path(sys.executable))
 
@@ -58,7 +61,26 @@ def test_a_file_that_the_runtime_refuses(tiny_bundle: Path, tmp_path: Path) -> N
     path.write_bytes((tiny_bundle / "float32.tflite").read_bytes()[:5000])
     found = attempt(tiny_bundle, "float32", HERE, path)
     assert (found.status, found.max_error) == ("refused", None)
-    assert found.reason
+    assert found.reason == "The model is not a valid Flatbuffer buffer"
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (
+            "INFO: ready\nTraceback (most recent call last):\n  File x\nValueError: one\n  two: three\n",
+            "one two: three",
+        ),
+        ("a.b.OddException: why\n", "why"),
+        (f"RuntimeError: {'long ' * 100}", ("long " * 100)[:200]),
+        ("killed\n", "no message"),
+    ],
+)
+def test_the_reason_is_the_exceptions_message(tiny_bundle: Path, tmp_path: Path, log: str, reason: str) -> None:
+    """All of its lines as one of at most 200 letters; where there is no exception, that is said."""
+    (tmp_path / "log").write_text(log)
+    found = attempt(tiny_bundle, "float32", fake(tmp_path, f"cat {tmp_path}/log >&2; exit 1"))
+    assert (found.status, found.reason, found.max_error) == ("refused", reason, None)
 
 
 def test_a_crash_is_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -91,11 +113,19 @@ def test_a_runtime_that_is_not_there_is_not_checked(tiny_bundle: Path) -> None:
 
 
 def test_the_bundle_says_where_each_file_runs(tiny_bundle: Path) -> None:
-    """Every variant has a verdict for both runtimes, ok for the one it was made for."""
+    """Every variant has a verdict for both runtimes: ok for the one that is here, unchecked for the one that is not."""
     for variant in Bundle.open(tiny_bundle).manifest.variants:
+        here, not_here = variant.runtimes["ai-edge-litert"], variant.runtimes["tflite-runtime"]
         assert set(variant.runtimes) == {"ai-edge-litert", "tflite-runtime"}
-        assert variant.runtimes["ai-edge-litert"].status == "ok"
-        assert variant.runtimes["tflite-runtime"].status in {"ok", "refused", "unchecked"}
+        assert (here.version, here.status, here.reason) == (version("ai-edge-litert"), "ok", None)
+        assert here.max_error is not None
+        assert 0 <= here.max_error <= VARIANTS[variant.name].max_error
+        assert not_here == RuntimeSpec(
+            version="2.14.0",
+            status="unchecked",
+            reason="not installed on the workstation (mixer-edge-export runtimes)",
+            max_error=None,
+        )
 
 
 def test_a_refused_file_is_not_loaded(bundle: Path) -> None:
@@ -141,13 +171,15 @@ def test_tflite_runtime_runs_what_it_can_and_is_spared_the_rest(
     assert tflite.python == tmp_path / "runtimes" / "tflite-runtime-2.14.0" / "bin" / "python"
     found = {name: attempt(tiny_bundle, name, tflite) for name in ("float32", "float16", "int8", "int8-integer")}
     assert {name: (spec.status, spec.reason) for name, spec in found.items()} == dict.fromkeys(found, ("ok", None))
-    dynamic = attempt(tiny_bundle, "int8-dynamic", tflite)
-    assert dynamic.status == "refused"
-    assert dynamic.reason is not None
-    assert dynamic.reason.startswith("wrong numbers, off by ")
-    integer = attempt(tiny_bundle, "int16-integer", tflite)
-    assert integer.status == "refused"
-    assert "QUANTIZE" in (integer.reason or "")
+    dynamic, integer = (attempt(tiny_bundle, name, tflite) for name in ("int8-dynamic", "int16-integer"))
+    assert (dynamic.status, integer.status) == ("refused", "refused")
+    assert re.fullmatch(
+        r"wrong numbers, off by \S+ of the largest output, expected at most 0\.45", dynamic.reason or ""
+    )
+    assert integer.reason == (
+        "/tensorflow/tensorflow/lite/kernels/quantize.cc:136 output->type == kTfLiteUInt8 || output->type == "
+        "kTfLiteInt8 was not true.Node number 3 (QUANTIZE) failed to prepare."
+    )
 
 
 def test_the_reference_interpreter_is_the_runtime_of_the_board(tiny_bundle: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,12 @@ import pytest
 from tests.conftest import LABELS
 from tests.pictures import write_pictures
 
+from mixer_edge import strict_json
+from mixer_edge.bundle import Bundle
 from mixer_edge_export.cli import main
+from mixer_edge_export.comparison import Comparison, format_report
+from mixer_edge_export.comparison.types import Recommendation
+from mixer_edge_export.quantize.variants import VARIANTS
 
 
 @pytest.fixture(autouse=True)
@@ -32,15 +38,35 @@ def compared(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_table_with_verdicts(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints a row and a verdict for each variant and one recommendation."""
-    variants = ["--variants", "float16,int8"]
-    assert main(["compare", str(tiny_bundle), "--data", str(data), *variants]) == 0
-    blocks = capsys.readouterr().out.strip().split("\n\n")
-    others = ["float16", "int8"]
-    assert [line.split()[0] for line in blocks[0].splitlines()] == ["variant", "float32", *others, "60", "Note:"]
-    assert [line.split(":")[0] for line in blocks[1].splitlines()] == others
-    assert blocks[2].startswith("Ship ")
+def test_a_table_with_verdicts(
+    tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command prints a row and a verdict for each variant and one recommendation; the report has the same."""
+    arguments = ["--variants", "float16,int8", "--report", str(tmp_path)]
+    assert main(["compare", str(tiny_bundle), "--data", str(data), *arguments]) == 0
+    printed = capsys.readouterr()
+    comparison = strict_json.read(Comparison, (tmp_path / "report.json").read_text("utf-8"))
+    assert printed.out == f"{format_report(comparison)}\n"
+    assert printed.err == f"report: {tmp_path}/report.html\n"
+    assert [row.name for row in comparison.rows] == ["float32", "float16", "int8"]
+    manifest = Bundle.open(tiny_bundle).manifest
+    assert [row.size_bytes for row in comparison.rows] == [
+        manifest.variant(name).file.size_bytes for name in ("float32", "float16", "int8")
+    ]
+    for row in comparison.rows:
+        assert row.score is not None
+        assert (row.score.name, row.score.pictures) == (row.name, 60)
+    assert comparison.rows[0].verdict == "float32: the reference."
+    for row in comparison.rows[1:]:
+        assert re.fullmatch(
+            rf"{row.name}: (level with|\d\.\d\d points (below|above)) float32, interval \S+ to \S+: not "
+            r"distinguishable \(\d of 60 predictions changed: \d lost, \d won\); \d\.\d times smaller; "
+            r"(as fast|\d+\.\d times (faster|slower)) here\.",
+            row.verdict,
+        )
+    assert comparison.recommendation == Recommendation(
+        variant="float32", reason="no smaller file is shown to stay within 1 point of its accuracy"
+    )
 
 
 def test_the_float_file_computes_what_the_source_does(
@@ -71,19 +97,31 @@ def test_a_saved_model_is_run_itself(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_another_source_is_refused(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Weights that the bundle was not made from are told by their fingerprint; a place without a model is told."""
     for source, reason in (
-        ("digits", f"error: digits: not the weights that {tiny_bundle} was made from; choose another --source\n"),
-        ("nowhere", f"error: {tiny_bundle}: its source cannot be loaded (nowhere: no such model"),
+        ("digits", f"digits: not the weights that {tiny_bundle} was made from; choose another --source"),
+        (
+            "nowhere",
+            rf"{tiny_bundle}: its source cannot be loaded \(nowhere: no such model; expected .+\); use --source",
+        ),
     ):
         arguments = ["--data", str(data), "--reference", "source", "--source", source]
         assert main(["compare", str(tiny_bundle), *arguments]) == 2
-        assert capsys.readouterr().err.startswith(reason)
+        assert re.fullmatch(f"error: {reason}\n", capsys.readouterr().err)
 
 
 def test_a_bound_decides_the_exit_code(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sixty pictures cannot show that at most 0.5 points are lost: code 3; that at most 100 are, they can: code 0."""
-    assert main(["compare", str(tiny_bundle), "--data", str(data), "--variants", "float16", "--max-drop", "0.5"]) == 3
-    assert "float16 is not shown to keep within 0.5 points" in capsys.readouterr().out
-    assert main(["compare", str(tiny_bundle), "--data", str(data), "--variants", "float16", "--max-drop", "100"]) == 0
+    command = ["compare", str(tiny_bundle), "--data", str(data), "--variants", "float16", "--max-drop"]
+    assert main([*command, "0.5"]) == 3
+    assert re.fullmatch(
+        r"float16 is not shown to keep within 0\.5 points: its drop to float32 is -?\d\.\d\d points, 95 % interval up "
+        r"to \d\.\d\d; if the drop stays as measured, about [\d,]+ pictures in all would show it \([\d,]+ more\)\.",
+        capsys.readouterr().out.splitlines()[-1],
+    )
+    assert main([*command, "100"]) == 0
+    assert re.fullmatch(
+        r"float16 keeps within 100 points: its drop to float32 is -?\d\.\d\d points, 95 % interval up to \d\.\d\d\.",
+        capsys.readouterr().out.splitlines()[-1],
+    )
 
 
 def test_copies_are_reported(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,17 +144,27 @@ def test_the_order_of_the_files_does_not_matter(
     assert first["measured"]["data_fingerprint"] == second["measured"]["data_fingerprint"]
 
 
-def test_a_limit(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A limit of 20 takes 20 of the 60 pictures, some of every class."""
-    facts = compared(capsys, tiny_bundle, "--data", data, "--limit", 20)
-    assert facts["pictures"] == 20
+def test_a_limit(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit of 20 takes 20 of the 60 pictures, two of every class: of 0 to 59 every third number or so."""
+    for number in (0, 3, 6, 9, 12, 16, 19, 22, 25, 28, 31, 34, 37, 40, 43, 47, 50, 53, 56, 59):
+        place = Path(LABELS[number // 6]) / f"{number % 6:04}.png"
+        (tmp_path / "data" / place.parent).mkdir(parents=True, exist_ok=True)
+        shutil.copy(data / place, tmp_path / "data" / place)
+    assert {len(list(folder.iterdir())) for folder in (tmp_path / "data").iterdir()} == {2}
+    limited = compared(capsys, tiny_bundle, "--data", data, "--limit", 20)
+    chosen = compared(capsys, tiny_bundle, "--data", tmp_path / "data")
+    assert limited["pictures"] == chosen["pictures"] == 20
+    assert limited["measured"]["data_fingerprint"] == chosen["measured"]["data_fingerprint"]
+    assert [row["score"] for row in limited["rows"]] == [row["score"] for row in chosen["rows"]]
 
 
 def test_without_pictures(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without data there are sizes and latencies, and nothing is recommended."""
     facts = compared(capsys, tiny_bundle)
     assert (facts["pictures"], facts["recommendation"]) == (0, None)
-    assert all(row["latency_ms"] > 0 and row["score"] is None for row in facts["rows"])
+    assert [row["name"] for row in facts["rows"]] == list(VARIANTS)
+    assert all(row["size_bytes"] > 0 and row["latency_ms"] > 0 for row in facts["rows"])
+    assert [(row["score"], row["photo_to_label_ms"]) for row in facts["rows"]] == [(None, None)] * 6
 
 
 def test_reports_agree(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

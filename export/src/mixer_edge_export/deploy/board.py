@@ -96,7 +96,7 @@ class Board:
             raise
 
     def copy(self, source: Path, target: str, *, lock: Lock = STEP_LOCK, like: Sequence[str] = ()) -> int:
-        """Make a folder, relative to ``BASE``, equal to ``source`` and return the bytes sent; see ``Connection.copy``.
+        """Make a folder, relative to ``BASE``, equal to ``source``, as the connection does; return the bytes sent.
 
         Raises:
             RemoteError: rsync failed on the board.

@@ -64,7 +64,7 @@ class Operator:
     """A step of the graph."""
 
     name: str
-    """The schema's name, e.g. ``CONV_2D``, or a custom operator's own."""
+    """The schema's name, e.g. "CONV_2D", or a custom operator's own."""
     version: int
     """The version of the operator's definition; a runtime must support it."""
     inputs: tuple[Tensor, ...]
