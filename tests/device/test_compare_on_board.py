@@ -103,7 +103,7 @@ def test_cut_in_the_copy_and_in_the_evaluation(deployed: tuple[Board, Server], d
         assert client.returncode == 1
         facts = json.loads(printed)
         assert [row["score"]["pictures"] for row in facts["rows"]] == [40, 40]
-        assert facts["boards"][0]["error"].startswith("the connection broke")
+        assert facts["boards"][0]["error"].startswith("the connection was lost")
         return messages
 
     def answered() -> bytes:

@@ -85,7 +85,7 @@ def test_dry_run_changes_nothing(served: tuple[Board, Server], digits: Path) -> 
     before = files(board.home)
     done = export(server, "deploy", str(digits), "board", "--dry-run")
     assert done.returncode == 0
-    assert "[board] plan     interpreter ai-edge-litert (the first choice where it has a wheel)\n" in done.stderr
+    assert "[board] plan     interpreter ai-edge-litert (preferred if it has a wheel)\n" in done.stderr
     assert files(board.home) == before
 
 
@@ -158,8 +158,9 @@ def test_foreign_command_is_not_replaced(digits: Path, served: tuple[Board, Serv
     board.run(["sh", "-c", "mkdir -p .local/bin; echo mine > .local/bin/mixer-edge"])
     done = export(server, "deploy", str(digits), "board")
     assert done.returncode == 1
-    assert f"[board] error: {PI5}: ~/.local/bin/mixer-edge there is not deploy's; move it away, then repeat\n" in (
-        done.stderr
+    assert (
+        f"[board] error: {PI5}: ~/.local/bin/mixer-edge there was not written by deploy; move it away, then repeat\n"
+        in (done.stderr)
     )
     assert (board.home / ".local/bin/mixer-edge").read_text() == "mine\n"
     (board.home / ".local/bin/mixer-edge").unlink()

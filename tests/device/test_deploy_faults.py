@@ -1,4 +1,4 @@
-"""What can go wrong while a release is brought to a board: it runs what it ran before, and the next deploy succeeds."""
+"""Faults during a deploy: the board still runs the same release, and the next deploy succeeds."""
 
 import dataclasses
 import io
@@ -121,7 +121,7 @@ def test_unknown_host_key(restored: Bench) -> None:
     """No key is trusted because it came first: the user looks at it and says so."""
     restored.server.known_hosts.write_text("")
     assert restored.refused() == (
-        "board: its host key is not known here: log in once with `ssh board`, compare the fingerprint, then repeat"
+        "board: its host key is unknown: log in once with `ssh board`, compare the fingerprint, then repeat"
     )
     assert restored.server.known_hosts.read_text() == ""
     assert restored.runs() == "int8"
@@ -131,7 +131,7 @@ def test_changed_host_key(restored: Bench, tmp_path: Path) -> None:
     """Another machine under the board's name gets nothing."""
     public = _other_key(tmp_path).with_suffix(".pub").read_text()
     restored.server.known_hosts.write_text(f"[127.0.0.1]:{restored.server.port} {public}")
-    assert restored.refused().startswith("board: its host key is not the one known for this name: another machine ")
+    assert restored.refused().startswith("board: its host key has changed: another machine ")
     assert restored.server.known_hosts.read_text().endswith(public)
     assert restored.runs() == "int8"
 
@@ -190,8 +190,10 @@ def test_connection_cut_between_steps_of_an_upgrade(bench: Bench) -> None:
     """Whichever step the connection is lost before, int8 stays in use until float16 is proved; then it is float16."""
     for step in ("probe", "copy", "install", "verify", "switch"):
         message = bench.refused(variant="float16", at={step: bench.server.cut})
-        assert message.startswith("board: the connection broke")
-        assert message.endswith("the board runs what it ran before; repeat the command, it goes on where it stopped")
+        assert message.startswith("board: the connection was lost")
+        assert message.endswith(
+            "the board still runs the same release; repeat the command, it continues where it stopped"
+        )
         assert bench.runs() == "int8", step
     bench.refused(variant="float16", at={"smoke": bench.server.cut})
     assert bench.runs() == "float16"  # proved and in use; only the report of it is missing
@@ -248,7 +250,7 @@ def test_board_switched_off_inside_steps_of_a_first_deploy(digits: Path) -> None
                 off = threading.Thread(target=_kill_once, args=(bench, mark))
                 message = bench.refused(at={step: off.start})
                 off.join()
-            assert message.startswith("board: the connection broke"), step
+            assert message.startswith("board: the connection was lost"), step
             assert bench.runs() is None, step
             assert len(bench.partial()) == 1, step
         with board.sshd() as server:
@@ -276,14 +278,12 @@ def test_disk_full(digits: Path) -> None:
     """Too little room, full during the copy, full during the install: nothing stays; with room it is deployed."""
     with fresh_board("pi5-bookworm") as board, board.limited_home("64M") as resize, board.sshd() as server:
         bench = Bench(board, server, digits)
-        assert "MB needed and 34 MB to spare; make room, then repeat" in bench.refused()
+        assert "MB needed and 34 MB to spare; free some space, then repeat" in bench.refused()
         resize("600M")
         for step, room in (("copy", 20), ("install", 80)):
             message = bench.refused(at={step: lambda room=room: resize(f"{room}M")})
             assert "No space left on device" in message
-            assert message.endswith(
-                f"{step} failed, the board runs what it ran before (nothing); make room there, then repeat"
-            )
+            assert message.endswith(f"{step} failed, the board still runs nothing; free some space there, then repeat")
             assert bench.runs() is None
             assert bench.partial() == []
             resize("600M")
@@ -308,7 +308,7 @@ def test_corrupted_on_the_way(bench: Bench) -> None:
     ):
         message = bench.refused(variant="float16", at={step: lambda name=name: damage(name)})
         assert words in message
-        assert f"{step} failed, the board runs what it ran before (" in message
+        assert f"{step} failed, the board still runs " in message
         assert bench.runs() == "int8"
         assert bench.partial() == []
     assert bench.deploy().copied_bytes == 0
@@ -329,7 +329,7 @@ def test_two_deploys_at_once(bench: Bench) -> None:
     """The second is told that there is one, and neither harms the other."""
     messages: list[str] = []
     outcome = bench.deploy(at={"verify": lambda: messages.append(bench.refused(variant="float16"))})
-    assert messages == ["board: another deploy is at work on this board; repeat when it is done"]
+    assert messages == ["board: another deploy is running on this board; repeat when it is done"]
     assert outcome.label == "0"
     assert bench.runs() == "int8"
 
@@ -346,8 +346,8 @@ def test_golden_vectors_fail(bench: Bench, tmp_path: Path) -> None:
     sealed = dataclasses.replace(manifest, golden=FileSpec.of(bundle / manifest.golden.name))
     (bundle / MANIFEST_NAME).write_bytes(sealed.to_bytes())
     message = bench.refused(variant="float16", bundle=bundle)
-    assert message.startswith("board: the board does not compute what the workstation computed: float16 differs by ")
-    assert "verify failed, the board runs what it ran before (" in message
+    assert message.startswith("board: the board's outputs differ from the workstation's: float16 differs by ")
+    assert "verify failed, the board still runs " in message
     assert bench.runs() == "int8"
     assert bench.partial() == []
     assert bench.deploy(variant="float16").label == "0"

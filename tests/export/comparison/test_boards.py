@@ -156,8 +156,7 @@ def test_a_board_with_another_bundle(
         None,
         f"nothing is deployed there, {expected}c",
         f"release.json of abc there cannot be read (no field 'schema_version'), {expected}d",
-        "no such name on the network: check the spelling, try the board's IP address, or give it a name in "
-        "~/.ssh/config",
+        "no such name on the network: check the spelling, try the board's IP address, or add a name to ~/.ssh/config",
     ]
     assert f"[a] error: {other}{expected}a\n" in told
     main(["compare", str(tiny_bundle), "--data", str(data), "--on", "c", "--variants", "int8"])
@@ -248,7 +247,7 @@ def test_figures_that_cannot_be_read(
     deployed("a", tiny_bundle, prelude='[ "$3" != benchmark ] || { echo "{}"; exit 0; }')
     (board,), told = compared(capsys, tiny_bundle, "--data", data, "--on", "a", code=1)
     assert board["error"] == (
-        f"its mixer-edge {mixer_edge.__version__} printed something this version cannot read (no field 'bundle'); "
+        f"this version cannot read the output of its mixer-edge {mixer_edge.__version__} (no field 'bundle'); "
         "deploy again"
     )
     assert "Traceback" not in told

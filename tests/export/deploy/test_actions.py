@@ -66,7 +66,7 @@ def test_a_second_deploy_only_proves(board: StandIn, deployer: Deployer) -> None
     assert (outcome.release, outcome.copied_bytes, board.current) == (name, 0, name)
     assert said[-5:] == [
         ("packages", ""),
-        ("verify", f"{name} is there already"),
+        ("verify", f"{name} is already there"),
         ("switch", str(name)),
         ("smoke", ""),
         ("tidy", ""),
@@ -119,9 +119,9 @@ def test_golden_vectors_fail(board: StandIn, deployer: Deployer, tmp_path: Path)
     sealed = dataclasses.replace(manifest, golden=FileSpec.of(bundle / manifest.golden.name))
     (bundle / MANIFEST_NAME).write_bytes(sealed.to_bytes())
     assert re.fullmatch(
-        rf"{board.host}: the board does not compute what the workstation computed: float16 differs by \S+ of the "
-        r"largest output, tolerance 0.001 \(ai-edge-litert\): verify failed, the board runs what it ran before "
-        rf"\({board.current}\); put it right, then repeat",
+        rf"{board.host}: the board's outputs differ from the workstation's: float16 differs by \S+ of the "
+        r"largest output, tolerance 0.001 \(ai-edge-litert\): verify failed, the board still runs "
+        rf"{board.current}; fix this, then repeat",
         deployer.refused(board, variant="float16", bundle=Bundle.open(bundle)),
     )
 
@@ -130,7 +130,7 @@ def test_too_little_room(board: StandIn, deployer: Deployer) -> None:
     """It is told before anything is copied, with the numbers."""
     board.program("df", "printf 'Filesystem\\nx 1 1 40000 1%% /\\n'")
     assert re.fullmatch(
-        rf"{board.host}: 41 MB free there, \d+ MB needed and 34 MB to spare; make room, then repeat",
+        rf"{board.host}: 41 MB free there, \d+ MB needed and 34 MB to spare; free some space, then repeat",
         deployer.refused(board, variant="float16"),
     )
 
@@ -157,8 +157,7 @@ def test_disk_full(board: StandIn, deployer: Deployer, step: str, program: str, 
     """What the board's program says, the step, and what to do."""
     board.program(program, script)
     assert deployer.refused(board, variant="float16") == (
-        f"{board.host}: {said}: {step} failed, the board runs what it ran before ({board.current}); "
-        "make room there, then repeat"
+        f"{board.host}: {said}: {step} failed, the board still runs {board.current}; free some space there, then repeat"
     )
 
 
@@ -170,15 +169,15 @@ def damaged_picture(board: StandIn) -> None:
 
 
 def test_a_release_that_fails_once_in_use(board: StandIn, deployer: Deployer) -> None:
-    """The board is back at what it ran, and rollback still leads to what it led to."""
+    """The board runs the same release as before, and rollback switches to the same one as before."""
     first = str(board.current)
     shutil.copytree(board.base / "releases" / first, board.base / "releases/before", symlinks=True)
     (board.base / "previous").symlink_to("releases/before")
-    with pytest.raises(Exception, match="the release did not classify once in use") as caught:
+    with pytest.raises(Exception, match="the release failed after the switch") as caught:
         deployer(board, variant="float16", at={"smoke": lambda: damaged_picture(board)})
     assert str(caught.value) == (
         f"{board.host}: error: smoke.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
-        f"b'no picture'): the release did not classify once in use, the board is back at {first}"
+        f"b'no picture'): the release failed after the switch, the board runs {first} again"
     )
     assert (board.current, board.previous) == (first, "before")
 
@@ -186,7 +185,7 @@ def test_a_release_that_fails_once_in_use(board: StandIn, deployer: Deployer) ->
 def test_a_first_release_that_fails_once_in_use(first: First, deployer: Deployer) -> None:
     """There is nothing to go back to: the board has no release in use and no command."""
     board = stand_in("empty")
-    with pytest.raises(Exception, match="the board is back at nothing$"):
+    with pytest.raises(Exception, match="the board runs nothing again$"):
         deployer(board, at={"smoke": lambda: damaged_picture(board)})
     assert (board.current, board.previous) == (None, None)
     assert not (board.home / ".local/bin/mixer-edge").exists()
@@ -196,7 +195,7 @@ def test_another_deploy_is_at_work(board: StandIn, deployer: Deployer, capsys: p
     """Deploy, rollback and undeploy are told so."""
     with (board.base / "deploy.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        message = "another deploy is at work on this board; repeat when it is done"
+        message = "another deploy is running on this board; repeat when it is done"
         assert deployer.refused(board, variant="float16") == f"{board.host}: {message}"
         for command in ("rollback", "undeploy"):
             assert errors(capsys, command, board.host) == [f"[{board.host}] error: {message}"]
@@ -229,7 +228,7 @@ def test_a_damaged_release_json(board: StandIn, deployer: Deployer, capsys: pyte
     assert (row["host"], row["current"], row["release"], row["release_error"]) == (host, name, None, reason)
     assert errors(capsys, "benchmark", host) == [f"[{host}] error: {broken}; deploy again"]
     outcome, said = deployer(board)
-    assert ("verify", f"{broken}; bringing a whole one beside it") in said
+    assert ("verify", f"{broken}; installing a new copy") in said
     assert (outcome.release, board.current, board.previous) == (f"{name}-2", f"{name}-2", name)
     assert main(["status", host]) == 0
     assert f"tiny int8 on ai-edge-litert  {name}-2  {name}  " in capsys.readouterr().out
@@ -270,7 +269,7 @@ def test_an_older_mixer_edge_prints_something_else(board: StandIn, capsys: pytes
     write_program(older / "venv/bin/python", '#!/bin/sh\necho \'{"result": "ok"}\'\n')
     assert errors(capsys, "rollback", board.host, "--to", "older") == [
         f"[{board.host}] verify   older",
-        f"[{board.host}] error: its mixer-edge 0.0.9 printed something this version cannot read (unknown field "
+        f"[{board.host}] error: this version cannot read the output of its mixer-edge 0.0.9 (unknown field "
         "'result'); deploy again",
     ]
     assert board.current == current
@@ -283,7 +282,7 @@ def test_the_service_is_written_started_and_restarted(board: StandIn, deployer: 
     _, said = deployer(board, service=Service.parse("watch:~/in"))
     assert said[-1] == (
         "service",
-        "mixer-edge.service started; to have it run without a login: sudo loginctl enable-linger, there",
+        "mixer-edge.service started; to run it without a login: sudo loginctl enable-linger, there",
     )
     unit = (board.home / UNIT).read_text()
     assert '"watch" "%h/.local/share/mixer-edge/current/bundle" "%h/in" "--variant" "int8"' in unit

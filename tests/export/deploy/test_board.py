@@ -108,9 +108,7 @@ def test_verify_fails_where_the_board_computes_something_else(
     prints(pi, code=1, verify=report(passed=False, **changes))
     with connected(pi) as board, pytest.raises(RemoteError) as caught:
         board.verify("abc", RELEASE)
-    assert str(caught.value) == (
-        f"pi: the board does not compute what the workstation computed: {says} (ai-edge-litert)"
-    )
+    assert str(caught.value) == (f"pi: the board's outputs differ from the workstation's: {says} (ai-edge-litert)")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_output_that_cannot_be_read(pi: StandIn, printed: str, reason: str) -> N
     with connected(pi) as board, pytest.raises(RemoteError) as caught:
         board.verify("abc", RELEASE)
     assert str(caught.value) == (
-        f"pi: its mixer-edge 0.1.0 printed something this version cannot read ({reason}); deploy again"
+        f"pi: this version cannot read the output of its mixer-edge 0.1.0 ({reason}); deploy again"
     )
 
 
@@ -143,7 +141,7 @@ def test_smoke_returns_label_and_figures(pi: StandIn) -> None:
 def test_smoke_of_a_command_that_prints_nothing(pi: StandIn) -> None:
     """It is no success."""
     prints(pi)
-    with connected(pi) as board, pytest.raises(RemoteError, match=r"cannot read \(not JSON: Expecting value"):
+    with connected(pi) as board, pytest.raises(RemoteError, match=r"mixer-edge 0\.1\.0 \(not JSON: Expecting value"):
         board.smoke(RELEASE)
 
 
@@ -186,7 +184,7 @@ def test_a_connection_that_is_lost_while_locked(pi: StandIn) -> None:
             pass
         socket = next(word.partition("=")[2] for word in board.connection.options if word.startswith("ControlPath="))
         Path(socket).unlink()
-        with pytest.raises(DeployError, match="^pi: the connection broke"):
+        with pytest.raises(DeployError, match="^pi: the connection was lost"):
             board.prepare("new")
     with connected(pi) as board, board.locked():
         board.prepare("new")

@@ -30,12 +30,14 @@ def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.
     with shown_log():
         failed, found, absent = for_each(["odd", "even", "absent"], system, config=None, identity=None)
     assert isinstance(failed, UnexpectedError)
-    assert str(failed) == "odd: KeyError: 'unknown'; a fault of this program"
+    assert str(failed) == "odd: KeyError: 'unknown'; this is a bug, please report it"
     assert found == "Linux"
     assert str(absent).startswith("absent: no such name on the network: ")
     *others, error = capsys.readouterr().err.partition("[odd] error: ")[::2]
     assert {line.split()[0] for line in others[0].splitlines()} == {"[even]", "[absent]"}
-    assert error.startswith("KeyError: 'unknown'; a fault of this program\nTraceback (most recent call last):\n")
+    assert error.startswith(
+        "KeyError: 'unknown'; this is a bug, please report it\nTraceback (most recent call last):\n"
+    )
     assert error.endswith("\nKeyError: 'unknown'\n")
 
 
@@ -50,7 +52,7 @@ def test_every_board_has_its_row(boards: Path, as_json: bool, capsys: pytest.Cap
     printed = capsys.readouterr().out.splitlines()
     if as_json:
         assert list(map(json.loads, printed)) == [
-            {"host": "odd", "error": "odd: KeyError: 'unknown'; a fault of this program"},
+            {"host": "odd", "error": "odd: KeyError: 'unknown'; this is a bug, please report it"},
             {"host": "even", "system": "Linux"},
         ]
     else:

@@ -88,7 +88,7 @@ def test_probe_that_is_cut_is_no_probe() -> None:
     with pytest.raises(DeployError) as caught:
         parse("mixer-edge-probe-begin\nsystem=Linux\n", "board")
     assert str(caught.value) == (
-        "board: the probe came back incomplete; does the login shell there run `sh -c`? "
+        "board: the probe's output is incomplete; does the login shell there run `sh -c`? "
         "Got 'mixer-edge-probe-begin\\nsystem=Linux\\n'"
     )
 
@@ -185,7 +185,7 @@ def test_plan_says_why_the_first_choice_was_passed_over() -> None:
         (
             board(foreign_wrapper=True),
             "auto",
-            "~/.local/bin/mixer-edge there is not deploy's; move it away, then repeat",
+            "~/.local/bin/mixer-edge there was not written by deploy; move it away, then repeat",
         ),
         (
             board(machine="armv7l"),

@@ -49,14 +49,13 @@ def test_anything_else_is_refused(host: str) -> None:
     [
         (
             "@@@\nWARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.\n",
-            "pi@board: its host key is not the one known for this name: another machine answers, or the system was "
+            "pi@board: its host key has changed: another machine has this name, or the system was "
             "installed again. Only if you know that it was: ssh-keygen -R board, then `ssh pi@board` once to see and "
             "accept the new key",
         ),
         (
             "Host key verification failed.\n",
-            "pi@board: its host key is not known here: log in once with `ssh pi@board`, compare the fingerprint, "
-            "then repeat",
+            "pi@board: its host key is unknown: log in once with `ssh pi@board`, compare the fingerprint, then repeat",
         ),
         (
             "pi@board: Permission denied (publickey,password).\n",
@@ -65,8 +64,8 @@ def test_anything_else_is_refused(host: str) -> None:
         ),
         (
             "ssh: Could not resolve hostname board: Name or service not known\n",
-            "pi@board: no such name on the network: check the spelling, try the board's IP address, or give it a name "
-            "in ~/.ssh/config",
+            "pi@board: no such name on the network: check the spelling, try the board's IP address, or add a name "
+            "to ~/.ssh/config",
         ),
         (
             "ssh: connect to host board port 22: Connection refused\n",
@@ -78,19 +77,19 @@ def test_anything_else_is_refused(host: str) -> None:
         ),
         (
             "client_loop: send disconnect: Broken pipe\n",
-            "pi@board: the connection broke (client_loop: send disconnect: Broken pipe); the board runs what it ran "
-            "before; repeat the command, it goes on where it stopped",
+            "pi@board: the connection was lost (client_loop: send disconnect: Broken pipe); the board still runs the "
+            "same release; repeat the command, it continues where it stopped",
         ),
         (
             "Control socket connect(/tmp/mixer-edge-x/s): Connection refused\n"
             "Connection closed by UNKNOWN port 65535\n",
-            "pi@board: the connection broke (Connection closed by UNKNOWN port 65535); the board runs what it ran "
-            "before; repeat the command, it goes on where it stopped",
+            "pi@board: the connection was lost (Connection closed by UNKNOWN port 65535); the board still runs the "
+            "same release; repeat the command, it continues where it stopped",
         ),
         (
             "",
-            "pi@board: the connection broke; the board runs what it ran before; repeat the command, it goes on "
-            "where it stopped",
+            "pi@board: the connection was lost; the board still runs the same release; repeat the command, it "
+            "continues where it stopped",
         ),
     ],
 )
@@ -116,14 +115,14 @@ def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch
     assert (str(failed.value), failed.value.code, failed.value.stdout) == ("pi@board: ERROR: second", 3, "told\n")
     assert not failed.value.disk_full
     fake(tmp_path, monkeypatch, "ssh", "echo 'Connection closed by remote host' >&2; exit 255")
-    with pytest.raises(DeployError, match=r"^pi@board: the connection broke \(Connection closed by remote host\); "):
+    with pytest.raises(DeployError, match=r"^pi@board: the connection was lost \(Connection closed by remote host\); "):
         connection().run("x")
 
 
 def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rsync gets ssh with its options quoted, and paths that it cannot take for options; it tells what it sent."""
     fake(tmp_path, monkeypatch, "rsync", f'printf "%s\\n" "$@" > {tmp_path}/seen; echo "Literal data: 1,234 bytes"')
-    sent = connection().copy(tmp_path, "there", lock="a lock", excludes=["/venv"], like=["../old"])
+    sent = connection().copy(tmp_path, "there", lock="a lock", excludes=["/venv"], link_dest=["../old"])
     assert sent == 1234
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen[seen.index("-e") + 1] == "ssh -F 'my config'"
@@ -137,7 +136,7 @@ def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.Mon
     line = 'rsync: [receiver] write failed on "x": No space left on device (28)'
     fake(tmp_path, monkeypatch, "rsync", f"echo '{line}' >&2; echo 'rsync error: error in file IO' >&2; exit 11")
     with pytest.raises(RemoteError) as caught:
-        connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
+        connection().copy(tmp_path, "there", lock="a lock", excludes=[], link_dest=[])
     assert str(caught.value) == f"pi@board: {line}"
     assert caught.value.disk_full
 
@@ -149,7 +148,7 @@ def test_lock_that_is_not_free_is_no_lost_connection(
     """Rsync says with one of two codes that the board's side ended; what that side printed counts."""
     fake(tmp_path, monkeypatch, "rsync", f"echo mixer-edge-copy-locked >&2; echo 'rsync: closed' >&2; exit {code}")
     with pytest.raises(RemoteError) as caught:
-        connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
+        connection().copy(tmp_path, "there", lock="a lock", excludes=[], link_dest=[])
     assert (str(caught.value), caught.value.code) == ("pi@board: pi@board:there/ is locked", 76)
 
 
@@ -165,7 +164,7 @@ def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DeployError, match=r"^no ssh on this machine: install OpenSSH, then repeat$"), connect("board"):
         pass
     with pytest.raises(DeployError, match=r"^no rsync on this machine: install rsync, then repeat$"):
-        connection().copy(tmp_path, "there", lock="a lock", excludes=[], like=[])
+        connection().copy(tmp_path, "there", lock="a lock", excludes=[], link_dest=[])
 
 
 def test_master_asks_nothing_and_checks_host_keys_as_the_user_does(

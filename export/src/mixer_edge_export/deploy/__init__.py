@@ -1,6 +1,7 @@
-"""A bundle from the workstation to a board, over the user's own ssh: proved there before it is put to use.
+"""Deploy a bundle from the workstation to a board over the user's own ssh, and verify it there before it is used.
 
-``ssh`` runs everything, ``layout`` says what lies where, ``probe`` asks, ``plan`` decides, ``wheelhouse`` fetches,
-``stage`` puts a release together, ``board`` changes a board by ``scripts`` and ``service``, ``actions`` are the order
-of it all, ``fleet`` does one of them on several boards.
+``ssh`` runs commands, ``layout`` defines the files on a board, ``probe`` reads its facts, ``plan`` decides what to
+install, ``wheelhouse`` downloads packages, ``stage`` assembles a release, ``board`` changes a board with the shell
+scripts in ``scripts`` and ``service``, ``actions`` runs the steps in order, and ``fleet`` runs an action on several
+boards.
 """

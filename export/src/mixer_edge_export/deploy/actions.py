@@ -1,4 +1,4 @@
-"""What is done with one board, step by step: deploy, rollback, undeploy, benchmark."""
+"""The actions on one board, step by step: deploy, rollback, undeploy, status, benchmark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mixer_edge_export.deploy.ssh import DeployError, RemoteError
 from mixer_edge_export.deploy.stage import Stage, staged
 
 SPARE_BYTES = 32 << 20
-"""Free space that a deploy leaves on the board: a disk that is full to the last byte breaks other programs."""
+"""Free space that a deploy leaves on the board: a full disk breaks other programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Job:
     dry_run: bool = False
 
     def check(self) -> None:
-        """Check every file of the bundle, before any board is spoken to.
+        """Check every file of the bundle, before a connection to any board.
 
         Raises:
             BundleError: the bundle is damaged or has no such variant.
@@ -44,7 +44,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a board runs now, and what it did with the golden pictures; None for what was not tried."""
+    """What a board runs now, and its results on the golden pictures; None for what was not measured."""
 
     board: str
     release: str | None
@@ -55,11 +55,11 @@ class Outcome:
     latency_ms: float | None = None
     temperature_celsius: float | None
     copied_bytes: int | None = None
-    """0 if the release was there already."""
+    """0 if the release was already there."""
 
     @classmethod
     def unchanged(cls, facts: BoardFacts) -> Outcome:
-        """Return what a board runs of which nothing else is known."""
+        """Return the outcome for a board that was only probed."""
         return cls(
             board=facts.name,
             release=facts.current or None,
@@ -69,10 +69,10 @@ class Outcome:
 
 
 def deploy(board: Board, job: Job) -> Outcome:
-    """Bring a bundle to a board, put it to use there, and return what it runs then.
+    """Install a bundle on a board, switch to it, and return what the board runs then.
 
     Raises:
-        DeployError: the board cannot take it or a step failed; it runs what it ran before.
+        DeployError: the board cannot run it or a step failed; the board still runs the same release.
     """
     board.report("probe", "")
     facts = board.probe()
@@ -86,12 +86,12 @@ def deploy(board: Board, job: Job) -> Outcome:
         return Outcome.unchanged(facts)
     board.report("packages", "")
     with staged(job.bundle, job.variant, plan) as stage, board.locked():
-        facts = board.probe()  # what another deploy may have changed until the lock was ours
+        facts = board.probe()  # another deploy may have changed the board before this one got the lock
         name, verified = _find(board, facts, stage)
         copied = 0
         if verified is None:
-            copied, verified = _bring(board, facts, stage, name)
-        outcome = _use(board, facts, name, stage.release)
+            copied, verified = _install(board, facts, stage, name)
+        outcome = _activate(board, facts, name, stage.release)
         board.report("tidy", "")
         board.tidy(job.keep)
         if job.service is not None:
@@ -100,14 +100,14 @@ def deploy(board: Board, job: Job) -> Outcome:
             board.report("service", board.write_service(unit, start=facts.has_systemd))
         elif facts.has_systemd:
             board.restart_service()
-    return replace(outcome, verified=_words(verified), copied_bytes=copied)
+    return replace(outcome, verified=_describe(verified), copied_bytes=copied)
 
 
 def rollback(board: Board, to: str | None) -> Outcome:
-    """Put the release to use that was in use before, or the one named, once it is proved again.
+    """Verify the previous release again, or the one named ``to``, and switch to it.
 
     Raises:
-        DeployError: there is none, or it fails; the board runs what it ran before.
+        DeployError: there is no such release, or it fails; the board still runs the same release.
     """
     with board.locked():
         board.report("probe", "")
@@ -119,14 +119,14 @@ def rollback(board: Board, to: str | None) -> Outcome:
         release = _readable(board, name)
         board.report("verify", name)
         verified = board.verify(name, release)
-        outcome = _use(board, facts, name, release)
+        outcome = _activate(board, facts, name, release)
         if facts.has_systemd:
             board.restart_service()
-    return replace(outcome, verified=_words(verified))
+    return replace(outcome, verified=_describe(verified))
 
 
 def undeploy(board: Board) -> Outcome:
-    """Remove everything that deploy has ever put on the board, and return what it runs then: nothing."""
+    """Remove everything that deploy has put on the board, and return what it runs then: nothing."""
     with board.locked():
         board.report("remove", f"~/{BASE}, the command and the unit")
         board.remove_all()
@@ -134,7 +134,7 @@ def undeploy(board: Board) -> Outcome:
 
 
 def status(board: Board) -> BoardFacts:
-    """Return what a board is and what it runs; where that cannot be read, the reason is told as well."""
+    """Return a board's facts and releases; if ``release.json`` cannot be read, report why."""
     facts = board.probe()
     if facts.release_error:
         board.report("status", f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})")
@@ -142,7 +142,7 @@ def status(board: Board) -> BoardFacts:
 
 
 def benchmark(board: Board, *, runs: int, variant: str | None) -> BenchmarkReport:
-    """Return the figures of the release in use, of its own variant or of the one named.
+    """Return the benchmark of the release in use, for its own variant or the one named.
 
     Raises:
         DeployError: nothing is deployed there, or the benchmark failed.
@@ -162,35 +162,36 @@ def _readable(board: Board, name: str) -> Release:
 
 
 def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, Verification | None]:
-    """Return the name for a release, and how it verifies if it is on the board already and whole."""
-    there = [name for name in facts.releases if name.split("-")[0] == stage.fingerprint]
-    if not there:
+    """Return the name for a release, and its verification if it is already on the board and intact."""
+    existing = [name for name in facts.releases if name.split("-")[0] == stage.fingerprint]
+    if not existing:
         return stage.fingerprint, None
-    name = facts.current if facts.current in there else there[0]
-    board.report("verify", f"{name} is there already")
+    name = facts.current if facts.current in existing else existing[0]
+    board.report("verify", f"{name} is already there")
     try:
         return name, board.verify(name, board.read_release(name))
     except RemoteError as error:
         reason = str(error).removeprefix(f"{board.host}: ")
-        board.report("verify", f"{reason}; bringing a whole one beside it")
+        board.report("verify", f"{reason}; installing a new copy")
     number = 2
     while f"{stage.fingerprint}-{number}" in facts.releases:
         number += 1
     return f"{stage.fingerprint}-{number}", None
 
 
-def _bring(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[int, Verification]:
-    """Copy, install and verify a release under its partial name; return the bytes sent and what verify found."""
+def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[int, Verification]:
+    """Copy, install and verify a release under its partial name; return the bytes sent and the verification."""
     if facts.free_bytes < stage.size_bytes + SPARE_BYTES:
         raise DeployError(
             f"{board.host}: {facts.free_bytes / 1e6:.0f} MB free there, {stage.size_bytes / 1e6:.0f} MB needed and "
-            f"{SPARE_BYTES / 1e6:.0f} MB to spare; make room, then repeat"
+            f"{SPARE_BYTES / 1e6:.0f} MB to spare; free some space, then repeat"
         )
     step = "copy"
     try:
         board.report(step, name)
         board.prepare(name)
-        copied = board.copy(stage.folder, f"releases/{name}.partial", like=[f"../{old}" for old in facts.releases])
+        existing = [f"../{release}" for release in facts.releases]
+        copied = board.copy(stage.folder, f"releases/{name}.partial", link_dest=existing)
         board.report(step, f"{copied / 1e6:.1f} MB sent")
         step = "install"
         board.report(step, f"{stage.release.backend} for Python {stage.release.python}")
@@ -198,19 +199,19 @@ def _bring(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[in
         step = "verify"
         board.report(step, "golden vectors")
         verified = board.verify(f"{name}.partial", stage.release)
-        board.report(step, _words(verified))
+        board.report(step, _describe(verified))
     except RemoteError as error:
-        # What a lost connection leaves is used by the next deploy; what failed for good is taken away.
+        # After a lost connection the next deploy continues with the partial release; after a failure it is removed.
         with suppress(DeployError):
             board.discard(name)
-        advice = "make room there, then repeat" if error.disk_full else "put it right, then repeat"
+        advice = "free some space there, then repeat" if error.disk_full else "fix this, then repeat"
         raise DeployError(
-            f"{error}: {step} failed, the board runs what it ran before ({facts.current or 'nothing'}); {advice}"
+            f"{error}: {step} failed, the board still runs {facts.current or 'nothing'}; {advice}"
         ) from None
     return copied, verified
 
 
-def _use(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcome:
+def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcome:
     """Switch to a release and classify the golden picture with it; switch back if that fails."""
     board.report("switch", name)
     board.switch(name)
@@ -220,7 +221,7 @@ def _use(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcom
     except RemoteError as error:
         board.switch_back(facts)
         raise DeployError(
-            f"{error}: the release did not classify once in use, the board is back at {facts.current or 'nothing'}"
+            f"{error}: the release failed after the switch, the board runs {facts.current or 'nothing'} again"
         ) from None
     return Outcome(
         board=facts.name,
@@ -232,7 +233,7 @@ def _use(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcom
     )
 
 
-def _words(result: Verification) -> str:
+def _describe(result: Verification) -> str:
     if result.bit_equal or result.max_error is None:
         return "bit-equal"
     return f"within {result.max_error:.1g} (tolerance {result.tolerance:g})"

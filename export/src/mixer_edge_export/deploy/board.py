@@ -1,4 +1,4 @@
-"""A board that is connected: what is asked of it, and every step that changes it."""
+"""A connected board: its queries, and every step that changes it."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
 
 T = TypeVar("T")
 Report = Callable[[str, str], None]
-"""Called with the name of a step before it begins, or with what it found."""
+"""Called with a step's name and an empty text before it starts, or with its result."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """One board; what changes it is a step, a script there that outlives its connection and excludes the next one."""
+    """One board. Every change is a step: a script there that goes on if its connection is lost, and holds a lock."""
 
     connection: Connection
     report: Report
 
     @property
     def host(self) -> str:
-        """The name by which ssh knows it."""
+        """Its name for ssh."""
         return self.connection.host
 
     def probe(self) -> BoardFacts:
         """Return the facts of the board.
 
         Raises:
-            DeployError: it cannot be reached, or did not answer as a POSIX shell does.
+            DeployError: it cannot be reached, or its answer is incomplete.
         """
         return probe.parse(self.connection.run(probe.SCRIPT), self.host)
 
     def read_release(self, name: str) -> Release:
-        """Return what ``release.json`` of a release says.
+        """Return the ``release.json`` of a release.
 
         Raises:
             RemoteError: it is missing, damaged or of another version.
@@ -58,10 +58,10 @@ class Board:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other deploys off the board until the block ends or the connection is lost.
+        """Lock the board against other deploys until the block ends or the connection is lost.
 
         Raises:
-            DeployError: another one is at work there.
+            DeployError: another deploy is running there.
         """
         with self.connection.start(scripts.CONNECTED) as holder:
             assert holder.stdin is not None  # for mypy: all three are pipes
@@ -72,9 +72,9 @@ class Board:
                     holder.stdin.close()
                     if holder.wait() == scripts.DEPLOYING:
                         raise DeployError(
-                            f"{self.host}: another deploy is at work on this board; repeat when it is done"
+                            f"{self.host}: another deploy is running on this board; repeat when it is done"
                         )
-                    self.connection.run("exit 0")  # says what is wrong with the connection, if that is what it is
+                    self.connection.run("exit 0")  # if the connection is the problem, this raises the right error
                     raise DeployError(f"{self.host}: cannot write ~/{BASE}: {holder.stderr.read().strip()}")
                 yield
             finally:
@@ -82,11 +82,11 @@ class Board:
                 holder.wait()
 
     def step(self, script: str, *arguments: str, lock: Lock = STEP_LOCK) -> str:
-        """Return what a script prints that holds ``lock`` until it ends, whether its connection lasts or not.
+        """Return the output of a script that holds ``lock`` until it ends, even if its connection is lost.
 
         Raises:
             RemoteError: it failed.
-            DeployError: the connection failed, or the lock was not free in time.
+            DeployError: the connection failed, or the lock was not released in time.
         """
         try:
             return self.connection.run(scripts.holding(lock, script), *arguments)
@@ -95,33 +95,35 @@ class Board:
                 raise self._held(lock, scripts.WAIT_S) from None
             raise
 
-    def copy(self, source: Path, target: str, *, lock: Lock = STEP_LOCK, like: Sequence[str] = ()) -> int:
-        """Make a folder, relative to ``BASE``, equal to ``source``, as the connection does; return the bytes sent.
+    def copy(self, source: Path, target: str, *, lock: Lock = STEP_LOCK, link_dest: Sequence[str] = ()) -> int:
+        """Make the folder ``target``, relative to ``BASE``, equal to ``source``; return the bytes sent.
 
         Raises:
             RemoteError: rsync failed on the board.
-            DeployError: the connection failed, or the lock was not free in time.
+            DeployError: the connection failed, or the lock was not released in time.
         """
         try:
-            return self.connection.copy(source, f"{BASE}/{target}", lock=lock.path, excludes=["/venv"], like=like)
+            return self.connection.copy(
+                source, f"{BASE}/{target}", lock=lock.path, excludes=["/venv"], link_dest=link_dest
+            )
         except RemoteError as error:
             if error.code == ssh.BUSY:
                 raise self._held(lock, ssh.COPY_WAIT_S) from None
             raise
 
     def prepare(self, name: str) -> None:
-        """Make the folder that the release is copied to; what other unfinished releases left is removed."""
+        """Create the folder to which the release is copied, and remove other unfinished releases."""
         self.step(scripts.PREPARE, name)
 
     def install(self, name: str, *, system_packages: bool) -> None:
-        """Make the venv of a copied release and install its wheels, each checked against its sha256."""
+        """Create the venv of a copied release and install its wheels, each checked against its sha256."""
         self.step(scripts.INSTALL, name, "system" if system_packages else "own")
 
     def verify(self, folder: str, release: Release) -> Verification:
         """Return how the outputs of the release in ``releases/<folder>`` compare with the workstation's.
 
         Raises:
-            RemoteError: a file is damaged, or the board computes something else.
+            RemoteError: a file is damaged, or the board's outputs differ by more than the tolerance.
         """
         try:
             output = self.step(scripts.VERIFY, folder, release.variant, release.backend)
@@ -132,7 +134,7 @@ class Board:
         (result,) = self.read(VerifyReport, output, release).variants
         if not result.passed:
             raise RemoteError(
-                f"{self.host}: the board does not compute what the workstation computed: "
+                f"{self.host}: the board's outputs differ from the workstation's: "
                 f"{release.variant} {result.difference} ({release.backend})",
                 code=1,
                 stdout=output,
@@ -141,18 +143,18 @@ class Board:
         return result
 
     def switch(self, name: str) -> None:
-        """Put a release to use: ``current`` and the command in ``~/.local/bin`` lead to it."""
+        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it."""
         self.step(scripts.SWITCH, name)
 
     def switch_back(self, facts: BoardFacts) -> None:
-        """Put to use what was in use when the board was probed: a release, or none and no command either."""
+        """Switch back to the release in use when the board was probed; if there was none, remove the command."""
         self.step(scripts.SWITCH_BACK, facts.current, facts.previous)
 
     def smoke(self, release: Release) -> tuple[str | None, BenchmarkReport]:
-        """Return the label of the golden picture, None from a feature extractor, and the figures of what is in use.
+        """Return the label of the golden picture (None for a feature extractor) and a benchmark of the release in use.
 
         Raises:
-            RemoteError: the command fails there.
+            RemoteError: a command fails there.
         """
         *classified, measured = self.step(
             scripts.SMOKE, release.task, release.variant, release.backend
@@ -161,7 +163,7 @@ class Board:
         return labels[0] if labels else None, self.read(BenchmarkReport, measured, release)
 
     def benchmark(self, release: Release, variant: str, runs: int) -> BenchmarkReport:
-        """Return the figures of a variant of the release in use.
+        """Return the benchmark of a variant of the release in use.
 
         Raises:
             RemoteError: the command fails there.
@@ -170,7 +172,7 @@ class Board:
         return self.read(BenchmarkReport, output, release)
 
     def tidy(self, keep: int) -> None:
-        """Remove all but the newest ``keep`` releases, the one in use being the newest, and whatever is unfinished."""
+        """Remove unfinished releases and all but the newest ``keep``; the one in use counts as the newest."""
         self.step(scripts.TIDY, str(keep))
 
     def discard(self, name: str) -> None:
@@ -183,28 +185,28 @@ class Board:
         self.step(scripts.REMOVE_ALL)
 
     def write_service(self, unit: str, *, start: bool) -> str:
-        """Write and check the unit, start it where the user's systemd runs, and return what was done in words."""
+        """Write and check the unit, start it if ``start`` is set, and return a description of the result."""
         self.connection.run(service.WRITE, unit)
         if not start:
-            return f"~/{service.UNIT} written, not started: no systemd for this user there"
+            return f"~/{service.UNIT} written, not started: this user has no running systemd there"
         self.connection.run(service.START)
-        return f"{service.NAME} started; to have it run without a login: sudo loginctl enable-linger, there"
+        return f"{service.NAME} started; to run it without a login: sudo loginctl enable-linger, there"
 
     def restart_service(self) -> None:
-        """Have a unit of ours that is running use the release that is in use now."""
+        """Restart the unit if deploy wrote it and it is running, so that it uses the current release."""
         self.connection.run(service.RESTART)
 
     def _held(self, lock: Lock, waited_s: int) -> DeployError:
         return DeployError(f"{self.host}: {lock.holder} still runs there after {waited_s} s; repeat later")
 
     def read(self, cls: type[T], output: str, release: Release) -> T:
-        """Return what the ``mixer-edge`` of a release printed as JSON.
+        """Return the JSON output of a release's ``mixer-edge``.
 
         Raises:
-            RemoteError: it is not what this version's prints.
+            RemoteError: it does not have this version's format.
         """
         try:
             return strict_json.read(cls, output)
         except ValueError as error:
-            said = f"its mixer-edge {release.mixer_edge} printed something this version cannot read ({error})"
-            raise RemoteError(f"{self.host}: {said}; deploy again", code=0, stdout=output, stderr="") from None
+            reason = f"this version cannot read the output of its mixer-edge {release.mixer_edge} ({error})"
+            raise RemoteError(f"{self.host}: {reason}; deploy again", code=0, stdout=output, stderr="") from None

@@ -1,4 +1,4 @@
-"""Several boards at once: one outcome or one error each."""
+"""Run an action on several boards in parallel; each gives one outcome or one error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mixer_edge_export.deploy.ssh import DeployError, check_host, connect
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-AT_ONCE = 8
+MAX_PARALLEL = 8
 
 
 class UnexpectedError(DeployError):
-    """A fault of this program with one board; what it was is the cause, the other boards have their results."""
+    """An unexpected exception on one board, which is its ``__cause__``; the other boards have their results."""
 
 
 def for_each(
@@ -29,12 +29,12 @@ def for_each(
     config: Path | None,
     identity: Path | None,
 ) -> list[T | MixerEdgeError]:
-    """Return what ``action`` gave for each host, or the error that stopped it; steps are logged.
+    """Return the result of ``action`` for each host, or the error that stopped it; steps are logged.
 
-    An exception that no one expected ends its own board's action alone. Its traceback is logged when all are done.
+    An unexpected exception only ends the action on its own board. Its traceback is logged when all boards are done.
 
     Raises:
-        DeployError: a host, or a file that ssh is to use, cannot be meant; no board was spoken to.
+        DeployError: a host name or a file for ssh is not valid; no board was contacted.
     """
     for host in hosts:
         check_host(host)
@@ -55,12 +55,12 @@ def for_each(
         except MixerEdgeError as error:
             log.error("[%s] error: %s", host, str(error).removeprefix(f"{host}: "))
             return error
-        except Exception as error:  # the other boards are not to blame
-            unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; a fault of this program")
+        except Exception as error:  # the other boards must not be affected
+            unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; this is a bug, please report it")
             unexpected.__cause__ = error
             return unexpected
 
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
+    with ThreadPoolExecutor(min(MAX_PARALLEL, len(hosts))) as pool:
         results = list(pool.map(one, hosts))
     for host, result in zip(hosts, results, strict=True):
         if isinstance(result, UnexpectedError):

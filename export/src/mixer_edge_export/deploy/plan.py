@@ -1,4 +1,4 @@
-"""What would be installed on a board, and why: decided from its facts before anything is changed."""
+"""Decide what to install on a board, and why, from its facts and before any change."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Plan:
     machine: str
     glibc_minor: int
     requirements: tuple[str, ...]
-    """What pip gets for it on the workstation, the runtime itself apart."""
+    """The packages that pip downloads on the workstation, without the runtime itself."""
     system_packages: bool
-    """Whether numpy and Pillow are those of the board's own system."""
+    """Whether to use numpy and Pillow of the board's own system."""
     why: str
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The plan in words, one fact per line."""
+        """The plan as text, one fact per line."""
         origin = "numpy and Pillow from the board's system" if self.system_packages else "no package from the board"
         return (
             f"interpreter {self.backend} ({self.why})",
@@ -45,11 +45,11 @@ class Plan:
 def make_plan(facts: BoardFacts, backend: str = "auto") -> Plan:
     """Return the plan for a board.
 
-    The versions of interpreter, numpy and Pillow are those installed here wherever the board can have them, so that
-    both sides compute the same.
+    The versions of interpreter, numpy and Pillow are those installed here if they are available for the board, so that
+    both compute the same.
 
     Raises:
-        DeployError: the board cannot run any interpreter, or not the one asked for, or lacks a program; the message
+        DeployError: the board cannot run any interpreter, or not the requested one, or lacks a program; the message
             says what to do.
     """
     if backend not in ("auto", *BACKENDS):
@@ -66,7 +66,7 @@ def make_plan(facts: BoardFacts, backend: str = "auto") -> Plan:
             f"{facts.name}: there are no wheels of numpy and Pillow for armv7l: "
             "sudo apt install python3-numpy python3-pil there, then repeat"
         )
-    passed_over = [f"{name} {refusals[name]}" for name in wanted[: wanted.index(chosen)]]
+    refused = [f"{name} {refusals[name]}" for name in wanted[: wanted.index(chosen)]]
     return Plan(
         backend=chosen,
         python=facts.python,
@@ -74,8 +74,7 @@ def make_plan(facts: BoardFacts, backend: str = "auto") -> Plan:
         glibc_minor=_minor(facts.glibc),
         requirements=_requirements(chosen, system_packages=system_packages),
         system_packages=system_packages,
-        why="; ".join(passed_over)
-        or ("as asked for" if backend != "auto" else "the first choice where it has a wheel"),
+        why="; ".join(refused) or ("as requested" if backend != "auto" else "preferred if it has a wheel"),
     )
 
 
@@ -86,16 +85,16 @@ def _check_board(facts: BoardFacts) -> None:
         raise DeployError(f"{facts.name}: no python3 there: sudo apt install python3 python3-venv, then repeat")
     if not facts.has_venv:
         raise DeployError(f"{facts.name}: its Python cannot make a venv: sudo apt install python3-venv, then repeat")
-    for program, there in (("rsync", facts.has_rsync), ("flock", facts.has_flock)):
-        if not there:
+    for program, installed in (("rsync", facts.has_rsync), ("flock", facts.has_flock)):
+        if not installed:
             package = "util-linux" if program == "flock" else program
             raise DeployError(f"{facts.name}: no {program} there: sudo apt install {package}, then repeat")
     if facts.foreign_wrapper:
-        raise DeployError(f"{facts.name}: ~/{WRAPPER} there is not deploy's; move it away, then repeat")
+        raise DeployError(f"{facts.name}: ~/{WRAPPER} there was not written by deploy; move it away, then repeat")
 
 
 def _refusal(facts: BoardFacts, backend: str) -> str | None:
-    """Return why a board cannot have a wheel of an interpreter, or None if it can."""
+    """Return why there is no wheel of an interpreter for a board, or None if there is one."""
     machines, pythons, glibc = {
         "ai-edge-litert": (_LITERT_MACHINES, _LITERT_PYTHONS, _LITERT_GLIBC),
         "tflite-runtime": (_TFLITE_MACHINES, _TFLITE_PYTHONS, _TFLITE_GLIBC),

@@ -1,4 +1,4 @@
-"""What a board is and what is installed there: one script, one connection, nothing changed."""
+"""Read the facts of a board and what is installed there, with one script that changes nothing."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ echo {_END}
 
 @dataclass(frozen=True, kw_only=True)
 class BoardFacts:
-    """What the probe found; an empty text where the board does not say."""
+    """The facts from the probe; a text is empty if the board does not report it."""
 
     system: str
     machine: str
-    """As wheels name it: ``aarch64``, ``armv7l``, ``x86_64`` ... of the Python there, not of the kernel."""
+    """As in wheel names: ``aarch64``, ``armv7l``, ``x86_64`` ...; that of the Python there, not of the kernel."""
     os: str
     model: str
     python: str
@@ -62,9 +62,9 @@ class BoardFacts:
     has_rsync: bool
     has_flock: bool
     has_systemd: bool
-    """Whether the user has a running systemd of their own."""
+    """Whether the user has a running systemd."""
     foreign_wrapper: bool
-    """Whether ``~/.local/bin/mixer-edge`` is somebody else's."""
+    """Whether ``~/.local/bin/mixer-edge`` exists and was not written by deploy."""
     temperature_celsius: float | None
     current: str
     """Name of the release in use, or empty."""
@@ -72,13 +72,13 @@ class BoardFacts:
     releases: tuple[str, ...]
     """All complete releases, the newest first."""
     release: Release | None
-    """What the release in use says of itself; None without one, or if it cannot be read."""
+    """The ``release.json`` of the release in use; None if there is none or it cannot be read."""
     release_error: str | None
     """Why it cannot be read."""
 
     @property
     def name(self) -> str:
-        """The board's model, or its architecture and system where it has no model."""
+        """The board's model, or its architecture and system if it has no model."""
         return self.model or f"{self.machine} {self.os or self.system}"
 
     def __str__(self) -> str:
@@ -90,15 +90,15 @@ class BoardFacts:
 
 
 def parse(output: str, host: str) -> BoardFacts:
-    """Return the facts in the probe's output; lines before and after it are somebody else's.
+    """Return the facts in the probe's output; other programs may print lines before and after it.
 
     Raises:
-        DeployError: the output is not whole.
+        DeployError: the output is incomplete.
     """
-    lines = [line.removesuffix("\r") for line in output.split("\n")]  # of other line ends a damaged file has any
+    lines = [line.removesuffix("\r") for line in output.split("\n")]  # a damaged file may contain other line ends
     if _BEGIN not in lines or _END not in lines:
         raise DeployError(
-            f"{host}: the probe came back incomplete; does the login shell there run `sh -c`? Got {output!r}"
+            f"{host}: the probe's output is incomplete; does the login shell there run `sh -c`? Got {output!r}"
         )
     lines = lines[lines.index(_BEGIN) + 1 : lines.index(_END)]
     facts = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
@@ -129,10 +129,10 @@ def parse(output: str, host: str) -> BoardFacts:
 
 
 def parse_release(text: str) -> Release:
-    """Return the release whose ``release.json`` has this text.
+    """Return the text of a ``release.json`` as a release.
 
     Raises:
-        ValueError: it has none, is damaged, or another version of this program wrote it.
+        ValueError: it is empty or damaged, or another version of this program wrote it.
     """
     if not text.strip():
         raise ValueError("missing or empty")
@@ -140,7 +140,7 @@ def parse_release(text: str) -> Release:
 
 
 def _machine(kernel: str, bits: str | None) -> str:
-    # Raspberry Pi OS of 32 bits runs a 64-bit kernel on a Pi 4: what counts is the Python.
+    # 32-bit Raspberry Pi OS runs a 64-bit kernel on a Pi 4: the Python decides.
     return "armv7l" if bits == "32" and kernel in ("aarch64", "armv8l") else kernel
 
 

@@ -11,7 +11,7 @@ from mixer_edge_export.deploy.ssh import BUSY
 WAIT_S = 300
 """How long a script waits for its lock."""
 DEPLOYING = 75
-"""Exit code of ``CONNECTED`` where another deploy is connected."""
+"""Exit code of ``CONNECTED`` if another deploy is connected."""
 
 CONNECTED = f"""
 cd && mkdir -p {BASE}/releases && cd {BASE} || exit
@@ -22,8 +22,8 @@ exec cat >/dev/null
 
 
 def holding(lock: Lock, script: str) -> str:
-    """Return the script that waits for ``lock``, holds it, and does ``script`` in ``BASE``."""
-    # What a lost connection or client left running is waited for: its files are those that this script writes.
+    """Return a script that waits for ``lock``, holds it, and runs ``script`` in ``BASE``."""
+    # A step that still runs after a lost connection writes the same files as this script, so wait for it.
     return f"""
 set -eu
 cd
@@ -41,7 +41,7 @@ done
 mkdir -p "releases/$1.partial"
 """
 
-# pip comes from its own wheel: neither Debian's ensurepip nor a pip in the venv is needed.
+# pip runs from its own wheel: this needs neither Debian's ensurepip nor a pip in the venv.
 INSTALL = """
 cd "releases/$1.partial"
 rm -rf venv
@@ -57,7 +57,7 @@ cd "releases/$1"
 venv/bin/python -I -m mixer_edge verify bundle --variant "$2" --backend "$3" --json </dev/null
 """
 
-# The files are on the disk before the name that leads to them is.
+# Write the files to the disk before the name that points to them.
 SWITCH = f"""
 [ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
 touch "releases/$1"
@@ -85,7 +85,7 @@ if [ -n "$2" ]; then ln -sfn "releases/$2" previous.new; mv -T previous.new prev
 else rm -f previous; fi
 """
 
-# A release loses its name before its files: half of one is never taken for a whole one.
+# Rename a release before removing its files: a partly removed release never looks complete.
 TIDY = """
 current=$(basename "$(readlink current)")
 count=1
@@ -113,7 +113,7 @@ if grep -qsF '{MARK}' ~/{WRAPPER}; then rm -f ~/{WRAPPER}; fi
 cd && rm -rf {BASE}
 """
 
-# These two change nothing, so they wait for nobody.
+# These two change nothing, so they need no lock.
 READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
 
 BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'

@@ -15,7 +15,7 @@ WRITE = f"""
 set -eu
 cd
 if [ -e {UNIT} ] && ! grep -qsF '{MARK}' {UNIT}; then
-    echo "error: ~/{UNIT} there is not deploy's; move it away, then repeat" >&2
+    echo "error: ~/{UNIT} there was not written by deploy; move it away, then repeat" >&2
     exit 1
 fi
 mkdir -p "$(dirname {UNIT})"
@@ -40,17 +40,17 @@ fi
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What the unit runs: ``watch`` with a folder, or ``camera`` with a source (empty for the default one)."""
+    """The command of the unit: ``watch`` with a folder, or ``camera`` with a source (empty for the default)."""
 
     command: str
     argument: str
 
     @classmethod
     def parse(cls, text: str) -> Service:
-        """Return the service that ``watch:DIR``, ``camera`` or ``camera:SOURCE`` names.
+        """Return the service for ``watch:DIR``, ``camera`` or ``camera:SOURCE``.
 
         Raises:
-            DeployError: it names none.
+            DeployError: the text is none of these.
         """
         command, _, argument = text.partition(":")
         watched = command == "watch" and argument.startswith(("/", "~/"))
@@ -77,5 +77,5 @@ class Service:
 
 
 def _escape(text: str) -> str:
-    """Return ``text`` for the inside of double quotes in a unit: no specifier, no variable, no end of the quotes."""
+    """Return ``text`` escaped for double quotes in a unit: no specifiers, variables or quotes remain."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")

@@ -1,7 +1,7 @@
-"""The only place that runs ssh and rsync: the user's own, with their configuration, agent, jump hosts and known hosts.
+"""Run the user's own ssh and rsync, with their configuration, agent, jump hosts and known hosts.
 
-One master connection per board carries every command and copy. Nothing here answers a question or relaxes a check of
-ssh: what the user's ssh would ask is an error that says what to type.
+No other module runs them. One master connection per board carries every command and copy. This module answers no
+question and relaxes no check of ssh: if ssh would ask the user something, the error message says what to type.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from mixer_edge.errors import MixerEdgeError
 
 CONNECT_TIMEOUT_S = 20
 SILENCE_S = 60
-"""A board that has not answered for so long is gone."""
+"""If a board does not answer for this long, the connection counts as lost."""
 SSH_FAILED = 255
-"""Exit code of ssh when it is ssh that failed and not the command."""
+"""Exit code of ssh if ssh itself failed, not the command."""
 BUSY = 76
-"""Exit code of what waited in vain for a lock on the board."""
+"""Exit code if a lock on the board was not released in time."""
 COPY_WAIT_S = SILENCE_S // 2
-"""How long a copy waits for its lock, in silence."""
+"""How long a copy waits for its lock; it sends nothing meanwhile."""
 _RSYNC_REMOTE_ERRORS = (3, 11, 12, 23)
-"""Exit codes of rsync when a file cannot be written; 12 also when the connection is lost."""
+"""Exit codes of rsync if a file cannot be written; 12 also if the connection is lost."""
 _LOCKED = "mixer-edge-copy-locked"
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class DeployError(MixerEdgeError):
-    """A board cannot be reached, cannot take a release, or refused a step; it runs what it ran before."""
+    """A board cannot be reached or cannot run a release, or a step failed; it still runs the same release."""
 
 
 class RemoteError(DeployError):
@@ -47,7 +47,7 @@ class RemoteError(DeployError):
 
 
 def check_host(host: str) -> str:
-    """Return ``host`` if it is a name, or user@name, that neither ssh nor a shell can take for anything else.
+    """Return ``host`` if it is a name or user@name that ssh and a shell cannot interpret as something else.
 
     Raises:
         DeployError: it is not.
@@ -62,19 +62,19 @@ def check_host(host: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """An open way to one board; ``connect`` makes it."""
+    """An open connection to one board; ``connect`` creates it."""
 
     host: str
     options: tuple[str, ...]
-    """What follows ``ssh`` in every call, the socket of the master connection included."""
+    """The options of ``ssh`` in every call, including the socket of the master connection."""
 
     def run(self, script: str, *arguments: str) -> str:
         """Run a POSIX shell script on the board with ``$1``, ``$2`` ... and return its standard output.
 
-        The script travels as one argument, so that a cut connection never leaves half of one running.
+        The script is one argument, so a lost connection never leaves half a script running.
 
         Raises:
-            RemoteError: the script ended with another code than 0.
+            RemoteError: the script's exit code is not 0.
             DeployError: the connection failed.
         """
         done = _execute(self._command(script, *arguments))
@@ -85,40 +85,40 @@ class Connection:
         return done.stdout
 
     def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a script that lives until its standard input is closed, or the connection is lost."""
+        """Start a script that runs until its standard input is closed or the connection is lost."""
         pipe = subprocess.PIPE
         command = self._command(script, *arguments)
         return subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", errors="backslashreplace"
         )
 
-    def copy(self, source: Path, target: str, *, lock: str, excludes: Sequence[str], like: Sequence[str]) -> int:
-        """Make the folder ``target`` (relative to the home) equal to ``source`` and return the bytes of files sent.
+    def copy(self, source: Path, target: str, *, lock: str, excludes: Sequence[str], link_dest: Sequence[str]) -> int:
+        """Make the folder ``target`` (relative to the home folder) equal to ``source`` and return the bytes sent.
 
-        Contents are compared, not times. Links in ``source`` are followed. Files that are in one of the folders
-        ``like`` (relative to ``target``) already become hard links to it. The file ``lock`` (relative to the home) is
-        locked there as long as rsync runs: that of a client which was killed runs on.
+        Contents are compared, not times. Links in ``source`` are followed. Files that already exist in one of the
+        folders ``link_dest`` (relative to ``target``) become hard links. The file ``lock`` (relative to the home
+        folder) is locked while rsync runs on the board; it goes on if its client is killed.
 
         Raises:
-            RemoteError: rsync failed on the board, because its disk is full for instance; ``BUSY`` is its code if the
-                lock was not free in time.
+            RemoteError: rsync failed on the board, for example because its disk is full; its code is ``BUSY`` if the
+                lock was not released in time.
             DeployError: the connection failed.
         """
-        # rsync's own exit code need not be that of what ran there, so what it prints says that the lock was held
+        # rsync may not return the exit code of the remote command, so the command prints that the lock was held
         waiting = f"flock --wait {COPY_WAIT_S} 9 || {{ echo {_LOCKED} >&2; exit {BUSY}; }}"
         options = ["--recursive", "--copy-links", "--perms", "--chmod=D755,F644", "--checksum", "--partial", "--delete"]
         options += [
             "--stats",
             f"--rsync-path=exec 9>>{shlex.quote(lock)}; {waiting}; rsync",
             *(f"--exclude={name}" for name in excludes),
-            *(f"--link-dest={folder}" for folder in like),
+            *(f"--link-dest={folder}" for folder in link_dest),
         ]
-        told = self._rsync(options, f"{source.absolute()}/", f"{self.host}:{target}/")
-        sent = re.search(r"^Literal data: ([\d,.]+)", told, re.MULTILINE)
+        statistics = self._rsync(options, f"{source.absolute()}/", f"{self.host}:{target}/")
+        sent = re.search(r"^Literal data: ([\d,.]+)", statistics, re.MULTILINE)
         return int(re.sub(r"\D", "", sent[1])) if sent else 0
 
     def fetch(self, source: str, target: Path) -> None:
-        """Copy the file ``source`` (relative to the home) to ``target``.
+        """Copy the file ``source`` (relative to the home folder) to ``target``.
 
         Raises:
             RemoteError: rsync failed on the board.
@@ -148,11 +148,11 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
 
     Args:
         host: a name of ``~/.ssh/config`` or of the network, or user@name.
-        config: file to read in place of ``~/.ssh/config``, as ``ssh -F``.
-        identity: private key to offer, as ``ssh -i``.
+        config: file to read instead of ``~/.ssh/config``, as ``ssh -F``.
+        identity: private key, as ``ssh -i``.
 
     Raises:
-        DeployError: ssh did not get in; the message says why and what to do.
+        DeployError: ssh could not connect; the message says why and what to do.
     """
     options = ["-F", str(config)] if config else []
     options += ["-i", str(identity)] if identity else []
@@ -164,7 +164,7 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
     with tempfile.TemporaryDirectory(prefix="mixer-edge-") as folder, (Path(folder) / "log").open("w+") as log:
         socket = Path(folder) / "s"
         options += ["-o", f"ControlPath={socket}"]
-        # It ends with its standard input, so that it does not outlive this process, however that ends.
+        # It ends when its standard input is closed, so it never outlives this process.
         command = ["ssh", *options, "-o", "ControlMaster=yes", "--", host, "exec cat >/dev/null"]
         with _start(command, log.fileno()) as master:
             try:
@@ -173,36 +173,36 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
                         log.seek(0)
                         raise DeployError(explain(host, log.read()))
                     time.sleep(0.02)
-                # Without the master a command fails: one of its own would go on without the lock of the lost one.
+                # If the master is lost, commands must fail: a new connection would run without the lock.
                 yield Connection(host=host, options=(*options, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"))
             finally:
                 master.terminate()
 
 
 def explain(host: str, stderr: str) -> str:
-    """Return one line on why ssh failed and what to do, from what it printed."""
+    """Return one line that says why ssh failed and what to do, from its output."""
     name = host.rpartition("@")[2]
-    # the socket of a master connection that has just been lost refuses too: that says nothing of the board
+    # the socket of a master connection that was just lost also refuses connections; that is not the board
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("Control socket")]
     for mark, text in _REASONS:
         if any(mark in line for line in lines):
             return f"{host}: {text.format(host=host, name=name)}"
-    said = next((f" ({line})" for line in lines), "")
+    detail = next((f" ({line})" for line in lines), "")
     return (
-        f"{host}: the connection broke{said}; "
-        "the board runs what it ran before; repeat the command, it goes on where it stopped"
+        f"{host}: the connection was lost{detail}; "
+        "the board still runs the same release; repeat the command, it continues where it stopped"
     )
 
 
 _REASONS = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "its host key is not the one known for this name: another machine answers, or the system was installed again. "
+        "its host key has changed: another machine has this name, or the system was installed again. "
         "Only if you know that it was: ssh-keygen -R {name}, then `ssh {host}` once to see and accept the new key",
     ),
     (
         "Host key verification failed",
-        "its host key is not known here: log in once with `ssh {host}`, compare the fingerprint, then repeat",
+        "its host key is unknown: log in once with `ssh {host}`, compare the fingerprint, then repeat",
     ),
     (
         "Permission denied",
@@ -210,27 +210,26 @@ _REASONS = (
     ),
     (
         "Could not resolve hostname",
-        "no such name on the network: check the spelling, try the board's IP address, or give it a name in "
-        "~/.ssh/config",
+        "no such name on the network: check the spelling, try the board's IP address, or add a name to ~/.ssh/config",
     ),
     ("Connection refused", "it refuses ssh: enable it there (sudo raspi-config, Interface Options, SSH), then repeat"),
     ("No route to host", "it does not answer: is it switched on and on this network?"),
     ("Connection timed out", "it does not answer: is it switched on and on this network?"),
     ("rsync: command not found", "rsync is missing there: sudo apt install rsync"),
-    ("Can't open user config file", "ssh finds no such configuration file: check --ssh-config"),
+    ("Can't open user config file", "ssh cannot open the configuration file: check --ssh-config"),
 )
 
 
 def _remote_error(host: str, done: subprocess.CompletedProcess[str]) -> RemoteError:
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    telling = [line for line in lines if line.lower().startswith(("error", "rsync: [")) or "No space left" in line]
-    reason = (telling or lines[-1:] or [f"exit code {done.returncode}"])[0]
+    errors = [line for line in lines if line.lower().startswith(("error", "rsync: [")) or "No space left" in line]
+    reason = (errors or lines[-1:] or [f"exit code {done.returncode}"])[0]
     return RemoteError(f"{host}: {reason}", code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def _execute(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        # damaged files and foreign locales may print what is no text
+        # with damaged files and other locales, the output may not be valid UTF-8
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,

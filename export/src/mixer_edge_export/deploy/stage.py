@@ -1,4 +1,4 @@
-"""A release put together on the workstation, as it is copied to a board."""
+"""Assemble a release on the workstation, in the form in which it is copied to a board."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A folder that becomes a release, all but the venv, which the board makes."""
+    """A folder that becomes a release, without the venv, which is created on the board."""
 
     folder: Path
     release: Release
     fingerprint: str
-    """Of the release and its packages: the name that it gets on a board."""
+    """The hash of the release and its packages; it is the release's name on a board."""
     size_bytes: int
-    """What it takes on the board, installed."""
+    """Its size on the board after installation."""
     system_packages: bool
-    """Whether numpy and Pillow are those of the board's own system."""
+    """Whether to use numpy and Pillow of the board's own system."""
 
 
 @contextmanager
 def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
-    """Yield the release of a bundle's variant for a board of this plan; it is gone when the block ends.
+    """Yield the release of a bundle's variant for a board with this plan; it is removed when the block ends.
 
     Raises:
-        DeployError: a wheel cannot be fetched.
+        DeployError: a wheel cannot be downloaded.
     """
     manifest = bundle.manifest
     with tempfile.TemporaryDirectory(prefix="mixer-edge-release-") as temporary:
-        folder, house = Path(temporary), wheelhouse(plan)
+        folder, packages = Path(temporary), wheelhouse(plan)
         for name in ("bundle", "wheels"):
             (folder / name).mkdir()
         for name in (MANIFEST_NAME, *(file.name for file in manifest.files())):
             (folder / "bundle" / name).symlink_to((bundle.folder / name).resolve())
-        for wheel in house.glob("*.whl"):
+        for wheel in packages.glob("*.whl"):
             (folder / "wheels" / wheel.name).symlink_to(wheel)
         runtime_wheel(folder / "wheels")
         (folder / "smoke.png").write_bytes(encode_png(bundle.golden()["images"][0].astype(np.uint8)))
@@ -65,11 +65,11 @@ def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
         texts = {RELEASE_NAME: f"{line(release)}\n", "requirements.txt": requirements_text(folder / "wheels")}
         for name, text in texts.items():
             (folder / name).write_text(text, "utf-8")
-        sealed = "".join(file_sha256(folder / name) for name in texts)
+        hashes = "".join(file_sha256(folder / name) for name in texts)
         yield Stage(
             folder=folder,
             release=release,
-            fingerprint=hashlib.sha256(sealed.encode()).hexdigest()[:16],
+            fingerprint=hashlib.sha256(hashes.encode()).hexdigest()[:16],
             size_bytes=unpacked_bytes(folder / "wheels") + sum(file.size_bytes for file in manifest.files()),
             system_packages=plan.system_packages,
         )

@@ -1,4 +1,4 @@
-"""The packages of a board, fetched on the workstation and kept, so that the board needs no internet."""
+"""Download the packages of a board on the workstation, into the cache, so that the board needs no internet."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def wheelhouse(plan: Plan) -> Path:
-    """Return a folder with every wheel that a board of this plan installs, pip among them, fetched unless kept.
+    """Return a folder with every wheel for a board with this plan, including pip; download them if not in the cache.
 
     Raises:
-        DeployError: a wheel cannot be had.
+        DeployError: a wheel cannot be downloaded.
     """
     facts = (plan.machine, plan.python, str(plan.glibc_minor), *plan.requirements)
     folder = cache_folder("wheels") / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
@@ -36,7 +36,7 @@ def wheelhouse(plan: Plan) -> Path:
 
 
 def runtime_wheel(folder: Path) -> Path:
-    """Write the wheel of the ``mixer_edge`` that runs here, byte for byte the same each time, and return its path."""
+    """Write a wheel of the ``mixer_edge`` that runs here and return its path; its bytes are always the same."""
     package, metadata = Path(mixer_edge.__file__).parent, distribution("mixer-edge")
     stem = f"mixer_edge-{mixer_edge.__version__}"
     files = {
@@ -60,7 +60,7 @@ def runtime_wheel(folder: Path) -> Path:
 
 
 def requirements_text(wheels: Path) -> str:
-    """Return the lines by which pip installs these wheels, itself apart, and no others, each with its sha256."""
+    """Return pip's requirements for exactly these wheels without pip itself, each with its sha256."""
     lines = []
     for wheel in sorted(wheels.glob("*.whl")):
         name, number = wheel.name.split("-")[:2]
@@ -70,7 +70,7 @@ def requirements_text(wheels: Path) -> str:
 
 
 def unpacked_bytes(wheels: Path) -> int:
-    """Return the space that these wheels take on a board, packed and installed."""
+    """Return the size of these wheels on a board, packed plus installed."""
     packed = sum(wheel.stat().st_size for wheel in wheels.glob("*.whl"))
     unpacked = 0
     for wheel in wheels.glob("*.whl"):
@@ -87,7 +87,7 @@ def _download(plan: Plan, target: Path) -> None:
     tags = [f"manylinux_2_{minor}_{plan.machine}" for minor in range(plan.glibc_minor, _OLDEST_GLIBC - 1, -1)]
     pip += [f"--platform={tag}" for tag in [*tags, f"manylinux2014_{plan.machine}"]]
     pip += [f"--abi={abi}" for abi in (f"cp{python}", "abi3", "none")]
-    # where the board's own numpy is used, nothing may bring another one
+    # if the board's own numpy is used, pip must not download another one
     pip += ["--no-deps"] if plan.system_packages else []
     done = subprocess.run(
         [*pip, *plan.requirements, "pip"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -95,7 +95,7 @@ def _download(plan: Plan, target: Path) -> None:
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
         raise DeployError(
-            f"pip cannot fetch {', '.join(plan.requirements)} for Python {plan.python} {plan.machine} ({reason}); "
+            f"pip cannot download {', '.join(plan.requirements)} for Python {plan.python} {plan.machine} ({reason}); "
             "check this machine's access to its package index, then repeat"
         )
 
