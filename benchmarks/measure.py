@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from mixer_edge.board import Board
 
@@ -185,6 +184,8 @@ def machine(*pythons: Path) -> dict[str, Any]:
 
 def photo_files(size: tuple[int, int]) -> Iterator[tuple[str, bytes]]:
     """Yield JPEG files of this (width, height): two photos enlarged, with grain, and as mosaics of small tiles."""
+    from sklearn.datasets import load_sample_images  # slow to import, and no need of what only compares results
+
     rng = np.random.default_rng(0)
     for name, pixels in zip(("china", "flower"), load_sample_images().images, strict=True):
         large = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

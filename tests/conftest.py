@@ -26,12 +26,11 @@ TINY = MixerConfig(
 )
 
 
-def export_tiny(folder: Path, *flags: str, num_classes: int | None) -> Path:
-    """Return a bundle in ``folder``: random weights for ``TINY`` with so many classes, exported with these flags."""
+def export_tiny(folder: Path, *, num_classes: int | None) -> Path:
+    """Return a bundle in ``folder``: random weights for ``TINY`` with so many classes."""
     weights, bundle = folder / "tiny.npz", folder / "bundle"
     save_npz(MixerWeights.random(replace(TINY, num_classes=num_classes), seed=0), weights)
     command = [sys.executable, "-m", "mixer_edge_export", "export", "--model", str(weights), "--out", str(bundle)]
-    command += flags
     if num_classes is not None:
         (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), "utf-8")
         command += ["--labels", str(folder / "labels.txt")]

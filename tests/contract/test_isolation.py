@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.environments import PIP, clean_environment, kept_environment, run
 
 from mixer_edge.bundle import Bundle
 
@@ -81,18 +80,6 @@ def find_python(names: tuple[str, ...]) -> str:
     return pytest.skip(f"tflite-runtime has wheels up to Python 3.11; needs {' or '.join(names)} on the PATH")
 
 
-def clean_environment() -> dict[str, str]:
-    """Return the environment variables without this process's Python settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-
-
-def run(command: list[str | Path]) -> str:
-    """Return what a command printed, once it has ended well."""
-    result = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
-
-
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runtime's wheel, built from a copy without anything that git does not track."""
@@ -107,19 +94,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def device(request: pytest.FixtureRequest, wheel: Path) -> tuple[str, Path]:
     """An environment's name and Python, made from the package index once and kept under ``build``; the wheel is new."""
     environment = ENVIRONMENTS[request.param]
-    python = find_python(environment.pythons)
-    key = hashlib.sha256(repr((environment, run([python, "--version"]))).encode()).hexdigest()[:12]
-    folder = ROOT / "build" / "environments" / f"{request.param}-{key}"
-    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    if not (folder / "complete").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        run([python, "-m", "venv", folder])
-        run([*pip, "install", *environment.versions])
-        (folder / "complete").touch()
-    run([*pip, "uninstall", "--yes", "mixer-edge"])
-    run([*pip, "install", f"mixer-edge[{environment.extra}] @ {wheel.as_uri()}", *environment.versions])
-    run([*pip, "check"])
-    return request.param, folder / "bin" / "python"
+    python = kept_environment(request.param, *environment.versions, python=find_python(environment.pythons))
+    run([python, *PIP, "uninstall", "--yes", "mixer-edge"])
+    run([python, *PIP, "install", f"mixer-edge[{environment.extra}] @ {wheel.as_uri()}", *environment.versions])
+    run([python, *PIP, "check"])
+    return request.param, python
 
 
 @pytest.fixture(scope="session")

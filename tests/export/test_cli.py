@@ -1,6 +1,8 @@
 """The ``mixer-edge-export`` command as a user meets it: real processes, exit codes, whole messages."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +59,12 @@ def test_a_feature_extractor_has_a_table_without_accuracy(tiny_features: Path) -
     assert all(row["score"] is None and row["latency_ms"] > 0 for row in rows)
 
 
-def test_the_bundled_model_is_compared_on_its_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bundled_model_is_compared_on_its_own_pictures(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without --data, export and compare take the 815 held-out pictures beside the bundle; the numbers are equal."""
     out = tmp_path / "digits"
+    shutil.copytree(digits, tmp_path / "digits-images", copy_function=os.link)
     assert main(["export", "--variants", "int8", "--out", str(out), "--json"]) == 0
     exported = json.loads(capsys.readouterr().out)
     assert main(["compare", str(out), "--json"]) == 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.export.conftest import TWINS
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import ModelError
@@ -19,21 +20,6 @@ from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources import load_source, mixer, saved_model
 
-TWINS = Path(__file__).resolve().parents[1] / "twins"
-
-
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SavedModel folder of the twin with 12 blocks."""
-    return unpack("mixer_12_blocks", tmp_path_factory.mktemp("twin"))
-
-
-def unpack(name: str, folder: Path) -> Path:
-    """Return a twin's SavedModel, unpacked below the folder."""
-    (folder / name).mkdir()
-    subprocess.run(["tar", "-xzf", TWINS / name / "saved_model.tar.gz", "-C", folder / name], check=True)
-    return folder / name
-
 
 def swapped(key: str) -> str:
     """Return the key with blocks 1 and 10 in each other's place."""
@@ -41,19 +27,31 @@ def swapped(key: str) -> str:
     return {"MixerBlock_1": "MixerBlock_10", "MixerBlock_10": "MixerBlock_1"}.get(first, first) + "/" + rest
 
 
-def test_a_module_is_exported_and_judged_by_itself(twin: Path, tmp_path: Path) -> None:
+def test_a_module_is_exported_and_judged_by_itself(twin: Path, twin_bundle: Path) -> None:
     """The manifest says that the SavedModel judged, and how far the rebuilt graph and each file are from it."""
-    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 0
-    bundle = Bundle.open(tmp_path / "bundle")
+    bundle = Bundle.open(twin_bundle)
     source = bundle.manifest.source
     assert (source.kind, source.location, source.judge) == ("saved_model", "mixer_12_blocks", "saved_model")
     assert 0 < source.rebuilt_error < 1e-5
-    error = bundle.manifest.variant("float32").runtimes["ai-edge-litert"].max_error
-    assert error is not None
-    assert 0 < error < 1e-5
+    errors = {it.name: it.runtimes["ai-edge-litert"].max_error or 0.0 for it in bundle.manifest.variants}
+    assert list(errors) == ["float32", "float16"]
+    assert 0 < errors["float32"] < 1e-5 < errors["float16"] < 1e-3
     golden = bundle.golden()
     judge = load_source(str(twin)).network()
     np.testing.assert_array_equal(golden["reference"], judge(golden["images"] / np.float32(127.5) - np.float32(1)))
+
+
+def refusal(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the last line that an export says, which ends with code 2 and leaves nothing in the folder."""
+    assert main(["export", "--model", str(model), "--variants", "float32", "--out", str(folder / "bundle")]) == 2
+    assert list(folder.iterdir()) == []
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+DRIFT = (
+    r"off by 0\.\d+ of the largest output, expected at most 0\.0001; output \d of picture \d is \S+ instead of \S+; "
+    "nothing was written"
+)
 
 
 def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
@@ -64,12 +62,10 @@ def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
     monkeypatch.setattr(
         saved_model, "variable_keys", lambda count, source: [swapped(key) for key in variable_keys(count, source)]
     )
-    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 2
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert message.startswith("error: the graph rebuilt from the variables differs from mixer_12_blocks: off by 0.")
-    assert "of the largest output, expected at most 0.0001; output " in message
-    assert message.endswith("; nothing was written")
-    assert list(tmp_path.iterdir()) == []
+    assert re.fullmatch(
+        f"error: the graph rebuilt from the variables differs from mixer_12_blocks: {DRIFT}",
+        refusal(twin, tmp_path, capsys),
+    )
 
 
 def test_swapped_blocks_are_caught_in_the_file(
@@ -82,9 +78,8 @@ def test_swapped_blocks_are_caught_in_the_file(
         return convert_float(MixerWeights.from_arrays(arrays, "swapped"))
 
     monkeypatch.setattr(mixer, "convert_float", convert_wrongly)
-    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: float32 differs from mixer_12_blocks: off by 0.")
-    assert list(tmp_path.iterdir()) == []
+    message = refusal(twin, tmp_path, capsys)
+    assert re.fullmatch(f"error: float32 differs from mixer_12_blocks: {DRIFT}", message)
 
 
 def test_bare_weights_say_that_the_rebuilt_graph_judged(tmp_path: Path) -> None:
@@ -95,16 +90,18 @@ def test_bare_weights_say_that_the_rebuilt_graph_judged(tmp_path: Path) -> None:
     assert (source["judge"], source["rebuilt_error"]) == ("rebuilt graph", 0.0)
 
 
-def test_a_feature_extractor_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_feature_extractor_is_exported(twin_fe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The task is embedding, the output the features, and the table has sizes and latencies without an accuracy."""
-    twin = unpack("mixer_fe", tmp_path)
-    assert main(["export", "--model", str(twin), "--out", str(tmp_path / "bundle")]) == 0
-    assert "float32" in capsys.readouterr().out
+    out = str(tmp_path / "bundle")
+    assert main(["export", "--model", str(twin_fe), "--variants", "int8", "--out", out]) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [cells[:1] + cells[5:8] for cells in table[1:3]] == [["float32", *"---"], ["int8", *"---"]]
     bundle = Bundle.open(tmp_path / "bundle")
     assert (bundle.manifest.task, bundle.manifest.architecture["num_classes"], bundle.labels) == ("embedding", None, ())
-    assert {variant.output.shape for variant in bundle.manifest.variants} == {(1, 20)}
-    assert bundle.golden()["reference"].shape[1:] == (20,)
-    assert main(["compare", str(tmp_path / "bundle")]) == 0
+    assert [variant.output.shape for variant in bundle.manifest.variants] == [(1, 20)] * 2
+    assert bundle.golden()["reference"].shape == (4, 20)
+    assert main(["compare", out]) == 0
+    assert [line.split()[:1] for line in capsys.readouterr().out.splitlines()[1:3]] == [["float32"], ["int8"]]
 
 
 def test_the_message_says_where_it_drifted() -> None:
@@ -120,8 +117,12 @@ def test_the_message_says_where_it_drifted() -> None:
         "output 0 of picture 1 is 0.5 instead of 0; nothing was written"
     )
     outputs[1, 0] = np.nan
-    with pytest.raises(ModelError, match="int8 differs from mixer: off by inf of the largest output"):
+    with pytest.raises(ModelError) as raised:
         check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1)
+    assert str(raised.value) == (
+        "int8 differs from mixer: off by inf of the largest output, expected at most 0.1; "
+        "output 0 of picture 1 is nan instead of 0; nothing was written"
+    )
     with pytest.raises(ModelError) as raised:
         check_outputs("int8", outputs[:, :2], reference, judge="mixer", max_error=0.1)
     assert str(raised.value) == "int8 has outputs [2, 2], but mixer has [2, 3]"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import LABELS
+from tests.export.conftest import TWINS
 from tests.pictures import write_pictures
 
 from mixer_edge import strict_json
@@ -81,15 +82,12 @@ def test_the_float_file_computes_what_the_source_does(
     assert 0 < float32["score"]["largest_difference"] < 1e-4
 
 
-def test_a_saved_model_is_run_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_model_is_run_itself(twin_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The twin of a Hub module is the reference in its own graph, XLA operators included."""
-    model, bundle = Path("tests/export/twins/mixer_12_blocks/saved_model.tar.gz").resolve(), tmp_path / "bundle"
-    (tmp_path / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    arguments = ["--model", model, "--out", bundle, "--labels", tmp_path / "labels.txt", "--variants", "float16"]
-    assert main(["export", *map(str, arguments)]) == 0
+    model = TWINS / "mixer_12_blocks" / "saved_model.tar.gz"
     data = write_pictures(tmp_path / "data", LABELS, 2)
-    capsys.readouterr()
-    facts = compared(capsys, bundle, "--data", data, "--reference", "source", "--source", model)
+    facts = compared(capsys, twin_bundle, "--data", data, "--reference", "source", "--source", model)
+    assert [row["name"] for row in facts["rows"]] == ["source", "float32", "float16"]
     float32, float16 = facts["rows"][1:]
     assert 0 < float32["score"]["largest_difference"] < 1e-4 < float16["score"]["largest_difference"]
 

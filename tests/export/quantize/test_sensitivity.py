@@ -9,10 +9,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import TINY
 
 from mixer_edge import strict_json
 from mixer_edge.classifier import Classifier
 from mixer_edge_export.cli import main
+from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.quantize.sensitivity import (
     Fidelity,
     LayerSensitivity,
@@ -21,6 +23,7 @@ from mixer_edge_export.quantize.sensitivity import (
     sensitivity,
 )
 from mixer_edge_export.report.sensitivity_plot import plot
+from mixer_edge_export.sources.npz import save_npz
 
 KERNELS = (16 * 24, 24 * 16, 32 * 64, 64 * 32)
 """Sizes of the four kernels in a block of the tiny bundle: 16 tokens, 32 channels."""
@@ -115,8 +118,9 @@ def test_labelled_pictures_give_top_1(tiny_bundle: Path, tmp_path: Path) -> None
 
 def test_a_bundle_without_ranges_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An export without a calibrated variant has nothing to measure layers with."""
-    out = tmp_path / "out"
-    assert main(["export", "--model", "digits", "--variants", "float32", "--out", str(out)]) == 0
+    out, model = tmp_path / "out", tmp_path / "tiny.npz"
+    save_npz(MixerWeights.random(TINY, seed=0), model)
+    assert main(["export", "--model", str(model), "--variants", "float32", "--out", str(out)]) == 0
     capsys.readouterr()
     assert main(["sensitivity", str(out)]) == 2
     assert capsys.readouterr().err == (

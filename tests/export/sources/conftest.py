@@ -1,10 +1,9 @@
-"""A loopback server that behaves and misbehaves as told, the twins unpacked, and a cache of each test's own."""
+"""A loopback server that behaves and misbehaves as told, archives, and a cache of each test's own."""
 
 from __future__ import annotations
 
 import http.server
 import io
-import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
-TWINS = Path(__file__).resolve().parents[1] / "twins"
+from tests.export.conftest import TWINS
 
 
 @dataclass(kw_only=True)
@@ -96,25 +94,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TFHUB_CACHE_DIR", "MIXER_EDGE_HUB_URL", "MIXER_EDGE_NPZ_URL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "cache"
-
-
-@pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SavedModel folder of the twin with 12 blocks; shared, so not to be changed."""
-    return _unpacked("mixer_12_blocks", tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def twin_fe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SavedModel folder of the feature extractor; shared, so not to be changed."""
-    return _unpacked("mixer_fe", tmp_path_factory)
-
-
-def _unpacked(name: str, factory: pytest.TempPathFactory) -> Path:
-    folder = factory.mktemp(name) / name
-    folder.mkdir()
-    subprocess.run(["tar", "-xzf", TWINS / name / "saved_model.tar.gz", "-C", folder], check=True)
-    return folder
 
 
 def archive_of(**members: bytes) -> bytes:

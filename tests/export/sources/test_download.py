@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.export.conftest import TWINS
 
 from mixer_edge.errors import ModelError
 from mixer_edge.manifest import file_sha256
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.download import download, timeout_s
 
-TWINS = Path(__file__).resolve().parents[1] / "twins"
 BODY = np.random.default_rng(0).bytes(3_000_000)
 
 

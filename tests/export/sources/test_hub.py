@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.export.conftest import TWINS
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.sources import load_source
-
-TWINS = Path(__file__).resolve().parents[1] / "twins"
 
 
 def test_a_handle_is_fetched_once_and_then_read_from_the_cache(server: Any, cache: Path, twin_archive: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.conftest import TINY
+from tests.export.conftest import TWINS
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.network.mixer import MixerWeights
@@ -19,7 +20,6 @@ from mixer_edge_export.sources.catalog import MODULES
 from mixer_edge_export.sources.labels import imagenet_labels
 from mixer_edge_export.sources.npz import save_npz
 
-TWINS = Path(__file__).resolve().parents[1] / "twins"
 KAGGLE = "spsayakpaul/mlp-mixer/tensorFlow2"
 
 

@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.conftest import LABELS
+from tests.environments import kept_environment, run
 from tests.export.tflite.hand_made import FULLY_CONNECTED, buffer, code, model, operator, pack, tensor
 
 from mixer_edge import Classifier
@@ -63,7 +62,8 @@ def test_lost_metadata_are_an_error() -> None:
     assert str(error.value) == "quantization dropped the metadata of the float32 file; expected it unchanged"
 
 
-REQUIREMENTS = "tests/export/mediapipe-requirements.txt"
+LINES = Path(__file__).with_name("mediapipe-requirements.txt").read_text("utf-8").splitlines()
+REQUIREMENTS = [line for line in LINES if not line.startswith("#")]
 CLASSIFY = """
 import sys
 import numpy as np, mediapipe as mp
@@ -79,26 +79,17 @@ for path in sys.argv[2:]:
 
 
 @pytest.fixture(scope="session")
-def mediapipe(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+def mediapipe() -> Path:
     """Return the Python of an environment with MediaPipe alone."""
-    folder = tmp_path_factory.mktemp("mediapipe") / "venv"
-    python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", pytestconfig.rootpath / REQUIREMENTS]
-    for command in ([sys.executable, "-m", "venv", folder], install):
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-        if finished.returncode:
-            pytest.fail(finished.stderr, pytrace=False)
-    return python
+    return kept_environment("mediapipe", "--no-deps", *REQUIREMENTS)
 
 
 def test_mediapipe_tasks_classifies_with_the_file_alone(tiny_bundle: Path, mediapipe: Path, tmp_path: Path) -> None:
     """Labels and logits are ours: MediaPipe has size, normalization and labels from nothing but the file."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
-    command = [str(mediapipe), "-c", CLASSIFY, str(tmp_path / "pixels.npy"), str(tiny_bundle / "float32.tflite")]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    answers = [line.rsplit(" ", 2) for line in finished.stdout.splitlines()]
+    printed = run([mediapipe, "-c", CLASSIFY, tmp_path / "pixels.npy", tiny_bundle / "float32.tflite"])
+    answers = [line.rsplit(" ", 2) for line in printed.splitlines()]
     assert [name for name, _, _ in sorted(answers, key=lambda answer: int(answer[1]))] == list(LABELS)
     classifier = Classifier.load(tiny_bundle, "float32")
     expected = classifier.output(classifier.tensor_of_pixels(pixels))
@@ -130,10 +121,7 @@ print(json.dumps({
 @pytest.mark.parametrize(("variant", "mean"), [("float32", 127.5), ("int8-dynamic", 127.5), ("int8", 128.0)])
 def test_the_schema_of_mediapipe_reads_them(tiny_bundle: Path, mediapipe: Path, variant: str, mean: float) -> None:
     """Name, description, normalization, size and labels; a lossless input's mean is 128, so that it is exact."""
-    command = [str(mediapipe), "-c", READ, str(tiny_bundle / f"{variant}.tflite")]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    assert json.loads(finished.stdout) == {
+    assert json.loads(run([mediapipe, "-c", READ, tiny_bundle / f"{variant}.tflite"])) == {
         "name": "tiny",
         "description": "MLP-Mixer for classification, exported by mixer-edge.",
         "mean": [mean],
