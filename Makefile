@@ -1,12 +1,12 @@
-# Verbs only: every target is one call of a command. A variable that is set becomes the flag of the same name.
+# Every target is one call of a command. A variable that is set becomes the flag of the same name.
 
-# What the command line sets is taken letter by letter: make would read a $ in it as a variable of its own.
+# Values from the command line are used literally: otherwise make would expand a $ in them.
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
 
 empty :=
 PYTHON ?= python3
 MODEL ?= digits
-# One word: make's functions take a space for the end of a name.
+# Without spaces: make's functions split names at spaces.
 MODEL_PATH = $(patsubst %/1,%,$(patsubst %/,%,$(subst $(empty) ,_,$(MODEL))))
 OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(MODEL_PATH)))))
 VENV := .venv
@@ -43,7 +43,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(PIP) install --quiet --constraint constraints.txt --requirement requirements-dev.txt
 	touch $@
 
-install: $(VENV)/installed ## make .venv with both packages
+install: $(VENV)/installed ## create .venv with both packages
 
 export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print their accuracy
 	$(BIN)/mixer-edge-export export $(call flag,MODEL,model) $(call flag,OUT,out) --overwrite \
@@ -57,16 +57,16 @@ compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the
 		$(call flag,REFERENCE,reference) $(call flag,SOURCE,source) $(call flag,LIMIT,limit) $(call flag,DATA,data) \
 		$(call flag,REPORT,report) $(foreach host,$(ON),--on=$(call quote,$(host))) $(call flag,IDENTITY,identity)
 
-sensitivity: $(VENV)/installed ## print and draw what each layer of the bundle OUT loses in int8
+sensitivity: $(VENV)/installed ## print and plot the accuracy that each layer of OUT loses in int8
 	$(BIN)/mixer-edge-export sensitivity $(call quote,$(OUT)) $(call flag,DATA,data) \
 		--plot $(call quote,$(OUT)-sensitivity.svg)
 
-deploy: $(VENV)/installed ## bring the bundle OUT to the board PI and put it to use there
+deploy: $(VENV)/installed ## install the bundle OUT on the board PI and switch to it
 	$(BIN)/mixer-edge-export deploy $(call quote,$(OUT)) \
 		$(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),$(call quote,$(host))) \
 		$(call flag,VARIANT,variant) $(call flag,BACKEND,backend) $(call flag,IDENTITY,identity) $(call flag,SERVICE,service)
 
-runtimes: $(VENV)/installed ## make the environment in which every export tries its files on tflite-runtime
+runtimes: $(VENV)/installed ## install tflite-runtime, to test the files of every export in it
 	$(BIN)/mixer-edge-export runtimes
 
 test: $(VENV)/installed-dev ## run the tests
@@ -95,7 +95,7 @@ twin: ## write a full-size twin of the Hub module to build/twin; needs Python 3.
 	$(TWIN_VENV)/bin/pip install --quiet --requirement tests/export/twins/requirements.txt
 	$(TWIN_VENV)/bin/python tests/export/twins/make_twins.py --full build/twin
 
-benchmark: $(VENV)/installed-dev ## measure beside what a user would pick instead; QUICK=1 for a first look
+benchmark: $(VENV)/installed-dev ## compare with other tools; QUICK=1 for a short run
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(call flag,PEERS,peers) \
 		$(if $(STAGES),--stages $(foreach stage,$(STAGES),$(call quote,$(stage))))
 
@@ -105,7 +105,7 @@ benchmark-check: $(VENV)/installed-dev ## compare the last benchmark with docs/b
 benchmark-page: $(VENV)/installed-dev ## write docs/benchmarks.md from docs/benchmarks.json
 	$(BIN)/python -m benchmarks.page
 
-benchmark-export: $(VENV)/installed-dev ## measure the export of build/twin beside one TFLiteConverter run per variant
+benchmark-export: $(VENV)/installed-dev ## compare the export of build/twin with TFLiteConverter runs
 	$(BIN)/python -m benchmarks.export build/twin/mixer_b32/saved_model
 
 architecture: $(VENV)/installed-dev ## draw docs/architecture.svg from the import rules and the sources
@@ -114,8 +114,8 @@ architecture: $(VENV)/installed-dev ## draw docs/architecture.svg from the impor
 train-digits: $(VENV)/installed ## train the bundled model again
 	$(BIN)/mixer-edge-export train-digits --out export/src/mixer_edge_export/digits/digits.npz
 
-reference: $(VENV)/installed-dev ## write the API reference to build/reference; fails if a docstring refers to nothing
+reference: $(VENV)/installed-dev ## write the API reference to build/reference; fail on dead references
 	$(BIN)/python -m docs.reference
 
-clean: ## remove the environment and everything that was built
+clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage

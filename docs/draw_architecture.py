@@ -1,7 +1,7 @@
-"""Draws docs/architecture.svg: the rooms of both packages on their floors, and who imports whom.
+"""Draw docs/architecture.svg: the modules of both packages in their layers, and the imports between them.
 
 ``python docs/draw_architecture.py`` writes the picture from the import rules in pyproject.toml and the imports in the
-sources. An arrow that others lead to as well (a -> b -> c beside a -> c) is left out.
+sources. An arrow is omitted if other arrows imply it (a -> c, if there are a -> b and b -> c).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""The API reference of both packages from their docstrings, and a check that what docstrings refer to is there.
+"""Write the API reference of both packages from their docstrings, and check the references in docstrings.
 
 ``python -m docs.reference`` writes ``build/reference`` and a line for each dead reference; exit code 1 if there is one.
 
-A name in double backticks is a reference, and must be one of these, if
+A name in double backticks is a reference in these cases:
 
-- it is dotted and begins with one of our packages or modules, or follows "see": a whole path, as in
-  ``mixer_edge.metrics.top_k``, or a path within the same module. A file, as in ``manifest.json``, is none;
-- it has a capital: that, or a word that the module's own code has;
-- it has an underscore: that, or a word that any of our code has.
+- It contains a dot and starts with one of our packages or modules, or it follows "see". Then it must be a full path, as
+  in ``mixer_edge.metrics.top_k``, or a path within the same module. A file name, as in ``manifest.json``, is not one.
+- It contains a capital. Then it must be such a path, or a word in the code of the module.
+- It contains an underscore. Then it must be such a path, or a word in any of our code.
 
-Other words are values, such as ``squash``. A path below a folder of the repository must be there.
+Other words are values, such as ``squash``. A path in a folder of the repository must exist.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def write(modules: Mapping[str, pdoc.doc.Module], out: Path) -> None:
 
 
 def dead_references(modules: Mapping[str, pdoc.doc.Module], root: Path = ROOT) -> list[str]:
-    """Return one line for each reference in a docstring that leads nowhere."""
+    """Return one line for each reference in a docstring that does not exist."""
     dead = []
     for module in modules.values():
         for doc in _documented(module):
@@ -118,7 +118,7 @@ def _has_word(module: pdoc.doc.Module, word: str) -> bool:
 
 
 def main(argv: list[str]) -> int:
-    """Write the reference and return 1 if something in it leads nowhere, else 0."""
+    """Write the reference and return 1 if a reference in it does not exist, else 0."""
     parser = argparse.ArgumentParser(prog="python -m docs.reference", description=main.__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the pages (default: build/reference)")
     out = parser.parse_args(argv).out
