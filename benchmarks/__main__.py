@@ -1,9 +1,10 @@
-"""Measures this project beside what a user would pick instead.
+"""Compare this project with other tools.
 
     python -m benchmarks [--quick] [--stages inference photo ...]
 
-writes ``build/benchmark/results.json``, stage by stage, and prints the tables. Needs the development environment; makes
-the peers' own (some GB) and tflite-runtime's. the stage ``boards`` needs x86-64 Debian and root, see emulator.
+writes ``build/benchmark/results.json``, stage by stage, and prints the tables. It needs the development environment,
+and makes environments for the other tools (several GB) and for tflite-runtime. The stage ``boards`` needs x86-64 Debian
+and root, see emulator.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Bench:
 
 
 def main() -> int:
-    """Run the stages, keep each as it ends, and print all of them."""
+    """Run the stages, store each when it ends, and print all of them."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -10,7 +10,7 @@ LEFT, TOP, HEIGHT, WIDTH = 290, 30, 22, 420
 
 
 def bars(values: Mapping[str, float], title: str, marked: Collection[str], floor: float | None = None) -> str:
-    """Return one bar per value, the least first, the marked ones blue; ``floor`` draws a line at that value."""
+    """Return one bar per value, the smallest first, the marked ones blue; ``floor`` draws a line at that value."""
     names = sorted(values, key=values.__getitem__)
     scale, bottom = WIDTH / max(values.values()), TOP + HEIGHT * len(names)
     shapes = [shape("text", title, x=LEFT, y=18)]

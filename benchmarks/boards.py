@@ -1,4 +1,4 @@
-"""Instructions per image on emulated processors: exact, whatever this machine is doing, and no measure of time."""
+"""Count instructions per image on emulated processors: exact under any load of this machine, but not a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MACS_PER_INSTRUCTION = {"pi5-bookworm": 16, "pi4-bookworm": 8, HASWELL: 32}
 
 
 def multiply_accumulates(config: MixerConfig) -> int:
-    """Return how many the network's convolution and matrix products take for one image."""
+    """Return the number of multiply-accumulates in the network's convolution and matrix products for one image."""
     total = 0
     for key, shape in config.shapes().items():
         if key.endswith("/kernel"):
@@ -48,7 +48,7 @@ def count(everybody: Sequence[Contestant], config: MixerConfig) -> dict[str, Any
 
 
 def count_on(name: str, runnable: Sequence[Contestant]) -> dict[str, int | str]:
-    """Return the count of every contestant on one processor, or the last line of what the tool says that refuses it."""
+    """Return the count of every contestant on one processor, or the last line of the tool's error."""
     rows: dict[str, int | str] = {}
     with fresh_board(name) if name in BOARDS else nullcontext() as board:
         for one in runnable:

@@ -1,7 +1,7 @@
-"""Everything that is compared: our files, the stock tools' and the peers', made of the same weights and pictures.
+"""Everything that is compared: our files, the stock tools' and the other tools', from the same weights and pictures.
 
-Ours are made anew in every run. The others' take minutes, so they are kept in the work folder as long as the weights,
-the pictures, the code and the versions that they come from stay the same.
+Ours are made in every run. The others take minutes, so they are cached in the work folder until the weights, the
+pictures, the code or the versions change.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Contestant:
 
 
 def peers_python(work: Path) -> Path:
-    """Return the Python of the peers' environment below ``work``, made first if its pinned list has changed."""
+    """Return the Python of the peers' environment in ``work``; make it first if its pinned list has changed."""
     folder = work / f"peers-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:8]}"
     python, complete = folder / "bin" / "python", folder / "complete"
     if not complete.exists():
@@ -95,13 +95,13 @@ def contestants(
     peers: Path | None,
     stock: Collection[str] = tuple(STOCK),
 ) -> list[Contestant]:
-    """Return ours, then the others, all made of the same weights.
+    """Return ours, then the others, all from the same weights.
 
     Args:
         weights: the model.
         pixels: ``[n, H, W, 3]`` uint8 to calibrate on.
         work: folder of the files.
-        peers: Python of the peers' environment; None leaves them out.
+        peers: Python of the peers' environment; None to omit them.
         stock: names of the stock tools' files.
     """
     images = normalize(pixels, SPEC)
@@ -109,21 +109,21 @@ def contestants(
         Contestant(name=name, kind="litert", model=path, lossless=VARIANTS[name].calibrated)
         for name, path in write_ours(weights, images, work / "ours").items()
     ]
-    made_of = hashlib.sha256(weights.fingerprint().encode() + pixels.tobytes()).hexdigest()
+    inputs = hashlib.sha256(weights.fingerprint().encode() + pixels.tobytes()).hexdigest()
     found = own + on_tflite(own)
     versions = [version(tool) for tool in ("tensorflow", "ai-edge-quantizer")]
-    key = "".join([made_of, *versions, *(Path(module.__file__).read_text() for module in (benchmarks.stock, mixer))])
+    key = "".join([inputs, *versions, *(Path(module.__file__).read_text() for module in (benchmarks.stock, mixer))])
     save_npz(weights, work / "weights.npz")
     np.save(work / "calibration.npy", images)
     for name in progress(stock, "stock tools' files"):
         source = [sys.executable, "-m", "benchmarks.stock", name, work / "weights.npz", work / "calibration.npy"]
-        folder = kept(
+        folder = cached(
             work / name.replace(" ", "_").replace(",", ""),
             key,
             lambda folder, source=source: run(*source, folder / "model.tflite"),
         )
         found.append(Contestant(name=name, kind="litert", model=folder / "model.tflite"))
-    return found if peers is None else found + others(work, made_of, peers)
+    return found if peers is None else found + others(work, inputs, peers)
 
 
 def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path) -> dict[str, Path]:
@@ -139,7 +139,7 @@ def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path)
 
 
 def on_tflite(own: list[Contestant]) -> list[Contestant]:
-    """Return the variants that are of use on tflite-runtime, on that; none where no Python here has a wheel for it."""
+    """Return the variants that work on tflite-runtime, with that runtime; none if no Python here has a wheel for it."""
     try:
         install_tflite()
     except InterpreterError as error:
@@ -153,8 +153,8 @@ def on_tflite(own: list[Contestant]) -> list[Contestant]:
     ]
 
 
-def others(work: Path, made_of: str, python: Path) -> list[Contestant]:
-    """Return the peers' files, made in the peers' environment of the weights and images in the work folder."""
+def others(work: Path, inputs: str, python: Path) -> list[Contestant]:
+    """Return the peers' files, made in the peers' environment from the weights and images in the work folder."""
     scripts = [PEERS / "onnx_files.py", PEERS / "openvino_files.py"]
 
     def make(folder: Path) -> None:
@@ -163,19 +163,19 @@ def others(work: Path, made_of: str, python: Path) -> list[Contestant]:
         for script in scripts:
             run(python, script, folder)
 
-    key = made_of + "".join(path.read_text() for path in [REQUIREMENTS, *scripts])
+    key = inputs + "".join(path.read_text() for path in [REQUIREMENTS, *scripts])
     print("peers' files", file=sys.stderr)
-    folder = kept(work / "peers", key, make)
+    folder = cached(work / "peers", key, make)
     return [
         Contestant(name=name, kind=kind, model=folder / file, python=python)
         for name, (kind, file) in PEER_FILES.items()
     ]
 
 
-def kept(folder: Path, key: str, make: Callable[[Path], object]) -> Path:
-    """Return the folder as ``make`` filled it, in this run or in an earlier one with the same key."""
+def cached(folder: Path, key: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder that ``make`` filled, in this run or in an earlier one with the same key."""
     digest = hashlib.sha256(key.encode()).hexdigest()
-    mark = folder / "made_of"
+    mark = folder / "key"
     if not mark.exists() or mark.read_text() != digest:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:

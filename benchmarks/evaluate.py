@@ -1,10 +1,10 @@
-"""Throughput of the evaluation against a plain loop over the same interpreter, in turns in one run.
+"""Throughput of the evaluation compared with a plain loop over the same interpreter, alternating in one run.
 
     python -m benchmarks.evaluate build/digits build/digits-images/held_out
 
-The loop is what a script would do: one process, one picture after the other, every variant on each, nothing kept. The
-evaluation does the same with its processes and records; their start counts. It is run with one process, two, and so on
-up to the cores. Last comes one line of JSON.
+The loop is a simple script: one process, one picture after the other, every variant on each, no records. The evaluation
+does the same with its processes and records, including their start. It runs with one process, two, and so on, up to the
+number of cores. The last line of the output is JSON.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Measures the export of a module against the stock route, in wall time and peak memory.
+"""Compare the export of a module with the stock tools, in wall time and peak memory.
 
     python -m benchmarks.export build/twin/mixer_b32/saved_model
 
-Ours: the bundle of the source (a SavedModel as the Hub serves it, or a checkpoint), with all the checks against it and
-in the runtimes, but without the table of latencies that the command prints behind it.
+Ours: the bundle of the source (a SavedModel as the Hub serves it, or a checkpoint), with all checks against the source
+and in the runtimes, but without the table of latencies that the command prints afterwards.
 Stock: the same network in convertible form, saved as a SavedModel (not counted), then one ``TFLiteConverter`` run per
-variant in one process, calibrated on the same pictures, as close to each as its options go: it cannot keep single
-layers in float, so its int8 is that of every operator, with float input and output. Processor time says the same as
-wall time where other work disturbs the latter. Peak memory is the largest sum of resident memory over a route's
-processes, sampled every 50 ms.
+variant in one process, calibrated on the same pictures, with the options closest to the variant. It cannot keep single
+layers in float, so its int8 quantizes every operator, with float input and output. Processor time is more reliable than
+wall time if the machine is busy. Peak memory is the largest sum of resident memory over the processes, sampled every
+50 ms.
 """
 
 from __future__ import annotations

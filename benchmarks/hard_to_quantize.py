@@ -1,10 +1,10 @@
-"""The bundled model made hard to quantize: the same in float, while 8 bits have to span a range that is nearly empty.
+"""The bundled model made hard to quantize: the same function in float, but 8 bits must cover a range with few values.
 
     python benchmarks/hard_to_quantize.py build/hard_digits.npz
 
-Each channel mixing gets one more hidden unit that is always 2000 and that nothing reads, as transformers grow them in
-earnest ("massive activations"). Float outputs do not change; the activations of the other units, which stay below
-some 10, are left with a fraction of the 256 steps.
+Each channel mixing gets one more hidden unit that is always 2000 and that nothing reads, similar to the "massive
+activations" of real transformers. Float outputs do not change; the activations of the other units, which are below
+about 10, only get a fraction of the 256 steps.
 """
 
 from __future__ import annotations

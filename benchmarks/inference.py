@@ -1,4 +1,4 @@
-"""Inference at batch 1, everybody on the same weights: who takes how long, in turns within one run."""
+"""Inference time at batch 1 of every tool on the same weights, alternating within one run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ MAX_ERROR = 1e-3
 
 
 class Worker:
-    """A contestant in a process of its own, stopped by the kernel whenever it is not its turn.
-
-    So that no thread of one tool spins while another is measured.
-    """
+    """A contestant in its own process, which is stopped while others run, so that its threads cannot disturb them."""
 
     def __init__(self, command: Sequence[str], threads: int) -> None:
         pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -81,7 +78,7 @@ def workers(commands: dict[str, list[str]], threads: int) -> Iterator[dict[str, 
 
 
 def outputs(running: dict[str, Worker], pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Return what every worker answers to ``[n, H, W, 3]`` uint8 pictures: ``[n, classes]`` logits."""
+    """Return the logits ``[n, classes]`` of every worker for ``[n, H, W, 3]`` uint8 pictures."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "pixels.npy", Path(folder) / "outputs.npy"
         np.save(source, pixels)
@@ -93,10 +90,10 @@ def outputs(running: dict[str, Worker], pixels: NDArray[np.uint8]) -> dict[str, 
 
 
 def check_equal_work(found: dict[str, NDArray[np.float32]], floats: Sequence[str]) -> dict[str, float]:
-    """Return how far every output lies from float32's, as a part of the largest.
+    """Return the difference of every output from float32's, relative to the largest.
 
     Raises:
-        SystemExit: a tool that computes in float disagrees, so that its time would be that of another network.
+        SystemExit: the outputs of a float tool differ, so it does not run the same network.
     """
     reference = found["float32"]
     errors = {
@@ -120,7 +117,7 @@ def inference(everybody: Sequence[Contestant], pixels: NDArray[np.uint8], *, thr
         cpu: dict[str, list[float]] = {name: [] for name in running}
 
         def take(name: str) -> float:
-            running[name].ask(run=1)  # the others have had the caches
+            running[name].ask(run=1)  # untimed: the other processes have used the caches meanwhile
             times = running[name].ask(run=RUNS)
             cpu[name].append(float(np.median(times["cpu"])))
             return float(np.median(times["wall"]))

@@ -1,4 +1,4 @@
-"""How every figure is taken: in turns within one run, as medians with quartiles, beside what it is compared with."""
+"""How figures are measured: alternating within one run, as medians with quartiles, and as ratios to a reference."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(count)
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Median and quartiles of what was measured several times."""
+    """Median and quartiles of repeated measurements."""
 
     median: float
     low: float
@@ -145,7 +145,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def run(*command: str | Path) -> str:
-    """Return what a command printed on standard output; the rest is shown if it fails."""
+    """Return the standard output of a command; if it fails, show standard error."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
@@ -153,7 +153,7 @@ def run(*command: str | Path) -> str:
 
 
 def two_processes() -> float:
-    """Return how much two busy processes get done beside one: 2 on two idle processors, 1 where they share one."""
+    """Return the throughput of two busy processes divided by that of one: 2 on two idle processors, 1 on one."""
     alone = int(run(sys.executable, "-c", SPIN))
     pair = [subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     return sum(int(process.communicate()[0]) for process in pair) / alone

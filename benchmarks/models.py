@@ -1,4 +1,4 @@
-"""Models that are hard to quantize, made by exact changes of weights or drawn with heavy tails."""
+"""Models that are hard to quantize: with exactly transformed weights, or with heavy-tailed random weights."""
 
 from __future__ import annotations
 

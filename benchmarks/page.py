@@ -1,6 +1,6 @@
 """docs/benchmarks.md and its plots, made from docs/benchmarks.json: ``python -m benchmarks.page``.
 
-The words are those of ``page.md.j2``; here are the tables and the sentences that depend on who is ahead.
+The text is in ``page.md.j2``; this module makes the tables and the sentences that depend on which tool is faster.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def spread(value: Mapping[str, float], digits: int = 1) -> str:
 
 
 def title(name: str) -> str:
-    """Return the name as it stands in a table, ours bold."""
+    """Return the name for a table, ours in bold."""
     return f"**{name}**" if is_ours(name) else name
 
 
 def machine(stage: Mapping[str, Any]) -> str:
-    """Return what a stage was measured on, in a sentence."""
+    """Return a sentence about the machine and tools of a stage."""
     facts = stage["machine"]
     tools = ", ".join(f"{name} {version}" for name, version in facts["tools"].items())
     return (
@@ -51,17 +51,17 @@ def machine(stage: Mapping[str, Any]) -> str:
 
 
 def medians(rows: Rows, key: str) -> dict[str, float]:
-    """Return the median of a spread of every row."""
+    """Return the median of every row."""
     return {name: row[key]["median"] for name, row in rows.items()}
 
 
 def millions(rows: Rows) -> dict[str, float]:
-    """Return the counts in millions, without what was refused."""
+    """Return the counts in millions, without rows that were refused."""
     return {name: count / 1e6 for name, count in rows.items() if isinstance(count, int)}
 
 
 def accurate(name: str, accuracy: Mapping[str, Rows]) -> bool:
-    """Tell whether a file was seen to keep within 0.5 points of float32 on both models that have true labels."""
+    """Return whether a file stays within 0.5 points of float32 on both models with true labels."""
     return all(
         name in rows and rows[name]["top_1"] >= rows["float32"]["top_1"] - MAX_DROP
         for rows in (accuracy["digits"], accuracy["hard"])
@@ -69,9 +69,9 @@ def accurate(name: str, accuracy: Mapping[str, Rows]) -> bool:
 
 
 def verdict(values: Mapping[str, float], unit: str, accuracy: Mapping[str, Rows]) -> str:
-    """Return who takes least among float and among integer files, and how far the other side is from it.
+    """Return the best of our files and of the other tools, for float and for integer files, and their ratio.
 
-    Of integer files only those count that keep within 0.5 points of float32.
+    Only integer files that stay within 0.5 points of float32 count.
     """
     sentences = []
     for kind, members in (
@@ -83,11 +83,11 @@ def verdict(values: Mapping[str, float], unit: str, accuracy: Mapping[str, Rows]
         if own and peers:
             best, rival = min(own, key=values.__getitem__), min(peers, key=values.__getitem__)
             ratio = values[rival] / values[best]
-            lead = "is ahead and takes" if ratio < 1 - LEVEL else "takes" if ratio > 1 + LEVEL else "is level and takes"
+            lead = "is ahead with" if ratio < 1 - LEVEL else "needs" if ratio > 1 + LEVEL else "is level with"
             limit = " within 0.5 points of float32" if kind == "integer" else ""
             sentences.append(
-                f"Of {kind} files{limit} our best is `{best}` with {values[best]:.4g} {unit}; the best peer, {rival}, "
-                f"{lead} {ratio:.3g} times it."
+                f"Our best {kind} file{limit} is `{best}` with {values[best]:.4g} {unit}; the best of the other tools, "
+                f"{rival}, {lead} {ratio:.3g} times that."
             )
     return " ".join(sentences)
 
@@ -104,7 +104,7 @@ def inference_table(rows: Rows, accuracy: Mapping[str, Rows]) -> str:
 
 
 def boards_table(figures: Mapping[str, Any]) -> str:
-    """Return the instructions on every board, and how many times the floor they are."""
+    """Return the instructions on every board, also as a multiple of the floor."""
 
     def order(name: str) -> float:
         counts = [facts["rows"][name] for facts in figures.values()]
@@ -123,7 +123,7 @@ def boards_table(figures: Mapping[str, Any]) -> str:
 
 
 def photo_table(sizes: Mapping[str, Rows], key: str, digits: int) -> str:
-    """Return one figure of every way to a label, a column per size."""
+    """Return one figure for every way from a photo to a label, with a column per size."""
     names = next(iter(sizes.values()))
     lines = [[title(name), *(spread(rows[name][key], digits) for rows in sizes.values())] for name in names]
     return table(["way", *sizes], lines)
@@ -158,13 +158,13 @@ def export_table(figures: Rows) -> str:
 
 
 def evaluate_table(rows: Rows) -> str:
-    """Return times and the throughput beside the loop's."""
+    """Return times, and the throughput relative to the loop's."""
     lines = [[title(name), spread(row["wall_s"]), f"{1 / row['ratio']['median']:.2f}"] for name, row in rows.items()]
     return table(["way", "wall s", "throughput, times the loop's"], lines)
 
 
 def page(found: Results, accuracy: Mapping[str, Rows]) -> str:
-    """Return the page for the stages that there are."""
+    """Return the page for the stages that were run."""
     template = jinja2.Template(TEMPLATE.read_text(), undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     stages = dict.fromkeys(("inference", "boards", "photo", "export", "evaluate")) | found
     own = (machine, medians, millions, boards_table, photo_table, cold_table, export_table, evaluate_table)
@@ -192,7 +192,7 @@ def plots(found: Results) -> dict[str, str]:
 
 
 def read_accuracy() -> dict[str, Rows]:
-    """Return what every file gets right, by model, as ``benchmarks.quantization`` measured it."""
+    """Return the accuracy of every file by model, measured by ``benchmarks.quantization``."""
     return json.loads((DOCS / "quantization.json").read_text())
 
 
@@ -200,7 +200,7 @@ def main() -> int:
     """Write the page and its plots."""
     found = read(DOCS / "benchmarks.json")
     if not found:
-        print(f"error: {DOCS / 'benchmarks.json'}: no results; make benchmark writes some", file=sys.stderr)
+        print(f"error: {DOCS / 'benchmarks.json'}: no results; run make benchmark", file=sys.stderr)
         return 2
     (DOCS / "benchmarks.md").write_text(page(found, read_accuracy()))
     for name, content in plots(found).items():

@@ -1,7 +1,7 @@
-"""From a JPEG in a file to its label: in a running program, from the start of a process, and in how much memory.
+"""From a JPEG file to its label: time in a running program, time from the start of a process, and memory.
 
-Ours is the project's own way; beside it stand the scripts that a user of another tool would write, with Pillow's
-resize, on a file of the same network. Float32 files must name the same class as ours, or nothing is timed.
+Ours is the project's own code. The others are scripts that a user of another tool would write, with Pillow's resize, on
+a file of the same network. Float32 files must give the same class as ours, or nothing is timed.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What quantization costs: every variant, the stock tools and the peers, in one table and one plot.
+"""The accuracy of quantized files: every variant, the stock tools and the other tools, in one table and one plot.
 
     python -m benchmarks.quantization
 
 writes ``docs/quantization.json``, ``docs/quantization.svg`` and the table of ``docs/quantization.md``. Three models:
 
 - ``digits``: the bundled model on its held-out pictures.
-- ``hard``: the same function, its weights changed exactly so that its activations are hard to quantize.
+- ``hard``: the same function, with exactly transformed weights that make its activations hard to quantize.
 - ``heavy-tailed``: Mixer-B/32 at full size with heavy-tailed random weights, on generated pictures.
 
-Instructions are those of ``docs/benchmarks.json``. Stages may be run one by one; each adds its figures to the file.
+Instructions are those of ``docs/benchmarks.json``. Stages can be run one by one; each adds its figures to the file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def evaluate(
     work: Path,
     peers: Path,
 ) -> Rows:
-    """Return what every file of one model makes of uint8 pictures ``[n, H, W, 3]``."""
+    """Return the outputs of every file of one model for uint8 pictures ``[n, H, W, 3]``."""
     everybody = [
         one
         for one in contestants(weights, calibration, work, peers=peers, stock=STOCK)
@@ -154,7 +154,7 @@ def plot(rows: Rows, counts: Mapping[str, Mapping[str, float]]) -> str:
     shapes += [text(62, place(0, y)[1] + 4, str(y), "end") for y in range(0, top + 1, 5)]
     shapes += [text(370, 415, "million instructions per image, Pi 5, Mixer-B/32")]
     shapes += [text(70, 20, "signal to noise of the logits, heavy-tailed weights (dB)", "start")]
-    # ours are named on the left, the others on the right, a line apart from each other
+    # names of ours are on the left, of the others on the right, at least a line apart
     free = {"end": 0.0, "start": 0.0}
     for name, point in sorted(points.items(), key=lambda item: -item[1][1]):
         x, y = place(*point)

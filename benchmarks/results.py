@@ -1,9 +1,9 @@
-"""The file of results: a JSON object per stage, with the machine it ran on; and how two such files are compared.
+"""The file of results: a JSON object per stage, with its machine; and the comparison of two such files.
 
     python -m benchmarks.results docs/benchmarks.json build/benchmark/results.json
 
-compares by ratio: what our rows take beside a reference of the same run, the instructions as they are. Exit code 3 if a
-figure of the second file is worse by more than its spread and 5 %, 2 if the two have no figure in common.
+compares our times divided by those of a reference in the same run; instructions are compared directly. Exit code 3 if a
+figure of the second file is worse by more than its spread and 5 %, 2 if the files have no figure in common.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def write(path: Path, results: Results) -> None:
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a row is one that this project answers for."""
+    """Return whether a row is one of this project's."""
     return name in VARIANTS or name.startswith(("mixer-edge ", "evaluation, "))
 
 
 def figures(results: Results) -> dict[str, tuple[Spread, float]]:
-    """Return our figures by name, each with its tolerance; of all of them less is better."""
+    """Return our figures by name, each with its tolerance; smaller is better for all of them."""
     found = {}
 
-    def beside(title: str, rows: Mapping[str, Any], reference: str) -> None:
+    def add_ratios(title: str, rows: Mapping[str, Any], reference: str) -> None:
         for name, row in rows.items():
             if is_ours(name) and reference in rows:
                 found[f"{title}, {name}"] = divide(row["ratio"], rows[reference]["ratio"]), TOLERANCE
@@ -63,13 +63,13 @@ def figures(results: Results) -> dict[str, tuple[Spread, float]]:
         return results.get(name, {}).get("figures", {})
 
     for threads, rows in stage("inference").items():
-        beside(f"inference on {threads} threads", rows, STOCK)
+        add_ratios(f"inference on {threads} threads", rows, STOCK)
     if photo := stage("photo"):
         for size, rows in photo["photo_to_label"].items():
-            beside(f"photo to label of {size}", rows, SCRIPT)
-        beside(f"cold start with {size}", photo["cold_start"], SCRIPT)  # the last size
+            add_ratios(f"photo to label of {size}", rows, SCRIPT)
+        add_ratios(f"cold start with {size}", photo["cold_start"], SCRIPT)  # the last size
     if evaluation := stage("evaluate"):
-        beside(f"{evaluation['pictures']} pictures", evaluation["rows"], LOOP)
+        add_ratios(f"{evaluation['pictures']} pictures", evaluation["rows"], LOOP)
     for size, row in stage("export").items():
         for key in ("wall_ratio", "peak_ratio"):
             found[f"export of {size}, {key}"] = Spread.of([row[key]]), TOLERANCE

@@ -1,10 +1,10 @@
-"""The parts of the runtime on this machine, in one run: decoding, import, memory, throughput.
+"""Measure parts of the runtime on this machine in one run: decoding, import, memory, throughput.
 
     mixer-edge-export export --model random:mixer_b32 --variants int8 --out build/random_mixer_b32
     python -m benchmarks.runtime build/random_mixer_b32 --json build/runtime.json
 
-From a photo to its label and from a cold start, beside other tools, is measured by ``python -m benchmarks``. Needs the
-development environment: scikit-learn's two sample photos are the pictures.
+``python -m benchmarks`` measures the time from a photo to its label and from a cold start, and compares it with other
+tools. Needs the development environment; the pictures are scikit-learn's two sample photos.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def main() -> None:
 
 
 def print_table(figures: dict[str, Any]) -> None:
-    """Print the figures for a reader."""
+    """Print the figures as text."""
     print(figures["machine"])
     print("\n12-megapixel JPEG to tensor      MB  plain ms  scaled ms  ratio  mean off  within 2/255")
     for name, row in figures["decoding"].items():

@@ -1,8 +1,8 @@
-"""The files that TensorFlow's converter and ai-edge-quantizer make of the same network, with their own defaults.
+"""The files of TensorFlow's converter and ai-edge-quantizer for the same network, with their own defaults.
 
-The converter cannot read the Hub's module (its ops are XLA's), so it is given the network as somebody would port it:
-plain ops, nothing folded. ``python -m benchmarks.stock NAME CHECKPOINT CALIBRATION.npy OUT.tflite`` makes one file, in
-a process of its own, as the converter keeps its memory.
+The converter cannot read the Hub's module (its ops are XLA's), so it gets a straightforward port of the network: basic
+ops, nothing folded. ``python -m benchmarks.stock NAME CHECKPOINT CALIBRATION.npy OUT.tflite`` makes one file, in a
+separate process, because the converter does not free its memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def converter_float32(weights: MixerWeights, images: Images, batch: int | None =
 
 
 def converter_dynamic(weights: MixerWeights, images: Images, batch: int | None = 1) -> bytes:
-    """Return TFLiteConverter's dynamic range file: int8 weights, activations quantized as they come."""
+    """Return TFLiteConverter's dynamic range file: int8 weights, activations quantized at run time."""
     import tensorflow as tf
 
     converter = plain_converter(weights, batch)

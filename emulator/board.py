@@ -41,7 +41,7 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 
 
 class BoardError(Exception):
-    """The board did not do as told; the message carries what it printed."""
+    """A command failed on the board; the message has its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One board with a root of its own under `folder`, free to be changed or broken."""
+    """One board with its own root in `folder`, which can be changed or broken."""
 
     model: Model
     folder: Path

@@ -1,6 +1,6 @@
-"""First process of a board: mounts what a Pi's kernel would show, then becomes the command. `Board` runs it.
+"""The first process of a board: mounts the files of a Pi's kernel, then becomes the command. `Board` runs it.
 
-Runs as root under `unshare --mount --pid --fork`: every mount is private to it and goes with it.
+It runs as root under `unshare --mount --pid --fork`: its mounts are private and end with it.
 """
 
 import ctypes
@@ -35,7 +35,7 @@ def main() -> None:
     os.setgroups([job["uid"]])
     os.setgid(job["uid"])
     os.setuid(job["uid"])
-    # A change of user clears what `unshare --kill-child` asked for, and a killed test run would leave its boards on.
+    # A change of user clears the setting of `unshare --kill-child`: a killed test run would leave its boards running.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         os.execvpe(job["argv"][0], job["argv"], job["env"])

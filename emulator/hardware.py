@@ -1,11 +1,11 @@
-"""The four boards: which Pi, which Debian, and what the kernel of such a Pi shows in /proc and /sys."""
+"""The four boards: the Pi, the Debian suite, and the files of that Pi's kernel in /proc and /sys."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
-    """What /proc/cpuinfo says of each of the four cores, and the processor qemu is told to be."""
+    """The entry of each of the four cores in /proc/cpuinfo, and the processor that qemu emulates."""
 
     qemu: str
     features: str

@@ -1,4 +1,4 @@
-"""The host made ready for emulated boards: programs, namespaces, and a kernel that runs ARM programs by qemu."""
+"""Prepare the host for emulated boards: programs, namespaces, and a kernel that runs ARM programs with qemu."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ class HostError(Exception):
 
 
 def setup() -> None:
-    """Install what is missing from the host and have the kernel run ARM programs through qemu; does nothing twice.
+    """Install missing programs on the host and register qemu for ARM programs; can be repeated.
 
     Raises:
         HostError: the host is not x86-64 Linux, the caller is not root, the kernel refuses namespaces or binfmt_misc,
@@ -70,13 +70,13 @@ def _register_qemu() -> None:
         if not entry.exists():
             (BINFMT / "register").write_text((BINFMT_RULES / f"qemu-{machine}.conf").read_text())
         flags = next(line.split()[1] for line in entry.read_text().splitlines() if line.startswith("flags:"))
-        # Without F the kernel looks for qemu inside the board's root, where it is not.
+        # Without F the kernel looks for qemu in the board's root, which does not contain it.
         if "F" not in flags:
             raise HostError(f"{entry} has flags {flags!r}, F is needed: echo -1 > {entry}, then run again")
 
 
 def execute(command: Sequence[str]) -> None:
-    """Run a command of the set-up without a sound.
+    """Run a command of the set-up without showing its output.
 
     Raises:
         HostError: it failed; the message has the last line it printed.

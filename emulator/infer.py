@@ -1,6 +1,6 @@
 """Run on the board: one model on one input; python infer.py BACKEND MODEL INPUT.npy OUTPUT.npy RUNS.
 
-INPUT.npy may be missing: then the input is seeded noise, float in [-1, 1] or the integer type's whole range.
+If INPUT.npy does not exist, the input is seeded noise: float in [-1, 1], or the full range of the integer type.
 """
 
 import importlib
@@ -20,7 +20,7 @@ Loaded = tuple[Callable[[], object], Callable[[], NDArray[Any]]]
 
 
 def read(source: str, shape: Sequence[int], dtype: Any) -> NDArray[Any]:
-    """Return the file's array, or without a file the same noise for a shape and type every time."""
+    """Return the file's array, or without a file noise that depends only on the shape and type."""
     if Path(source).exists():
         array: NDArray[Any] = np.load(source)
         return array

@@ -1,4 +1,4 @@
-"""Instructions per inference on the 64-bit boards: a figure that neither the load nor the make of the host changes.
+"""Count instructions per inference on the 64-bit boards; the count does not depend on the host or its load.
 
 python -m emulator.instructions pi5-bookworm MODEL... prints one JSON object per file.
 """
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 HERE = Path(__file__).parent
 WORK = "/opt/infer"
 RUNS = 3
-# qemu-user-static has no plugins, so the host's dynamic qemu runs inside the board by the host's own loader.
+# qemu-user-static has no plugins, so the host's dynamic qemu runs inside the board with the host's own loader.
 HOST = f"{WORK}/host"
 HOST_LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 QEMU = (f"{HOST}/ld-linux-x86-64.so.2", "--library-path", HOST, f"{WORK}/qemu-aarch64")

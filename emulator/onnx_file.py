@@ -1,4 +1,4 @@
-"""An ONNX file of one dense layer, written field by field: its writer, the `onnx` package, is needed for nothing else.
+"""An ONNX file with one dense layer, written field by field to avoid a dependency on the `onnx` package.
 
 Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """

@@ -1,6 +1,6 @@
-"""Debian root folders for the emulated boards: the host made ready, each root built once and cached, copied for use.
+"""Debian root folders for the emulated boards: each is built once and cached, then copied for use.
 
-`python -m emulator.root` makes the host ready and fills the cache; it may be called any number of times.
+`python -m emulator.root` prepares the host and fills the cache; it can be repeated.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def copy_root(suite: str, architecture: str, target: Path) -> None:
 
 
 def pristine_root(suite: str, architecture: str) -> Path:
-    """Return the cached root, built first if this recipe has not been built yet. Not to be written to."""
+    """Return the cached root; build it first if this recipe was not built yet. Do not write to it."""
     recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
     cached = cache_folder() / f"{suite}-{architecture}-{recipe}"
     if not cached.exists():
@@ -53,7 +53,7 @@ def pristine_root(suite: str, architecture: str) -> Path:
 
 
 def _build(suite: str, architecture: str, root: Path) -> None:
-    """Extract the packages without running their scripts (no emulation), then do by hand what those would have done."""
+    """Extract the packages without running their scripts (no emulation), then do the work of these scripts here."""
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", f"--architectures={architecture}"]
     command += [f"--include={PACKAGES}{PACKAGES_OF[architecture]}"]
     command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", suite, str(root), *_mirror()]
@@ -98,14 +98,14 @@ def _write_etc(root: Path) -> None:
     shutil.copy(root / "usr/share/base-files/profile", etc / "profile")
     (etc / "hostname").write_text("raspberrypi\n")
     (etc / "hosts").write_text("127.0.0.1 localhost raspberrypi\n")
-    # No name server: whatever the board needs must have been brought to it.
+    # No name server: everything that the board needs must be copied to it.
     (etc / "resolv.conf").unlink(missing_ok=True)
     (root / "usr/bin/awk").symlink_to("mawk")
     (root / "run/sshd").mkdir(exist_ok=True)
 
 
 def main() -> int:
-    """Make the host ready, build every root, and print their folders."""
+    """Prepare the host, build every root, and print their folders."""
     try:
         setup()
         for suite, architecture in ROOTS:

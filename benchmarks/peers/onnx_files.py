@@ -1,7 +1,7 @@
-"""The network in ONNX, and ONNX Runtime's int8 files of it.
+"""The network in ONNX, and its int8 files from ONNX Runtime.
 
 ``python onnx_files.py FOLDER`` reads ``weights.npz`` and ``calibration.npy`` there and writes ``float.onnx``,
-``static.onnx``, ``layers.onnx`` (static, the layers with weights alone) and ``dynamic.onnx``.
+``static.onnx``, ``layers.onnx`` (static, only the layers with weights) and ``dynamic.onnx``.
 """
 
 import math

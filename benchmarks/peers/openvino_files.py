@@ -1,7 +1,7 @@
 """OpenVINO's float file of the network and NNCF's int8 file.
 
 ``python openvino_files.py FOLDER`` reads ``float.onnx`` and ``calibration.npy`` there and writes ``float.xml`` and
-``nncf.xml``, each with a ``.bin`` beside it.
+``nncf.xml``, each with a ``.bin`` file.
 """
 
 import os
@@ -16,7 +16,7 @@ import openvino
 
 
 def main(folder: Path) -> None:
-    """Write both files; NNCF is told of no kind of model, and takes every other default too."""
+    """Write both files; NNCF gets no model type, and all its other defaults."""
     model = openvino.convert_model(folder / "float.onnx")
     openvino.save_model(model, folder / "float.xml", compress_to_fp16=False)
     images = np.load(folder / "calibration.npy")

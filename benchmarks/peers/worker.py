@@ -1,4 +1,4 @@
-"""One network in one tool, in a process of its own that does what it is told, line by line.
+"""One network in one tool, in a separate process that answers requests, line by line.
 
 ``python worker.py KIND MODEL THREADS`` loads MODEL and answers every JSON line of standard input with one of standard
 output; what a library prints goes to standard error.
@@ -8,7 +8,7 @@ output; what a library prints goes to standard error.
     {"label": "photo.jpg"}                       seconds of file to label, and the label
 
 ``python worker.py KIND MODEL THREADS --photo photo.jpg`` prints the label and the peak resident memory in MiB, and
-ends: the script that a user of that tool would write. Nothing of the project is imported unless KIND is mixer-edge.
+ends: the script that a user of that tool would write. It imports the project only if KIND is mixer-edge.
 """
 
 import argparse

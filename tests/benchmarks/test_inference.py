@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.contestants import Contestant, kept
+from benchmarks.contestants import Contestant, cached
 from benchmarks.inference import Worker, check_equal_work, inference, outputs, workers
 
 from mixer_edge import Classifier
@@ -83,7 +83,7 @@ def test_worker_that_fails(tmp_path: Path) -> None:
     worker.close()
 
 
-def test_kept(tmp_path: Path) -> None:
+def test_cached(tmp_path: Path) -> None:
     """Files are made once per key, and a making that fails leaves the former ones."""
     made: list[str] = []
 
@@ -94,9 +94,9 @@ def test_kept(tmp_path: Path) -> None:
             raise ValueError
 
     for key, text in (("1", "a"), ("1", "b"), ("2", "c")):
-        kept(tmp_path / "files", key, lambda folder, text=text: make(folder, text))
+        cached(tmp_path / "files", key, lambda folder, text=text: make(folder, text))
     with pytest.raises(ValueError):
-        kept(tmp_path / "files", "3", lambda folder: make(folder, "bad"))
+        cached(tmp_path / "files", "3", lambda folder: make(folder, "bad"))
     assert made == ["a", "c", "bad"]
     assert (tmp_path / "files" / "file").read_text() == "c"
     assert [path.name for path in tmp_path.iterdir()] == ["files"]

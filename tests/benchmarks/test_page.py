@@ -42,16 +42,16 @@ def test_accurate() -> None:
 @pytest.mark.parametrize(
     ("peer", "ending"),
     [
-        (12.0, "takes 1.2 times it."),
-        (9.9, "is level and takes 0.99 times it."),
-        (8.0, "is ahead and takes 0.8 times it."),
+        (12.0, "needs 1.2 times that."),
+        (9.9, "is level with 0.99 times that."),
+        (8.0, "is ahead with 0.8 times that."),
     ],
 )
 def test_verdict(peer: float, ending: str) -> None:
     """The page says who is ahead and by how much; a bare matrix product is nobody's network."""
     values = {"float32": 10.0, "Peer float": peer, "matrix products alone, float32": 5.0}
     assert verdict(values, "ms", ACCURACY) == (
-        f"Of float files our best is `float32` with 10 ms; the best peer, Peer float, {ending}"
+        f"Our best float file is `float32` with 10 ms; the best of the other tools, Peer float, {ending}"
     )
 
 
