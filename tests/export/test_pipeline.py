@@ -142,7 +142,8 @@ def test_random_weights_are_marked_everywhere(tmp_path: Path, capsys: pytest.Cap
         (
             ["--model", "mixer_x99"],
             "mixer_x99: no such model; expected digits, an .npz file, a SavedModel folder or .tar.gz, an https "
-            f"address, kaggle:<handle>, {', '.join(MODULES)} or {', '.join(f'random:{name}' for name in PUBLISHED_CONFIGS)}",
+            f"address, kaggle:<handle>, {', '.join(MODULES)} or "
+            + ", ".join(f"random:{name}" for name in PUBLISHED_CONFIGS),
         ),
         (
             ["--variants", "int8,int3"],

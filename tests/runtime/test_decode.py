@@ -221,8 +221,8 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         "picture: cannot be read as a picture (image file is truncated (0 bytes not processed))"
     )
     assert refusal(bomb(100_000, 100_000)) == (
-        "picture: cannot be read as a picture (Image size (10000000000 pixels) exceeds limit of 178956970 pixels, could "
-        "be decompression bomb DOS attack.)"
+        "picture: cannot be read as a picture (Image size (10000000000 pixels) exceeds limit of 178956970 pixels, "
+        "could be decompression bomb DOS attack.)"
     )
     assert limit == Image.MAX_IMAGE_PIXELS
 
