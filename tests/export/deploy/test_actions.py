@@ -24,7 +24,6 @@ from mixer_edge.strict_json import line, read
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy import scripts
 from mixer_edge_export.deploy.service import Service
-from mixer_edge_export.deploy.ssh import DeployError
 
 UNIT = ".config/systemd/user/mixer-edge.service"
 
