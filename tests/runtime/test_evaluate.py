@@ -118,9 +118,8 @@ def test_the_source_is_read_from_its_outputs(tiny_bundle: Path, evaluation: Eval
 
 def test_feature_extractors_have_nothing_to_evaluate(tiny_features: Path, evaluation: Evaluation) -> None:
     """A bundle without classes is refused."""
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match="a feature extractor has no classes to evaluate"):
         evaluate(Task(bundle=tiny_features, names=NAMES), evaluation.dataset)
-    assert str(error.value) == f"{tiny_features}: a feature extractor has no classes to evaluate"
 
 
 def test_unlabelled_pictures_give_agreement_alone(tiny_bundle: Path, evaluation: Evaluation) -> None:
