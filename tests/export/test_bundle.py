@@ -151,7 +151,7 @@ def test_a_lock_that_ends_between_opening_and_locking_counts(tmp_path: Path, mon
     with pytest.raises(BundleError) as error:
         write(tmp_path / "bundle", "new")
     assert str(error.value) == (
-        f"{tmp_path}/bundle: process 12345 is exporting to it; repeat when it has ended, or choose another --out"
+        f"{tmp_path}/bundle: process 12345 is exporting to it; wait for it to end, or choose another --out"
     )
 
 

@@ -65,7 +65,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError) as error:
         Journal(tmp_path / "file" / "a.journal", {}, DTYPE)
-    assert str(error.value) == (f"{tmp_path}/file/a.journal: cannot be written (File exists); choose another place")
+    assert str(error.value) == (f"{tmp_path}/file/a.journal: cannot be written (File exists); choose another path")
 
 
 def test_without_a_path_nothing_is_kept() -> None:

@@ -90,5 +90,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     assert main(["calibration-pictures", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == (
         f"error: {tmp_path}/file: cannot be written to ([Errno 17] File exists: '{tmp_path}/file'); "
-        "give another folder\n"
+        "choose another folder\n"
     )

@@ -33,7 +33,7 @@ def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.
     assert str(failed) == "odd: KeyError: 'unknown'; this is a bug, please report it"
     assert found == "Linux"
     assert str(absent) == (
-        "absent: no such name on the network: check the spelling, try the board's IP address, or give it a name in "
+        "absent: no such name on the network: check the spelling, try the board's IP address, or add a name to "
         "~/.ssh/config"
     )
     *others, error = capsys.readouterr().err.partition("[odd] error: ")[::2]
