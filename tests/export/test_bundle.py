@@ -148,8 +148,11 @@ def test_a_lock_that_ends_between_opening_and_locking_counts(tmp_path: Path, mon
     lock.write_text("12345")
     flock = fcntl.flock
     monkeypatch.setattr(fcntl, "flock", lambda file, how: (lock.unlink(), flock(file, how)))
-    with pytest.raises(BundleError, match="process 12345 is exporting to it"):
+    with pytest.raises(BundleError) as error:
         write(tmp_path / "bundle", "new")
+    assert str(error.value) == (
+        f"{tmp_path}/bundle: process 12345 is exporting to it; wait for it to end, or choose another --out"
+    )
 
 
 def test_a_link_to_a_bundle_stays_one(tmp_path: Path) -> None:

@@ -104,8 +104,7 @@ def test_the_pi_camera_gives_rgb_and_is_closed(modules: None) -> None:
 def test_a_v4l2_camera_gives_rgb_and_is_released(modules: None, source: str, opened: int | str) -> None:
     """OpenCV's blue, green, red is turned; the size is asked for."""
     frames, live = open_frames(source, (320, 240))
-    for frame in frames:
-        np.testing.assert_array_equal(frame, RED_GREEN_BLUE)
+    np.testing.assert_array_equal(list(frames), [RED_GREEN_BLUE] * 2)
     (capture,) = captures
     assert (live, capture.source, capture.settings, capture.released) == (True, opened, {3: 320, 4: 240}, True)
 
@@ -182,7 +181,7 @@ def test_an_error_of_the_camera_reaches_the_reader() -> None:
         raise DataError("unplugged")
         yield b""
 
-    with pytest.raises(DataError, match="unplugged"):
+    with pytest.raises(DataError, match="^unplugged$"):
         list(LatestFrame(camera()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -109,8 +110,9 @@ def test_all_frames_of_an_animation_can_be_read(tmp_path: Path) -> None:
     path.write_bytes(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     assert [tuple(frame[0, 0]) for frame in read_frames(path)] == [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
     path.write_bytes(b"no picture")
-    with pytest.raises(ImageError, match="cannot be read as a picture"):
+    with pytest.raises(ImageError) as error:
         list(read_frames(path))
+    assert str(error.value) == f"{path}: cannot be read as a picture (cannot identify image file '{path}')"
 
 
 CORNERS = np.zeros((2, 2, 3), np.uint8)
@@ -186,7 +188,10 @@ def test_truncated_pictures_are_refused(tmp_path: Path) -> None:
     for name, file in (("a.jpg", encode_jpeg(pixels)), ("a.png", encoded(Image.fromarray(pixels)))):
         path = tmp_path / name
         path.write_bytes(file[: len(file) // 2])
-        assert refusal(path).startswith(f"{path}: cannot be read as a picture (")
+        assert re.fullmatch(
+            rf"{re.escape(str(path))}: cannot be read as a picture \((image file is truncated|unrecognized data).*\)",
+            refusal(path),
+        )
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -209,9 +214,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     assert refusal(bomb(8000, 8001)) == (
         "picture: 8000 x 8001 pixels, more than the limit of 64,000,000; raise it with --max-pixels"
     )
-    assert refusal(bomb(100, 101), max_pixels=10_000).startswith("picture: 100 x 101 pixels, more than the limit")
-    assert "truncated" in refusal(bomb(8000, 8001), max_pixels=64_008_000)
-    assert "exceeds limit" in refusal(bomb(100_000, 100_000))
+    assert refusal(bomb(100, 101), max_pixels=10_000) == (
+        "picture: 100 x 101 pixels, more than the limit of 10,000; raise it with --max-pixels"
+    )
+    assert refusal(bomb(8000, 8001), max_pixels=64_008_000) == (
+        "picture: cannot be read as a picture (image file is truncated (0 bytes not processed))"
+    )
+    assert refusal(bomb(100_000, 100_000)) == (
+        "picture: cannot be read as a picture (Image size (10000000000 pixels) exceeds limit of 178956970 pixels, "
+        "could be decompression bomb DOS attack.)"
+    )
     assert limit == Image.MAX_IMAGE_PIXELS
 
 
@@ -221,7 +233,9 @@ def test_the_limit_counts_what_is_decoded() -> None:
     options = {"shortest_side": 100, "max_pixels": 10_000, "background": BACKGROUND}
     assert read_picture(encode_jpeg(pixels), **options).rgb.size == (100, 100)  # type: ignore[arg-type]
     progressive = encoded(Image.fromarray(pixels), "JPEG", progressive=True)
-    assert refusal(progressive, shortest_side=100, max_pixels=10_000).startswith("picture: 400 x 400 pixels")
+    assert refusal(progressive, shortest_side=100, max_pixels=10_000) == (
+        "picture: 400 x 400 pixels, more than the limit of 10,000; raise it with --max-pixels"
+    )
 
 
 def test_pixels_without_a_known_range_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -137,19 +138,26 @@ def test_pictures_needed_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("function", "counts", "message"),
     [
-        lambda: wilson_interval(3, 2),
-        lambda: wilson_interval(0, 0),
-        lambda: paired_interval(6, 5, 10),
-        lambda: paired_interval(0, 0, 0),
-        lambda: mcnemar_exact(-1, 0),
+        (wilson_interval, (3, 2), "3 of 2: expected 0 <= correct <= total and total > 0"),
+        (wilson_interval, (-1, 2), "-1 of 2: expected 0 <= correct <= total and total > 0"),
+        (wilson_interval, (0, 0), "0 of 0: expected 0 <= correct <= total and total > 0"),
+        (paired_interval, (6, 5, 10), "6 lost and 5 won of 10: expected counts with lost + won <= total, total > 0"),
+        (paired_interval, (-1, 5, 10), "-1 lost and 5 won of 10: expected counts with lost + won <= total, total > 0"),
+        (paired_interval, (5, -1, 10), "5 lost and -1 won of 10: expected counts with lost + won <= total, total > 0"),
+        (paired_interval, (0, 0, 0), "0 lost and 0 won of 0: expected counts with lost + won <= total, total > 0"),
+        (mcnemar_exact, (-1, 0), "-1 lost and 0 won: expected counts"),
+        (mcnemar_exact, (0, -1), "0 lost and -1 won: expected counts"),
     ],
 )
-def test_counts_that_cannot_be_are_refused(call: object) -> None:
+def test_counts_that_cannot_be_are_refused(
+    function: Callable[..., object], counts: tuple[int, ...], message: str
+) -> None:
     """Negative counts, no pictures and more changes than pictures are errors."""
-    with pytest.raises(ValueError, match="expected"):
-        call()  # type: ignore[operator]
+    with pytest.raises(ValueError) as error:
+        function(*counts)
+    assert str(error.value) == message
 
 
 def test_the_relative_error_by_hand() -> None:

@@ -90,7 +90,7 @@ def test_a_number_that_json_has_not_is_neither_written_nor_read() -> None:
 )
 def test_read_says_what_is_wrong_with_a_text(text: str, message: str) -> None:
     """Cut, empty, another thing, or something after it."""
-    with pytest.raises(ValueError, match=".*") as error:
+    with pytest.raises(ValueError) as error:
         read(Inner, text)
     assert str(error.value) == message
 
@@ -129,6 +129,6 @@ def test_a_version_that_comes_first_is_refused_first() -> None:
 )
 def test_parse_names_what_does_not_fit(change: dict[str, object], message: str) -> None:
     """A wrong document is refused with the place and the expectation."""
-    with pytest.raises(ValueError, match=".*") as error:
+    with pytest.raises(ValueError) as error:
         parse(Outer, GOOD | change)
     assert str(error.value) == message

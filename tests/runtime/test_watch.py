@@ -87,5 +87,6 @@ def test_a_folder_that_is_not_there_or_goes_is_named(tmp_path: Path) -> None:
     assert str(error.value) == f"{tmp_path / 'none'}: cannot be watched (No such file or directory); expected a folder"
     folder = tmp_path / "going"
     folder.mkdir()
-    with pytest.raises(DataError, match="going: cannot be watched"):
+    with pytest.raises(DataError) as error:
         next(watch_folder(folder, wait=Steps(folder.rmdir)))
+    assert str(error.value) == f"{folder}: cannot be watched (No such file or directory); expected a folder"

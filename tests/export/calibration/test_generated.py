@@ -88,4 +88,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     """A file where the folder should be is an error with its path."""
     (tmp_path / "file").write_text("")
     assert main(["calibration-pictures", "--out", str(tmp_path / "file")]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/file: cannot be written to (")
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/file: cannot be written to ([Errno 17] File exists: '{tmp_path}/file'); "
+        "choose another folder\n"
+    )

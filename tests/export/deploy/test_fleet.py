@@ -32,7 +32,10 @@ def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.
     assert isinstance(failed, UnexpectedError)
     assert str(failed) == "odd: KeyError: 'unknown'; this is a bug, please report it"
     assert found == "Linux"
-    assert str(absent).startswith("absent: no such name on the network: ")
+    assert str(absent) == (
+        "absent: no such name on the network: check the spelling, try the board's IP address, or add a name to "
+        "~/.ssh/config"
+    )
     *others, error = capsys.readouterr().err.partition("[odd] error: ")[::2]
     assert {line.split()[0] for line in others[0].splitlines()} == {"[even]", "[absent]"}
     assert error.startswith(

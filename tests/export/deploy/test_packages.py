@@ -94,15 +94,24 @@ def test_unknown_service(text: str) -> None:
     )
 
 
+NO_HOST = (
+    "is not a host: expected NAME or USER@NAME of letters, digits, '.', '_' and '-'; ports, IPv6 addresses and jump "
+    "hosts belong under a name in ~/.ssh/config"
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["status", "pi;reboot"], "'pi;reboot' is not a host: expected NAME or USER@NAME of letters"),
-        (["status", "--", "-oProxyCommand=x"], "'-oProxyCommand=x' is not a host: expected NAME or USER@NAME"),
+        (["status", "pi;reboot"], f"'pi;reboot' {NO_HOST}"),
+        (["status", "--", "-oProxyCommand=x"], f"'-oProxyCommand=x' {NO_HOST}"),
         (["status", "pi", "pi"], "a host is named twice: pi, pi"),
         (["status", "pi", "--identity", "absent"], "--identity absent: no such file"),
         (["status", "pi", "--ssh-config", "absent"], "--ssh-config absent: no such file"),
-        (["deploy", "absent", "pi"], "absent/manifest.json: no such file; expected a bundle folder"),
+        (
+            ["deploy", "absent", "pi"],
+            "absent/manifest.json: no such file; expected a bundle folder written by mixer-edge-export",
+        ),
     ],
 )
 def test_wrong_use_is_told_before_any_board_is_spoken_to(
@@ -110,4 +119,4 @@ def test_wrong_use_is_told_before_any_board_is_spoken_to(
 ) -> None:
     """One line on standard error and exit code 2."""
     assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert capsys.readouterr().err == f"error: {message}\n"
