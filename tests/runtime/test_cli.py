@@ -33,6 +33,7 @@ from mixer_edge.manifest import Manifest, RuntimeSpec
 from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
+COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
 
 
 @pytest.fixture
@@ -184,22 +185,33 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tiny_bundle: Path, pho
     assert process.wait() == 0
 
 
-def test_a_bundle_that_is_none_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_bundle_that_is_none_is_one_line_and_code_2(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every command says the same."""
-    for command in ("classify", "camera", "watch", "info", "verify", "benchmark"):
-        arguments = [command, str(tmp_path)] + ([str(tmp_path)] if command in ("classify", "watch") else [])
-        assert main(arguments) == 2
-        expected = f"{tmp_path}/manifest.json: no such file; expected a bundle folder written by mixer-edge-export"
-        assert capsys.readouterr().err.splitlines() == [f"error: {expected}"]
+    more = [str(tmp_path)] if command in ("classify", "watch", "evaluate") else []
+    assert main([command, str(tmp_path), *more]) == 2
+    expected = f"{tmp_path}/manifest.json: no such file; expected a bundle folder written by mixer-edge-export"
+    assert capsys.readouterr().err.splitlines() == [f"error: {expected}"]
 
 
-@pytest.mark.parametrize("command", ["classify", "camera", "watch", "info", "verify", "benchmark"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """``--help`` names the bundle and ends well."""
+    """``--help`` shows how it is used and names the bundle, and ends well."""
     with pytest.raises(SystemExit) as exit_code:
         main([command, "--help"])
     assert exit_code.value.code == 0
-    assert "bundle folder" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.split()[:4] == ["usage:", "mixer-edge", command, "[-h]"]
+    assert re.search(r"^  bundle +bundle folder", printed, re.MULTILINE)
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order in which a reader meets them."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert tuple(re.findall(r"^    ([a-z]+)", capsys.readouterr().out, re.MULTILINE)) == COMMANDS
 
 
 def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
