@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mixer_edge.errors import ModelError
-from mixer_edge_export.files import discarded_on_error, new_folder, replacing, sync, write
+from mixer_edge_export.files import discarded_on_error, new_folder, replacing, write
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
@@ -80,4 +80,3 @@ def test_what_the_block_cannot_use_is_discarded(tmp_path: Path) -> None:
         with pytest.raises(ModelError), discarded_on_error(path):
             raise ModelError("damaged")
         assert not path.exists()
-    sync(tmp_path)

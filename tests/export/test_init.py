@@ -31,7 +31,7 @@ def test_the_public_names() -> None:
     assert mixer_edge_export.VARIANTS is VARIANTS
     assert dir(mixer_edge_export) == mixer_edge_export.__all__
     with pytest.raises(AttributeError) as raised:
-        mixer_edge_export.deploy_everything  # noqa: B018
+        _ = mixer_edge_export.deploy_everything
     assert str(raised.value) == "module 'mixer_edge_export' has no attribute 'deploy_everything'"
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ RED_GREEN_BLUE = np.array([[[10, 20, 30]]], np.uint8)
 class FakePicamera2:
     """Stands in for the Pi's camera: three frames in memory order red, green, blue."""
 
-    log: list[Any] = []  # noqa: RUF012 - one camera, one log
+    log: ClassVar[list[Any]] = []
 
     def create_video_configuration(self, main: dict[str, Any]) -> dict[str, Any]:
         """Keep what was asked for."""

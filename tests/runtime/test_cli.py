@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pty
 import re
 import subprocess
 import sys
 import termios
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tests.conftest import LABELS, reseal
 import mixer_edge
 from mixer_edge import strict_json
 from mixer_edge.benchmark import BenchmarkReport
+from mixer_edge.board import Board
 from mixer_edge.classifier import Classification
 from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
@@ -30,6 +33,7 @@ from mixer_edge.manifest import Manifest, RuntimeSpec
 from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
+COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_a_picture_without_permission_is_named(tiny_bundle: Path, photos: Path, 
     )
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: /proc/self/mem: ")
+    assert line == "error: /proc/self/mem: cannot be read as a picture ([Errno 5] Input/output error)"
     assert len(result.stdout.splitlines()) == 1
 
 
@@ -181,38 +185,65 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tiny_bundle: Path, pho
     assert process.wait() == 0
 
 
-def test_a_bundle_that_is_none_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_bundle_that_is_none_is_one_line_and_code_2(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every command says the same."""
-    for command in ("classify", "camera", "watch", "info", "verify", "benchmark"):
-        arguments = [command, str(tmp_path)] + ([str(tmp_path)] if command in ("classify", "watch") else [])
-        assert main(arguments) == 2
-        expected = f"{tmp_path}/manifest.json: no such file; expected a bundle folder written by mixer-edge-export"
-        assert capsys.readouterr().err.splitlines() == [f"error: {expected}"]
+    more = [str(tmp_path)] if command in ("classify", "watch", "evaluate") else []
+    assert main([command, str(tmp_path), *more]) == 2
+    expected = f"{tmp_path}/manifest.json: no such file; expected a bundle folder written by mixer-edge-export"
+    assert capsys.readouterr().err.splitlines() == [f"error: {expected}"]
 
 
-@pytest.mark.parametrize("command", ["classify", "camera", "watch", "info", "verify", "benchmark"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """``--help`` names the bundle and ends well."""
+    """``--help`` shows how it is used and names the bundle, and ends well."""
     with pytest.raises(SystemExit) as exit_code:
         main([command, "--help"])
     assert exit_code.value.code == 0
-    assert "bundle folder" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.split()[:4] == ["usage:", "mixer-edge", command, "[-h]"]
+    assert re.search(r"^  bundle +bundle folder", printed, re.MULTILINE)
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order in which a reader meets them."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert tuple(re.findall(r"^    ([a-z]+)", capsys.readouterr().out, re.MULTILINE)) == COMMANDS
 
 
 def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For a reader and as JSON, with the manifest whole."""
+    manifest, machine = Manifest.read(tiny_bundle), Board.read()
+    installed = {name: version(name) for name in ("numpy", "pillow", "ai-edge-litert")}
+    python = platform.python_version()
     assert main(["info", str(tiny_bundle)]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("tiny: classification, 10 labels, trained weights (tiny.npz)\n")
-    assert "  input 64 x 64, squash, bilinear, antialias on, decode scaled\n" in text
-    assert re.search(r"^  int8 +0\.\d\d MB  int8 to float32  runs on ai-edge-litert$", text, re.MULTILINE)
+    text = capsys.readouterr().out.splitlines()
+    assert text[:6] == [
+        "tiny: classification, 10 labels, trained weights (tiny.npz)",
+        "  input 64 x 64, squash, bilinear, antialias on, decode scaled",
+        f"  fingerprint {manifest.fingerprint()}",
+        "",
+        f"{machine.name}, {machine.cpus} CPUs, {machine.machine}, Python {python}, "
+        + ", ".join(f"{name} {number}" for name, number in installed.items()),
+        "",
+    ]
+    dtypes = {"int8": "int8 to float32", "int8-integer": "int8 to int8", "int16-integer": "int8 to int8"}
+    assert text[6:] == [
+        f"  {name:13}  {manifest.variant(name).file.size_bytes / 1e6:8.2f} MB  "
+        f"{dtypes.get(name, 'float32 to float32')}  runs on ai-edge-litert"
+        for name in ("float32", "float16", "int8", "int8-dynamic", "int8-integer", "int16-integer")
+    ]
     assert main(["info", str(tiny_bundle), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    manifest = Manifest.read(tiny_bundle)
-    assert facts["fingerprint"] == manifest.fingerprint()
-    assert facts["manifest"]["preprocess"]["height"] == 64
-    assert facts["cannot_run_because"]["int8"] == {"ai-edge-litert": None}
-    assert facts["machine"]["mixer-edge"] == mixer_edge.__version__
+    assert facts == {
+        "manifest": json.loads(json.dumps(asdict(manifest))),
+        "machine": asdict(machine) | {"python": python, "mixer-edge": mixer_edge.__version__, "installed": installed},
+        "cannot_run_because": {variant.name: {"ai-edge-litert": None} for variant in manifest.variants},
+        "fingerprint": manifest.fingerprint(),
+    }
 
 
 def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

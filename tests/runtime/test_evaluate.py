@@ -185,13 +185,24 @@ def test_what_was_done_before_is_logged(
     assert caplog.messages == ["continuing: 40 of 40 pictures are already done"]
 
 
-def test_the_commands_table(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_table(
+    tiny_bundle: Path, data: Path, evaluation: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The table shows every variant once, the reference first, and says how many pictures there were."""
     code = main(["evaluate", str(tiny_bundle), str(data), "--variants", "int8", "--journal", str(tmp_path / "journal")])
-    lines = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert [line.split()[0] for line in lines] == ["variant", "float32", "int8", "40"]
-    assert lines[-1] == "40 pictures; changed: predictions that differ from float32's."
+    rows = []
+    for name in ("float32", "int8"):
+        found = score(evaluation, name, str)
+        assert found.top1 is not None
+        assert found.top5 is not None
+        low, high = (f"{end:.2%}" for end in found.top1.interval)
+        top1, top5 = f"{found.top1.share:.2%}", f"{found.top5.share:.2%}"
+        rows.append([name, top1, low, "to", high, top5, str(found.changed)])
+    head, *lines, last = capsys.readouterr().out.splitlines()
+    assert head == "variant            top-1  95 % interval        top-5  changed"
+    assert [line.split() for line in lines] == rows
+    assert last == "40 pictures; changed: predictions that differ from float32's."
 
 
 def test_a_record_is_small() -> None:

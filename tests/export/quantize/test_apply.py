@@ -16,7 +16,8 @@ from mixer_edge.tensors import dequantize, quantize
 from mixer_edge_export.network.convert import convert_float, reference_outputs
 from mixer_edge_export.network.mixer import MixerConfig, MixerWeights
 from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, quantize_model, shift_input
-from mixer_edge_export.quantize.variants import STATIC, VARIANTS
+from mixer_edge_export.quantize.variants import LAYERS, MOVE_OPERATORS, STATIC, VARIANTS
+from mixer_edge_export.tflite.graph import Graph, Tensor
 from mixer_edge_export.tflite.inspect import inspect_file
 
 CONFIG = MixerConfig(
@@ -57,6 +58,19 @@ def test_the_half_step_folds_into_the_stem(tmp_path: Path) -> None:
     np.testing.assert_allclose(shifted, reference, rtol=0, atol=5e-6 * np.abs(reference).max())
 
 
+def outputs(graph: Graph) -> dict[str, set[str]]:
+    """Return the dtypes of what each kind of operator gives."""
+    found: dict[str, set[str]] = {}
+    for op in graph.operators:
+        found.setdefault(op.name, set()).add(op.outputs[0].dtype)
+    return found
+
+
+def kernels(graph: Graph) -> list[Tensor]:
+    """Return the kernels in the order of the network."""
+    return [op.inputs[1] for op in graph.operators if op.name in LAYERS]
+
+
 @pytest.mark.parametrize("variant", ["int8-integer", "int16-integer"])
 def test_an_integer_file_holds_no_float(tiny_bundle: Path, variant: str) -> None:
     """No tensor of it is float, and it takes and gives int8."""
@@ -65,21 +79,50 @@ def test_an_integer_file_holds_no_float(tiny_bundle: Path, variant: str) -> None
     assert (facts.input.dtype, facts.output.dtype) == ("int8", "int8")
 
 
+def test_int16_integer_has_int16_around_its_layers(tiny_bundle: Path) -> None:
+    """LayerNorm and the residual stream are int16, but for scale and bias in front of token mixing; layers are int8."""
+    graph = Graph.read((tiny_bundle / "int16-integer.tflite").read_bytes())
+    dtypes = outputs(graph)
+    assert [dtypes[name] for name in (*LAYERS, *MOVE_OPERATORS, "GELU")] == [{"int8"}] * 5
+    assert [dtypes[name] for name in ("MEAN", "RSQRT", "SUB")] == [{"int16"}] * 3
+    narrow = [
+        op.outputs[0].name for op in graph.operators if op.name in ("MUL", "ADD") and op.outputs[0].dtype == "int8"
+    ]
+    assert narrow == [f"MixerBlock_{block}/LayerNorm_0/{name}" for block in (0, 1) for name in ("mul_2", "add_1")]
+    assert dtypes["MUL"] == dtypes["ADD"] == {"int8", "int16"}
+
+
 def test_int8_is_integer_in_its_layers_and_float_around_them(tiny_bundle: Path) -> None:
     """Convolution and dense layers but for the head are int8, in one partition; the logits keep float's resolution."""
     facts = inspect_file(tiny_bundle / "int8.tflite")
     assert facts.fully_delegated
-    assert facts.float_operators["FULLY_CONNECTED"] == 1
-    assert "CONV_2D" not in facts.float_operators
-    assert "TRANSPOSE" not in facts.float_operators
     assert (facts.input.dtype, facts.output.dtype) == ("int8", "float32")
+    graph = Graph.read((tiny_bundle / "int8.tflite").read_bytes())
+    assert [kernel.dtype for kernel in kernels(graph)] == ["int8"] * 9 + ["float32"]
+    layers = [op.outputs[0].dtype for op in graph.operators if op.name in LAYERS]
+    assert layers == ["int8"] * 9 + ["float32"]
+    dtypes = outputs(graph)
+    assert {name for name in dtypes if "int8" in dtypes[name]} == {*LAYERS, *MOVE_OPERATORS, "QUANTIZE"}
 
 
 def test_int8_dynamic_takes_and_gives_floats(tiny_bundle: Path) -> None:
     """Its weights are int8, all that flows between the layers is float."""
     facts = inspect_file(tiny_bundle / "int8-dynamic.tflite")
     assert (facts.input.dtype, facts.output.dtype) == ("float32", "float32")
-    assert facts.size_bytes < 0.6 * inspect_file(tiny_bundle / "float32.tflite").size_bytes
+    graph = Graph.read((tiny_bundle / "int8-dynamic.tflite").read_bytes())
+    assert [kernel.dtype for kernel in kernels(graph)] == ["int8"] * 10
+    assert {dtype for dtypes in outputs(graph).values() for dtype in dtypes} == {"float32"}
+
+
+def test_float16_keeps_the_weights_rounded(tiny_bundle: Path) -> None:
+    """Each kernel is float32's to the nearest float16, and made float32 again before it is used."""
+    exact = Graph.read((tiny_bundle / "float32.tflite").read_bytes())
+    graph = Graph.read((tiny_bundle / "float16.tflite").read_bytes())
+    stored = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name == "DEQUANTIZE"}
+    assert len(kernels(exact)) == 10
+    for kernel, expected in zip(kernels(graph), kernels(exact), strict=True):
+        assert (kernel.dtype, stored[kernel].dtype) == ("float32", "float16")
+        np.testing.assert_array_equal(stored[kernel].values, expected.values.astype(np.float16))
 
 
 def test_every_variant_is_close_to_the_network(tiny_bundle: Path) -> None:

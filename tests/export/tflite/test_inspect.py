@@ -1,6 +1,7 @@
 """The facts of a file, as a person and as a machine read them."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -31,29 +32,51 @@ def test_a_float_file(tiny_bundle: Path) -> None:
 
 def test_the_printed_facts(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One fact per line, then the operators with their counts and versions."""
-    assert main(["inspect", str(tiny_bundle / "int8-integer.tflite")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[:7]] == [
-        "size",
-        "input",
-        "output",
-        "partitions",
-        "in float",
-        "declares",
-        "operators",
+    path = tiny_bundle / "int8-integer.tflite"
+    assert main(["inspect", str(path)]) == 0
+    facts = inspect_file(path)
+    assert facts.partitions > 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"size         {path.stat().st_size:,} bytes",
+        "input        serving_default_images:0 [1, 64, 64, 3] int8, scale 0.00784314, zero point 0",
+        f"output       PartitionedCall:0 [1, 10] int8, scale {facts.output.scale:.6g}, zero point "
+        f"{facts.output.zero_point}",
+        f"partitions   {facts.partitions} of XNNPACK, the rest runs on builtin kernels",
+        "in float     none; 0 tensors",
+        "declares     TensorFlow Lite 2.9",
+        "operators    count  version",
+        "  ADD                  11        1",
+        "  CONV_2D               1        1",
+        "  FULLY_CONNECTED       9        5",
+        "  GELU                  4        1",
+        "  MEAN                  8        1",
+        "  MUL                  12        1",
+        "  RESHAPE               2        1",
+        "  RSQRT                 5        1",
+        "  SUB                   2        1",
+        "  TRANSPOSE             4        1",
     ]
-    assert lines[1].endswith("[1, 64, 64, 3] int8, scale 0.00784314, zero point 0")
-    assert lines[4] == "in float     none; 0 tensors"
-    assert lines[7].split()[:2] == ["ADD", "11"]
+
+
+def test_a_float_file_is_one_partition(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no scale, and all its operators are in float."""
+    assert main(["inspect", str(tiny_bundle / "float32.tflite")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:5] == [
+        "input        serving_default_images:0 [1, 64, 64, 3] float32",
+        "output       PartitionedCall:0 [1, 10] float32",
+        "partitions   1 of XNNPACK, from input to output",
+        "in float     11 ADD, 1 CONV_2D, 9 FULLY_CONNECTED, 4 GELU, 8 MEAN, 12 MUL, 2 RESHAPE, 5 RSQRT, 2 SUB, "
+        f"4 TRANSPOSE; {inspect_file(tiny_bundle / 'float32.tflite').float_tensors} tensors",
+    ]
 
 
 def test_the_facts_as_json(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same facts under their names."""
     assert main(["inspect", str(tiny_bundle / "int8.tflite"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["input"]["dtype"] == "int8"
-    assert facts["fully_delegated"] is True
-    assert facts["float_operators"]["GELU"] == 4
+    assert facts == json.loads(json.dumps(asdict(inspect_file(tiny_bundle / "int8.tflite"))))
+    assert (facts["input"]["dtype"], facts["float_operators"]["GELU"], facts["min_runtime"]) == ("int8", 4, "2.9")
 
 
 def test_the_minimum_runtime_is_the_latest_of_the_operators() -> None:
