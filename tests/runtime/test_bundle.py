@@ -52,7 +52,7 @@ def test_a_missing_file_is_named(bundle: Path, no_interpreter: None, name: str) 
     if name == MANIFEST_NAME:
         assert message == f"{bundle / name}: no such file; expected a bundle folder written by mixer-edge-export"
     else:
-        assert message == f"{bundle / name}: missing, the manifest lists it; copy the bundle again"
+        assert message == f"{bundle / name}: missing, but the manifest lists it; copy the bundle again"
 
 
 def test_every_listed_file_is_checked(bundle: Path) -> None:
