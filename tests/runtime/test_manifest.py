@@ -41,7 +41,9 @@ def test_every_flipped_byte_of_a_manifest_is_refused(tiny_bundle: Path, tmp_path
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         message = read_error(tmp_path)
         assert message.startswith(f"{path}: ")
-        assert message.endswith(("; export or copy it again", "; upgrade mixer-edge"))
+        assert message.endswith(
+            ("; export or copy it again", "; export it again", "; upgrade mixer-edge", "; upgrade this one")
+        )
 
 
 def test_a_missing_manifest_names_the_path(tmp_path: Path) -> None:
