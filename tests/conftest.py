@@ -1,4 +1,4 @@
-"""Small bundles for the tests, exported once per session by the real command in a process of its own."""
+"""Small bundles for the tests, exported once per session by the real command in a separate process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def export_tiny(folder: Path, *, num_classes: int | None) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The user's cache takes no part: exports find no tflite-runtime in it, evaluations no earlier run."""
+    """The user's cache is not used: exports find no tflite-runtime in it, evaluations no earlier run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
@@ -67,7 +67,7 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 def reseal(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the manifest and seal it again, as another program would that writes bundles."""
+    """Change the manifest and update its fingerprint, like another program that writes bundles."""
     facts = json.loads((bundle / MANIFEST_NAME).read_bytes())
     del facts["fingerprint"]
     change(facts)
@@ -76,7 +76,7 @@ def reseal(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List the tests that were not run, with what they would need."""
+    """List the tests that were not run, with their requirements."""
     for report in terminalreporter.stats.get("skipped", []):
         _, _, reason = report.longrepr
         terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason.removeprefix('Skipped: ')}")

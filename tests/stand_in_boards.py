@@ -101,7 +101,7 @@ class StandIn:
 
     @property
     def host(self) -> str:
-        """The name by which ssh knows it."""
+        """Its name for ssh."""
         return self.home.name
 
     @property
@@ -134,7 +134,7 @@ class StandIn:
         return done.stdout.decode()
 
     def program(self, name: str, script: str) -> None:
-        """Have the board run a shell script when it looks for a program."""
+        """Make the board run a shell script as this program."""
         write_program(self.home / ".programs" / name, f"#!/bin/sh\n{script}\n")
 
 
@@ -154,13 +154,13 @@ def stand_in(host: str) -> StandIn:
 
 
 def copied(board: StandIn, host: str) -> StandIn:
-    """Return a board of that name with all that another one has."""
+    """Return a board with this name, as a copy of another one."""
     shutil.copytree(board.home, Path(os.environ["BOARDS"], host), symlinks=True)
     return stand_in(host)
 
 
 def use_stand_ins(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Have every ssh and rsync of this process lead to the boards below ``folder``."""
+    """Make every ssh and rsync of this process use the boards in ``folder``."""
     write_program(folder / "bin/ssh", SSH)
     write_program(folder / "bin/rsync", f"#!{sys.executable} -IS\n{RSYNC}")
     (folder / "boards").mkdir()

@@ -1,4 +1,4 @@
-"""Workers: one network in a process of its own that does what it is told and is stopped meanwhile."""
+"""Workers: one network in a separate process, which is stopped between requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_outputs(tiny_bundle: Path, pixels: np.ndarray) -> None:
 
 
 def test_stopped_while_it_is_not_its_turn(tiny_bundle: Path, pixels: np.ndarray) -> None:
-    """The kernel holds a worker between its answers, and lets it go on for the next."""
+    """A worker is stopped between its answers, and continues for the next."""
     with workers({"int8": members(tiny_bundle)[2].command(1)}, 1) as running:
         outputs(running, pixels)
         worker = running["int8"]
@@ -65,7 +65,7 @@ def test_rows(tiny_bundle: Path, pixels: np.ndarray) -> None:
 
 
 def test_unequal_work() -> None:
-    """A float tool that computes something else ends the run before anything is timed."""
+    """A float tool with other outputs ends the run before anything is timed."""
     found = {"float32": np.array([[4.0, 1.0]]), "Other float32": np.array([[4.0, 1.5]])}
     with pytest.raises(SystemExit) as caught:
         check_equal_work(found, ["float32", "Other float32"])
@@ -75,7 +75,7 @@ def test_unequal_work() -> None:
 
 
 def test_worker_that_fails(tmp_path: Path) -> None:
-    """A file that cannot be loaded ends the run with the command and what the tool said."""
+    """A file that cannot be loaded ends the run with the command and the tool's error."""
     (tmp_path / "bad.tflite").write_bytes(b"no model")
     worker = Worker(Contestant(name="bad", kind="litert", model=tmp_path / "bad.tflite").command(1), 1)
     with pytest.raises(SystemExit, match=r"worker.py litert .*bad\.tflite 1 failed:\n(?s:.)*ValueError"):
@@ -84,7 +84,7 @@ def test_worker_that_fails(tmp_path: Path) -> None:
 
 
 def test_cached(tmp_path: Path) -> None:
-    """Files are made once per key, and a making that fails leaves the former ones."""
+    """Files are made once per key, and a failure leaves the old ones."""
     made: list[str] = []
 
     def make(folder: Path, text: str) -> None:

@@ -18,7 +18,7 @@ def test_spread() -> None:
 
 
 def test_ratios_are_taken_turn_by_turn() -> None:
-    """A machine half as fast in one turn leaves the ratio as it is."""
+    """If the machine is half as fast in one turn, the ratio does not change."""
     rows = spreads({"ours": [1, 2, 1], "peer": [3, 6, 3]}, "ours", "wall_ms", 1000)
     assert rows["peer"] == {
         "wall_ms": {"median": 3000.0, "low": 3000.0, "high": 4500.0},
@@ -28,7 +28,7 @@ def test_ratios_are_taken_turn_by_turn() -> None:
 
 
 def test_in_turns() -> None:
-    """Everybody has one turn in each round, the first round counts for nothing, and the order changes."""
+    """Each call has one turn in each round, the first round does not count, and the order changes."""
     taken: list[str] = []
 
     def take(name: str) -> float:

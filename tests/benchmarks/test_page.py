@@ -1,4 +1,4 @@
-"""The page of benchmarks is what its command makes of the committed results."""
+"""The page of benchmarks is what its command writes from the committed results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_committed_quantization_table() -> None:
 
 
 def test_accurate() -> None:
-    """Half a point below float32 is within the bound, more is not, and what was not measured is not either."""
+    """Half a point below float32 is within the bound; more, or no measurement, is not."""
     assert accurate("int8", ACCURACY)
     assert not accurate("Peer int8", ACCURACY)
     assert not accurate("Unknown int8", ACCURACY)
@@ -48,7 +48,7 @@ def test_accurate() -> None:
     ],
 )
 def test_verdict(peer: float, ending: str) -> None:
-    """The page says who is ahead and by how much; a bare matrix product is nobody's network."""
+    """The page says which tool is faster and by how much; matrix products alone do not count."""
     values = {"float32": 10.0, "Peer float": peer, "matrix products alone, float32": 5.0}
     assert verdict(values, "ms", ACCURACY) == (
         f"Our best float file is `float32` with 10 ms; the best of the other tools, Peer float, {ending}"
@@ -56,12 +56,12 @@ def test_verdict(peer: float, ending: str) -> None:
 
 
 def test_verdict_leaves_out_what_is_wrong() -> None:
-    """An integer file that loses more than half a point is no rival."""
+    """An integer file that loses more than half a point is not compared."""
     assert verdict({"int8": 2.0, "Peer int8": 1.0}, "ms", ACCURACY) == ""
 
 
 def test_bars() -> None:
-    """Bars are as long as their values, the least first, with a line at the floor."""
+    """Bars are as long as their values, the smallest first, with a line at the floor."""
     drawing = bars({"slow": 4.0, "int8": 2.0}, "ms", ("int8",), floor=1.0)
     lines = drawing.splitlines()
     assert lines[3:9] == [
@@ -76,7 +76,7 @@ def test_bars() -> None:
 
 
 def test_docs_are_there() -> None:
-    """Every plot that the page shows lies beside it."""
+    """Every plot on the page is in the same folder."""
     targets = re.findall(r"\]\(([^)]+)\)", (DOCS / "benchmarks.md").read_text())
     assert set(plots(read(DOCS / "benchmarks.json"))) <= set(targets)
     assert [target for target in targets if not (DOCS / target).exists()] == []

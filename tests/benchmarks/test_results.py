@@ -45,7 +45,7 @@ def compare(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> subproces
 
 
 def test_same(tmp_path: Path) -> None:
-    """Figures within 5 % are the same, whatever the peers do."""
+    """Figures within 5 % count as equal, and other tools' figures do not matter."""
     done = compare(tmp_path, results(), results(stock=2.9, peer=0.5))
     assert done.returncode == 0
     assert done.stdout == (
@@ -56,7 +56,7 @@ def test_same(tmp_path: Path) -> None:
 
 
 def test_worse(tmp_path: Path) -> None:
-    """A file that lost a tenth beside the reference of the same run is worse: exit code 3, and it stands first."""
+    """A file that is a tenth slower, relative to the reference of the same run, is worse: exit code 3, listed first."""
     done = compare(tmp_path, results(), results(stock=2.7, instructions=300_000_000))
     assert done.returncode == 3
     assert done.stdout == (
@@ -66,7 +66,7 @@ def test_worse(tmp_path: Path) -> None:
 
 
 def test_spread_widens_the_bound(tmp_path: Path) -> None:
-    """What lies within the quartiles of both runs is no change."""
+    """A difference within the quartiles of both runs is not a change."""
     new = results(stock=2.7)
     new["inference"]["figures"]["1"]["int8"]["ratio"] = spread(1.0, 0.05)
     done = compare(tmp_path, results(), new)
@@ -77,7 +77,7 @@ def test_spread_widens_the_bound(tmp_path: Path) -> None:
 
 
 def test_other_machine(tmp_path: Path) -> None:
-    """Two machines are compared, and named."""
+    """Results of two machines are compared, and the machines are named."""
     new = results()
     for stage in new.values():
         stage["machine"] = {"processor": "Other, 4 cores, Linux aarch64"}
@@ -111,7 +111,7 @@ def test_write_rounds(tmp_path: Path) -> None:
 
 
 def test_read_nothing(tmp_path: Path) -> None:
-    """No file holds no stages."""
+    """A missing file has no stages."""
     assert read(tmp_path / "results.json") == {}
 
 

@@ -82,7 +82,7 @@ def page(comparison: tuple[Comparison, Path], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def opened(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
-    """The page, freshly opened, with the logs of earlier pages read away."""
+    """The page, newly opened, with empty logs."""
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     for log in ("browser", "performance"):
         browser.get_log(log)
@@ -91,7 +91,7 @@ def opened(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
 
 
 def shown(browser: webdriver.Chrome) -> list[str]:
-    """Return the files of the gallery's pictures that are to be seen."""
+    """Return the files of the gallery's visible pictures."""
     cards = browser.find_elements(By.CSS_SELECTOR, "#gallery > li")
     return [card.find_element(By.TAG_NAME, "img").get_attribute("alt") or "" for card in cards if card.is_displayed()]
 
@@ -141,7 +141,7 @@ def test_the_figures_are_those_of_the_comparison(opened: webdriver.Chrome) -> No
 
 
 def test_the_boards_have_their_rows(opened: webdriver.Chrome) -> None:
-    """One row for a variant on a board, one for a board that failed, and below them what the rows cannot say."""
+    """One row for a variant on a board, one for a board that failed, and further details below."""
     section = opened.find_element(By.CSS_SELECTOR, "section[aria-labelledby=boards]")
     rows = [
         [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")]
@@ -167,7 +167,7 @@ def test_thumbnails_are_loaded(opened: webdriver.Chrome) -> None:
 
 
 def test_filters(opened: webdriver.Chrome) -> None:
-    """Variant, change and text choose among the pictures, together, and the button shows all again."""
+    """Variant, change and text filter the pictures together, and the button shows all again."""
     change = Select(opened.find_element(By.ID, "filter-change"))
     variant = Select(opened.find_element(By.ID, "filter-variant"))
     everything = ["airplane/0000.png", "airplane/0001.png", "jay/0000.png", "jay/0001.png"]
@@ -190,7 +190,7 @@ def test_filters(opened: webdriver.Chrome) -> None:
 
 
 def test_the_keyboard_is_enough(opened: webdriver.Chrome) -> None:
-    """Tab leads through the skip link, both tables and all four controls; the focus is to be seen."""
+    """Tab moves through the skip link, both tables and all four controls; the focus is visible."""
     body, focused = opened.find_element(By.TAG_NAME, "body"), []
     body.send_keys(Keys.TAB)
     for _ in range(7):
@@ -203,7 +203,7 @@ def test_the_keyboard_is_enough(opened: webdriver.Chrome) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_readable_on_a_phone(opened: webdriver.Chrome, scheme: str) -> None:
-    """At 360 pixels nothing runs out of the page, and text has a contrast of at least 4.5 to 1 in both schemes."""
+    """At 360 pixels nothing overflows the page, and text has a contrast of at least 4.5 to 1 in both schemes."""
     opened.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 780, "deviceScaleFactor": 2, "mobile": True}
     )
@@ -228,7 +228,7 @@ def test_labels_cannot_run(opened: webdriver.Chrome, page: Path) -> None:
 
 
 def test_the_page_asks_for_nothing(page: Path) -> None:
-    """No address but data: stands in the file, and its policy forbids the rest."""
+    """The file has only data: addresses, and its policy forbids others."""
     content = page.read_text("utf-8")
     assert "default-src 'none'; img-src data:;" in content
     assert re.findall(r"""(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}|@import|url\(""", content) == []

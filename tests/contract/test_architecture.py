@@ -1,4 +1,4 @@
-"""The page on the architecture: its picture is what the command draws, and every name on it exists."""
+"""The architecture page: its picture is what the command draws, and every name on it exists."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def test_every_name_on_the_page_exists(name: str) -> None:
 
 
 def test_every_room_of_the_export_is_on_the_page() -> None:
-    """A reader who looks for a room of the export package finds what it is for."""
+    """Every sub-package of the export package is explained on the page."""
     rooms = {path.parent.name for path in (ROOT / "export/src/mixer_edge_export").glob("*/__init__.py")}
     assert {room for room in rooms if f"`{room}`" not in PAGE} == set()

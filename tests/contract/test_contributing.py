@@ -1,4 +1,4 @@
-"""What a contributor is told to run is there, and commits are checked by the tools of the lint."""
+"""Everything that CONTRIBUTING.md names exists, and commits are checked by the tools of the lint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOOKS: list[dict[str, Any]] = [
 
 
 def test_commits_are_checked_by_what_this_checkout_has() -> None:
-    """Every hook is local: it fetches nothing, and needs no other environment than .venv."""
+    """Every hook is local: it downloads nothing, and only needs .venv."""
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     assert list(config) == ["repos"]
     assert [repository["repo"] for repository in config["repos"]] == ["local"]

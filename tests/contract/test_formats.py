@@ -1,4 +1,4 @@
-"""What is written today is what the committed files hold: a renamed field, another order or another pixel shows."""
+"""The files written now equal the committed ones: a renamed field, another order or another pixel is detected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_file_is_written_as_it_was(name: str, tmp_path: Path) -> None:
 
 
 def test_each_file_is_read_as_it_was_meant(tmp_path: Path) -> None:
-    """From the committed bytes come back the values that they were written from."""
+    """Reading the committed bytes gives the values from which they were written."""
     assert Manifest.read(FOLDER) == manifest()
     for name, value in (("calibration.json", RECORD), ("report.json", comparison())):
         assert strict_json.parse(type(value), json.loads((FOLDER / name).read_bytes())) == value
@@ -61,7 +61,7 @@ def test_an_evaluation_heads_its_journal_as_the_committed_one(tiny_bundle: Path,
     ],
 )
 def test_a_manifest_of_another_schema_is_refused_in_words(version: int, reason: str) -> None:
-    """Committed bundles of the schema before and of the one after: their age is named, and what to do."""
+    """Committed bundles of the previous and the next schema: the error says which, and what to do."""
     folder = FOLDER / f"schema-{version}"
     with pytest.raises(BundleError) as error:
         Manifest.read(folder)
@@ -69,7 +69,7 @@ def test_a_manifest_of_another_schema_is_refused_in_words(version: int, reason: 
 
 
 def test_the_golden_array_covers_every_specification() -> None:
-    """Each is one that a device follows, and of each there is an entry for every picture."""
+    """A device supports each one, and each has an entry for every picture."""
     for spec in specs().values():
         check_spec(spec)
     with np.load(FOLDER / "preprocessing.npz") as golden:
@@ -86,7 +86,7 @@ def test_pictures_become_the_golden_pixels() -> None:
 
 
 def test_the_documentation_states_the_versions() -> None:
-    """What docs/formats.md says of the schemas and of the array's makers is what they are."""
+    """The versions in docs/formats.md are the current ones."""
     text = (FOLDER.parents[2] / "docs" / "formats.md").read_text("utf-8")
     with np.load(FOLDER / "preprocessing.npz") as golden:
         assert f"made with {golden['made_with']};" in text

@@ -42,7 +42,7 @@ print(json.dumps({"pixels": pixels, "labels": labels, "heavy": heavy, "file": sy
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What a device may have installed beside the wheel, and which Python runs it."""
+    """The packages that a device may have besides the wheel, and its Python."""
 
     extra: str
     versions: tuple[str, ...]
@@ -189,7 +189,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 
 
 def test_the_command_runs_where_tensorflow_cannot_be_imported(tiny_bundle: Path) -> None:
-    """With ``sys.modules["tensorflow"] = None`` any import of it, however late, would raise."""
+    """With ``sys.modules["tensorflow"] = None`` every import of it raises."""
     picture = io.BytesIO()
     Image.new("RGB", (80, 60), (1, 2, 3)).save(picture, "PNG")
     program = (

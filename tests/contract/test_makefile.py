@@ -1,4 +1,4 @@
-"""What make's variables become: the arguments that a command of the environment sees, letter by letter."""
+"""Make's variables: the exact arguments of the commands."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Return how make ended in the checkout, called as from a user's shell."""
+    """Return the result of make in the checkout, called as from a user's shell."""
     # make runs this test too, and must not look like the user's make's parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", *arguments]
@@ -35,7 +35,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def arguments_of(venv: Path, *arguments: str) -> list[str]:
-    """Return what the command of one target was given."""
+    """Return the arguments of the command of one target."""
     finished = make(f"VENV={venv}", *arguments)
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
@@ -63,7 +63,7 @@ def test_any_value_is_one_argument(venv: Path, value: str) -> None:
 
 
 def test_every_variable_of_export_is_a_flag(venv: Path) -> None:
-    """In the Makefile's order; a value that begins with a dash is no flag of its own."""
+    """In the Makefile's order; a value that starts with a dash is not a flag."""
     names = [
         "CALIBRATION",
         "CALIBRATION_SAMPLES",
@@ -131,7 +131,7 @@ def test_the_bundle_has_the_models_name(venv: Path, model: str, out: str) -> Non
 
 
 def test_help_shows_the_values_as_they_are() -> None:
-    """Nothing in a value is run by the shell that prints it."""
+    """The shell that prints a value does not run anything in it."""
     finished = make("help", "MODEL=it's `id` $HOME.npz", "PYTHON=py'thon")
     lines = finished.stdout.splitlines()
     assert "make export         turn MODEL into TFLite variants in OUT and print their accuracy" in lines

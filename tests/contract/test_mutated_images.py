@@ -29,7 +29,7 @@ sys.exit(code)
 
 
 def originals() -> list[tuple[str, bytes]]:
-    """Return a picture of each kind, by its ending."""
+    """Return a picture of each kind, by its extension."""
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 4), np.uint8)
     rgba = Image.fromarray(pixels)
     rgb, exif = rgba.convert("RGB"), Image.Exif()
@@ -57,7 +57,7 @@ def originals() -> list[tuple[str, bytes]]:
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Return the content damaged: bytes changed at its head or anywhere, cut, doubled, or a part taken out."""
+    """Return damaged content: bytes changed at the start or anywhere, truncated, doubled, or with a part removed."""
     data = bytearray(content)
     kind = rng.randrange(5)
     if kind < 2:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_export_depends_on_the_runtime_of_its_own_version(tmp_path: Path) -> None:
-    """The version stands in one place and is the dependency's too."""
+    """The version is defined in one place, and the dependency has the same."""
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT / "export")]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -1,4 +1,4 @@
-"""What the export is told about pictures is what the manifest says and the device does."""
+"""The preprocessing flags of the export are in the manifest, and the device follows them."""
 
 from pathlib import Path
 

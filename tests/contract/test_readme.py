@@ -32,7 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """Return what the command printed, once it has ended well."""
+    """Return the output of a command, which must succeed."""
     # make runs this test too, and must not look like the user's make's parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
@@ -74,7 +74,7 @@ def test_the_tables_commands_name_variables_of_the_makefile() -> None:
 
 
 def test_the_pipeline_calls_the_readmes_test_command() -> None:
-    """What runs on a bare machine is what the README tells its reader to run."""
+    """A bare machine runs the commands of the README."""
     script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     assert "make test" in script
     assert "make test" in README

@@ -1,4 +1,4 @@
-"""The API reference: it is written by its command, and no docstring refers to what is not there."""
+"""The API reference: its command writes it, and every reference in a docstring exists."""
 
 from __future__ import annotations
 

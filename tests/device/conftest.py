@@ -32,7 +32,7 @@ class TinyModel:
 
 @pytest.fixture(scope="session", autouse=True)
 def _host() -> None:
-    """Make the host ready, or end the run with the one line that says why it cannot be."""
+    """Prepare the host, or end the run with one line that says why this failed."""
     try:
         setup()
     except HostError as error:
@@ -41,7 +41,7 @@ def _host() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _kept_cache(_own_cache: None) -> Iterator[None]:
-    """Packages for boards are fetched once, not at every run; no tflite-runtime is in this cache either."""
+    """Packages for boards are downloaded once, not in every run; this cache has no tflite-runtime either."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(cache_folder() / "cache"))
         yield

@@ -1,4 +1,4 @@
-"""The comparison with an emulated board: what is deployed there answers as this machine does."""
+"""The comparison with an emulated board, whose answers equal this machine's."""
 
 import fcntl
 import json
@@ -31,7 +31,7 @@ def export(server: Server, *arguments: str) -> "subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def deployed(digits: Path) -> Iterator[tuple[Board, Server]]:
-    """A Pi 5 on the net that runs the digits."""
+    """A Pi 5 on the network that runs the digits."""
     with fresh_board("pi5-bookworm") as board, board.sshd() as server:
         export(server, "deploy", str(digits), "board")
         yield board, server
@@ -39,7 +39,7 @@ def deployed(digits: Path) -> Iterator[tuple[Board, Server]]:
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluations of this machine start anew."""
+    """Evaluations on this machine start from the beginning."""
     monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "cache"))
 
 
@@ -76,7 +76,7 @@ def test_digits_on_a_pi_5(deployed: tuple[Board, Server], digits: Path, tmp_path
 
 
 def test_cut_in_the_copy_and_in_the_evaluation(deployed: tuple[Board, Server], digits: Path, tmp_path: Path) -> None:
-    """The board's row fails and this machine's stand; the next run, on its heels, does only what is left to do."""
+    """The board's row fails, this machine's rows are complete; the next run only does the rest."""
     board, server = deployed
     data, random = tmp_path / "data", np.random.default_rng(1)
     (data / "0").mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_cut_in_the_copy_and_in_the_evaluation(deployed: tuple[Board, Server], d
         return next((path for path in set(evaluations.glob(f"*/{name}")) - others), None)
 
     def cut(reached: Callable[[], bool]) -> str:
-        """Return the messages of a comparison whose connection is cut when it has come so far."""
+        """Return the messages of a comparison whose connection is cut at this point."""
         pipe = subprocess.PIPE
         with subprocess.Popen(command(server, *arguments), stdout=pipe, stderr=pipe, text=True) as client:
             while not reached():

@@ -1,4 +1,4 @@
-"""Deploy to every kind of board, and what follows a deploy, with the real commands over a real ssh."""
+"""Deploy to every kind of board, and the commands after it, with the real commands over a real ssh."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def files(home: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Board, Server]]:
-    """A Pi 5 of this module's own, on the net."""
+    """A Pi 5 for this module, on the network."""
     with fresh_board("pi5-bookworm") as board, board.sshd() as server:
         yield board, server
 
@@ -57,7 +57,7 @@ def served() -> Iterator[tuple[Board, Server]]:
     ],
 )
 def test_deploy_to_each_board(digits: Path, name: str, backend: str, exact: bool) -> None:
-    """A board without anything classifies in a new login afterwards; its outputs are the workstation's."""
+    """An empty board classifies in a new login afterwards; its outputs are the workstation's."""
     wanted = backend if name == "pi4-bookworm" else "auto"
     with fresh_board(name) as board, board.sshd() as server:
         row = export_json(server, "deploy", str(digits), "board", "--backend", wanted)
@@ -80,7 +80,7 @@ def test_deploy_to_each_board(digits: Path, name: str, backend: str, exact: bool
 
 
 def test_dry_run_changes_nothing(served: tuple[Board, Server], digits: Path) -> None:
-    """The plan is printed and the home is as it was."""
+    """The plan is printed, and the home folder does not change."""
     board, server = served
     before = files(board.home)
     done = export(server, "deploy", str(digits), "board", "--dry-run")
@@ -90,7 +90,7 @@ def test_dry_run_changes_nothing(served: tuple[Board, Server], digits: Path) -> 
 
 
 def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: Path) -> None:
-    """A release goes in, comes back, goes again: sent once, kept as asked, and the service is written."""
+    """A release is deployed, rolled back and deployed again: sent once, kept as requested; the service is written."""
     board, server = served
     first = export_json(server, "deploy", str(digits), "board")
     assert first["copied_bytes"] > 20e6
@@ -118,7 +118,7 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
 
 
 def test_benchmark_brings_figures_back(served: tuple[Board, Server], digits: Path) -> None:
-    """The board's own figures come as JSON, one row per thread count."""
+    """The board's figures as JSON, one row per thread count."""
     _, server = served
     export_json(server, "deploy", str(digits), "board")
     figures = export_json(server, "benchmark", "board", "--runs", "1")
@@ -127,7 +127,7 @@ def test_benchmark_brings_figures_back(served: tuple[Board, Server], digits: Pat
 
 
 def test_one_board_of_two_fails(served: tuple[Board, Server], digits: Path) -> None:
-    """The other board is served all the same, each has its row, and the exit code says that one failed."""
+    """The other board is deployed, each has its row, and the exit code says that one failed."""
     _, server = served
     server.ssh_config.write_text(f"{server.ssh_config.read_text()}Host absent\n  HostName no-such-host.invalid\n")
     done = export(server, "deploy", str(digits), "absent", "board")
@@ -141,7 +141,7 @@ def test_one_board_of_two_fails(served: tuple[Board, Server], digits: Path) -> N
 
 
 def test_undeploy_leaves_nothing(served: tuple[Board, Server], digits: Path) -> None:
-    """Every file that deploy and its service wrote is gone, other files stay, and a second time is no error."""
+    """Every file of deploy and its service is removed, other files stay, and a second time is not an error."""
     board, server = served
     export_json(server, "deploy", str(digits), "board", "--service", "camera")
     board.run(["touch", ".local/bin/other"])
@@ -153,7 +153,7 @@ def test_undeploy_leaves_nothing(served: tuple[Board, Server], digits: Path) -> 
 
 
 def test_foreign_command_is_not_replaced(digits: Path, served: tuple[Board, Server]) -> None:
-    """A mixer-edge that somebody else put in ~/.local/bin stops the deploy before anything changes."""
+    """A foreign mixer-edge in ~/.local/bin stops the deploy before anything changes."""
     board, server = served
     board.run(["sh", "-c", "mkdir -p .local/bin; echo mine > .local/bin/mixer-edge"])
     done = export(server, "deploy", str(digits), "board")

@@ -1,4 +1,4 @@
-"""Twins of published models, the bundled model's pictures, and boards that are folders of this machine."""
+"""Twins of published models, the bundled model's pictures, and boards that are folders on this machine."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ def _unpacked(name: str, factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the boards' homes, which ssh and rsync on the PATH lead to."""
+    """The folder with the boards' homes, which the fake ssh and rsync on the PATH use."""
     use_stand_ins(tmp_path / "net", monkeypatch)
     return tmp_path / "net/boards"

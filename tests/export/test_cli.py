@@ -1,4 +1,4 @@
-"""The ``mixer-edge-export`` command as a user meets it: real processes, exit codes, whole messages."""
+"""The ``mixer-edge-export`` command as users run it: real processes, exit codes, whole messages."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_and_version_do_not_import_tensorflow() -> None:
-    """Both answer at once: TensorFlow is imported where a graph is built and nowhere before."""
+    """Both are fast: TensorFlow is only imported when a graph is built."""
     script = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "from mixer_edge_export.cli import main\n"
@@ -35,7 +35,7 @@ def test_help_and_version_do_not_import_tensorflow() -> None:
 
 
 def test_wrong_use_is_exit_code_2() -> None:
-    """An unknown command is told with the known ones, as argparse does."""
+    """The error for an unknown command lists the known ones, as argparse does."""
     result = run("exprot")
     assert (result.returncode, result.stdout) == (2, "")
     told, _, known = result.stderr.splitlines()[-1].partition(" (choose from ")
@@ -68,7 +68,7 @@ def test_a_feature_extractor_has_a_table_without_accuracy(tiny_features: Path) -
 def test_the_bundled_model_is_compared_on_its_own_pictures(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without --data, export and compare take the 815 held-out pictures beside the bundle; the numbers are equal."""
+    """Without --data, export and compare use the 815 held-out pictures next to the bundle; the numbers are equal."""
     out = tmp_path / "digits"
     shutil.copytree(digits, tmp_path / "digits-images", copy_function=os.link)
     assert main(["export", "--variants", "int8", "--out", str(out), "--json"]) == 0
@@ -82,7 +82,7 @@ def test_the_bundled_model_is_compared_on_its_own_pictures(
 
 
 def test_results_go_to_stdout_and_no_progress_bar_to_a_pipe(tiny_bundle: Path) -> None:
-    """The table alone is on standard output; standard error has no control characters when it is no terminal."""
+    """Only the table is on standard output; standard error has no control characters if it is not a terminal."""
     result = run("compare", str(tiny_bundle))
     assert result.stdout.splitlines()[0].split()[:3] == ["variant", "size", "input"]
     assert "\x1b" not in result.stderr

@@ -109,7 +109,7 @@ def test_existing_pictures_are_left_alone(digits: Path, tmp_path: Path) -> None:
 
 
 def test_partial_folder_is_completed(digits: Path, tmp_path: Path) -> None:
-    """Missing, cut short and empty files come back, and nothing else stays behind."""
+    """Missing, truncated and empty files are restored, and no other files remain."""
     folder = shutil.copytree(digits, tmp_path / "digits")
     (folder / "train/0/0000.png").unlink()
     (folder / "held_out/6/0006.png").write_bytes((folder / "held_out/6/0006.png").read_bytes()[:100])
@@ -122,7 +122,7 @@ def test_partial_folder_is_completed(digits: Path, tmp_path: Path) -> None:
 
 
 def test_foreign_files_are_never_deleted(tmp_path: Path) -> None:
-    """A folder that holds anything else is refused and stays as it is."""
+    """A folder with other files is refused and does not change."""
     folder = tmp_path / "photos"
     (folder / "train").mkdir(parents=True)
     (folder / "train/cat.jpg").write_bytes(b"cat")
@@ -137,7 +137,7 @@ def test_foreign_files_are_never_deleted(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """A file in the folder's place is an error that names the path, and stays."""
+    """A file with the folder's name is an error that names the path, and is not removed."""
     (tmp_path / "digits").write_text("mine")
 
     with pytest.raises(DataError) as caught:
@@ -168,7 +168,7 @@ def test_sam_takes_the_gradient_at_the_worst_point_nearby() -> None:
 
 
 def test_sam_stays_at_a_flat_point() -> None:
-    """Where the gradient is zero there is no direction to go, and the result is zero rather than NaN."""
+    """If the gradient is zero, the result is zero and not NaN."""
     _, gradients = training.sam_gradients(lambda at: at["a"] ** 2, {"a": tf.Variable(0.0)}, rho=0.5)
 
     assert gradients["a"].numpy() == 0
@@ -218,7 +218,7 @@ def test_committed_weights(weights: MixerWeights) -> None:
 
 
 def test_held_out_top1(digits: Path, weights: MixerWeights) -> None:
-    """The network classifies as many held-out pictures rightly as the training's docstring states."""
+    """The network gets as many held-out pictures right as the training's docstring states."""
     paths, labels = training.labelled_files(digits / "held_out")
     correct = int(np.sum(training.classify(weights, paths) == labels))
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that are written atomically."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixer_edge_export.files import discarded_on_error, new_folder, replacing, w
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
-    """Until then the old one is there; afterwards the new one, and nothing beside it."""
+    """Until then the old file is there; afterwards only the new one."""
     path = tmp_path / "a.txt"
     path.write_text("old")
     with replacing(path) as partial:
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """What was written so far is gone."""
+    """What was written so far is removed."""
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(KeyError), replacing(path) as partial:
@@ -36,7 +36,7 @@ def test_an_error_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_everything_is_synced_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file and folder below a new folder goes to the disk while the folder is still unnamed."""
+    """Each file and folder in a new folder is synced before the folder is renamed."""
     synced: list[str] = []
 
     def fsync(descriptor: int) -> None:
@@ -56,7 +56,7 @@ def test_everything_is_synced_before_it_has_its_name(tmp_path: Path, monkeypatch
 
 
 def test_a_folder_that_another_process_made_first_stays(tmp_path: Path) -> None:
-    """The second one is dropped; an error leaves no folder at all."""
+    """The second one is dropped; after an error there is no folder."""
     target = tmp_path / "target"
     with new_folder(target) as partial:
         (partial / "mine").touch()

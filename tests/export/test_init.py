@@ -36,7 +36,7 @@ def test_the_public_names() -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    """A function is its own module's, also when the package beside it was imported before."""
+    """A function comes from its own module, even if a package of the same name was imported before."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {
         "before": [],

@@ -27,7 +27,7 @@ FILES = {"float32.tflite", "float16.tflite", "int8.tflite", "golden.npz", "label
 
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a small model in the published key layout with its label file beside it."""
+    """Return a small model in the published key layout, with a label file in the same folder."""
     path = tmp_path_factory.mktemp("model") / "small.npz"
     save_npz(MixerWeights.random(CONFIG, seed=3), path)
     path.with_suffix(".txt").write_text("ant\nbee\ncat\ndog\nemu\n")
@@ -63,7 +63,7 @@ def test_a_bundle_holds_every_variant_and_its_facts(bundle: Path) -> None:
 
 
 def test_the_float_file_computes_the_network_in_one_partition_of_builtin_ops(bundle: Path) -> None:
-    """The file's golden outputs equal TensorFlow's, and XNNPACK takes the graph over from input to output."""
+    """The file's golden outputs equal TensorFlow's, and XNNPACK runs the graph from input to output."""
     opened = Bundle.open(bundle)
     golden = opened.golden()
     images = normalize(golden["images"], opened.manifest.preprocess)
@@ -100,7 +100,7 @@ def test_golden_outputs_come_back_through_the_classifier(bundle: Path) -> None:
 
 
 def test_calibration_pictures_in_another_order_give_the_same_file(npz: Path, tmp_path: Path) -> None:
-    """Ranges do not depend on the order of the pictures, nor does the set's fingerprint."""
+    """The ranges and the set's fingerprint do not depend on the order of the pictures."""
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (40, 50, 3), np.uint8) for _ in range(6)]
     files, prints = [], []
@@ -169,7 +169,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
 
 
 def test_a_file_without_its_weights_is_refused() -> None:
-    """A converter that drops weights writes a small file; the size gives it away."""
+    """If a converter drops weights, the file is too small, which is an error."""
     check_size(95, 100, "float32")
     with pytest.raises(ModelError) as error:
         check_size(94, 100, "float32")
@@ -177,7 +177,7 @@ def test_a_file_without_its_weights_is_refused() -> None:
 
 
 def test_the_table_as_json(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Machines get counts rather than percentages; a picture that cannot be read is listed and exits with 1."""
+    """JSON has counts, not percentages; a picture that cannot be read is listed, and the exit code is 1."""
     rng = np.random.default_rng(1)
     for label in ("ant", "bee"):
         (tmp_path / label).mkdir()
@@ -198,7 +198,7 @@ def test_the_table_as_json(bundle: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_pictures_outside_class_folders_are_refused(bundle: Path, tmp_path: Path) -> None:
-    """A picture beside the class folders, and folders that are no classes, are named."""
+    """A picture next to the class folders, and folders that are not classes, are reported."""
     from mixer_edge_export.comparison import compare
 
     folder = tmp_path / "zebra"

@@ -1,4 +1,4 @@
-"""What a machine says of itself, from a made-up /sys and a made-up vcgencmd."""
+"""The facts about a machine, from a fake /sys and a fake vcgencmd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def write(path: Path, text: str) -> None:
 
 
 def vcgencmd(folder: Path, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a program on the PATH that answers so."""
+    """Put a program on the PATH that prints this."""
     program = folder / "vcgencmd"
     write(program, f"#!/bin/sh\necho {answer}\n")
     program.chmod(0o755)
@@ -24,7 +24,7 @@ def vcgencmd(folder: Path, answer: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_raspberry_pi_names_itself(tmp_path: Path) -> None:
-    """The device tree's name ends in a NUL, which goes; the temperature is in thousandths."""
+    """The device tree's name ends in a NUL, which is removed; the temperature is in thousandths."""
     write(tmp_path / "sys/firmware/devicetree/base/model", "Raspberry Pi 5 Model B Rev 1.0\0")
     write(tmp_path / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand\n")
     write(tmp_path / "sys/class/thermal/thermal_zone0/temp", "51550\n")
@@ -61,7 +61,7 @@ def test_what_a_machine_does_not_say_is_none(tmp_path: Path) -> None:
 def test_throttling_is_read_bit_by_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: tuple[str, ...] | None
 ) -> None:
-    """Bits 0 to 3 hold now, 16 to 19 since the start; what holds now is not said twice."""
+    """Bits 0 to 3 are the present, 16 to 19 the time since boot; a present condition is not listed twice."""
     vcgencmd(tmp_path, answer, monkeypatch)
     assert throttling() == expected
 

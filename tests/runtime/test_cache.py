@@ -8,7 +8,7 @@ from mixer_edge.cache import cache_folder
 
 
 def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MIXER_EDGE_CACHE, then XDG_CACHE_HOME, then the home folder; an empty variable counts as none."""
+    """MIXER_EDGE_CACHE, then XDG_CACHE_HOME, then the home folder; an empty variable counts as unset."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "own"))

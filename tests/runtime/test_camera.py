@@ -1,4 +1,4 @@
-"""Frames from every source, the newest of a live one, and labels that do not flicker."""
+"""Frames from every source, the newest frame of a live one, and smoothed labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FakePicamera2:
         self.log.append("start")
 
     def capture_array(self, stream: str) -> np.ndarray:
-        """Return the one frame there is."""
+        """Return the only frame."""
         assert stream == "main"
         return RED_GREEN_BLUE
 
@@ -110,7 +110,7 @@ def test_a_v4l2_camera_gives_rgb_and_is_released(modules: None, source: str, ope
 
 
 def test_a_video_file_is_read_whole(modules: None, tmp_path: Path) -> None:
-    """Not live: each frame counts, and its size is its own."""
+    """A video is not live: each frame is used, at its own size."""
     path = tmp_path / "film.mp4"
     path.write_bytes(b"film")
     frames, live = open_frames(str(path))
@@ -131,7 +131,7 @@ def test_a_folder_and_an_animation_are_read_in_order(tmp_path: Path) -> None:
 
 
 def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing there, a camera that does not open, and packages that are not installed."""
+    """A missing source, a camera that does not open, and packages that are not installed."""
 
     def refusal(source: str) -> str:
         with pytest.raises(DataError) as error:
@@ -151,7 +151,7 @@ def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch:
 
 
 def test_a_late_reader_gets_the_newest_frame() -> None:
-    """While the first frame is at work three more arrive: the next one handed out is the last of them."""
+    """Three more frames arrive during the first: the next one taken is the last of them."""
     asked, arrived = threading.Semaphore(0), threading.Event()
 
     def camera() -> Iterator[bytes]:
@@ -186,7 +186,7 @@ def test_an_error_of_the_camera_reaches_the_reader() -> None:
 
 
 def test_closing_stops_the_camera() -> None:
-    """The source's own clean-up has run when ``close`` returns."""
+    """The source has cleaned up when ``close`` returns."""
     closed = []
 
     def camera() -> Iterator[bytes]:

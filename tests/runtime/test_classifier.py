@@ -30,7 +30,7 @@ def pictures(count: int) -> list[np.ndarray]:
 
 
 def test_classify_gives_the_golden_answer(tiny_bundle: Path) -> None:
-    """Labels and probabilities of a golden picture follow from the golden logits, for every variant."""
+    """The labels and probabilities of a golden picture match the golden logits, for every variant."""
     bundle = Bundle.open(tiny_bundle)
     golden = bundle.golden()
     for variant in ("float32", "float16", "int8"):
@@ -55,7 +55,7 @@ def test_every_kind_of_source_gives_the_same_answer(classifier: Classifier, tmp_
 
 
 def test_top_k_stops_at_the_number_of_classes(classifier: Classifier) -> None:
-    """All classes come back, their probabilities falling and summing to one."""
+    """All classes are returned; their probabilities decrease and add up to one."""
     probabilities = [category.probability for category in classifier.classify(pictures(1)[0], top_k=99)]
     assert len(probabilities) == len(LABELS)
     assert probabilities == sorted(probabilities, reverse=True)
@@ -89,7 +89,7 @@ def test_classify_many_answers_in_order_and_goes_on_after_an_error(classifier: C
 
 
 def test_classify_many_takes_only_a_few_ahead(classifier: Classifier) -> None:
-    """Of an endless source it takes what its decoders need, and giving up early ends its threads."""
+    """From an endless source it takes only what its decoders need, and its threads end when the caller stops."""
     taken = []
 
     def endless() -> Iterator[np.ndarray]:
@@ -107,7 +107,7 @@ def test_classify_many_takes_only_a_few_ahead(classifier: Classifier) -> None:
 
 
 def test_one_classifier_serves_several_threads(classifier: Classifier) -> None:
-    """Eight threads, each its own picture fifty times: every answer is the one that a single thread gets."""
+    """Eight threads classify their own picture fifty times; every answer equals that of a single thread."""
     images = pictures(8)
     expected = [classifier.classify(image) for image in images]
     with ThreadPoolExecutor(8) as pool:
@@ -125,7 +125,7 @@ def test_embed_gives_the_golden_features(tiny_features: Path) -> None:
 
 
 def test_the_wrong_method_names_the_right_one(classifier: Classifier, tiny_features: Path) -> None:
-    """A classifier does not embed, an extractor does not classify; ``classify_many`` says so at once."""
+    """A classifier does not embed, an extractor does not classify; ``classify_many`` raises immediately."""
     picture = pictures(1)[0]
     with Classifier.load(tiny_features) as extractor:
         expected = f"{tiny_features}: made for embedding, not for classification; use embed()"
@@ -142,7 +142,7 @@ def test_the_wrong_method_names_the_right_one(classifier: Classifier, tiny_featu
 
 
 def test_a_closed_classifier_says_so(tiny_bundle: Path) -> None:
-    """After the ``with`` block the interpreter is gone."""
+    """After the ``with`` block the interpreter is closed."""
     with Classifier.load(tiny_bundle) as classifier:
         pass
     with pytest.raises(InterpreterError) as error:
@@ -158,7 +158,7 @@ def test_the_pixel_limit_is_the_callers(tiny_bundle: Path) -> None:
 
 
 def test_latencies_are_those_after_the_warm_up(classifier: Classifier) -> None:
-    """As many as asked for, each above zero."""
+    """The number of times is as requested, each above zero."""
     times = classifier.latencies_ms(3, warm_up=2)
     assert times.shape == (3,)
     assert (times > 0).all()

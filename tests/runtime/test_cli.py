@@ -85,7 +85,7 @@ def test_classify_json_is_one_object_per_line(
 def test_classify_goes_on_after_what_cannot_be_read(
     tiny_bundle: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A missing file, HTML and an empty folder: one line each on standard error, the rest answered, exit code 1."""
+    """A missing file, HTML and an empty folder: one line each on standard error, the rest classified, exit code 1."""
     page, empty = tmp_path / "page.jpg", tmp_path / "empty"
     page.write_bytes(b"<html>")
     empty.mkdir()
@@ -101,7 +101,7 @@ def test_classify_goes_on_after_what_cannot_be_read(
 
 
 def test_a_picture_without_permission_is_named(tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
-    """Where the system refuses, its reason stands in the line; ``/proc/self/mem`` refuses even root."""
+    """The line has the system's reason; ``/proc/self/mem`` cannot be read even by root."""
     result = subprocess.run(
         [*COMMAND, "classify", str(tiny_bundle), "/proc/self/mem", str(photos / "a.png"), "--top-k", "1"],
         capture_output=True,
@@ -115,7 +115,7 @@ def test_a_picture_without_permission_is_named(tiny_bundle: Path, photos: Path, 
 
 
 def test_classify_reads_standard_input(tiny_bundle: Path, photos: Path) -> None:
-    """``-`` stands for the bytes of one picture."""
+    """``-`` reads the bytes of one picture."""
     result = subprocess.run(
         [*COMMAND, "classify", str(tiny_bundle), "-", "--json"],
         input=(photos / "a.png").read_bytes(),
@@ -131,7 +131,7 @@ def test_classify_reads_standard_input(tiny_bundle: Path, photos: Path) -> None:
 
 
 def test_a_file_name_that_is_no_text_is_printed_escaped(tiny_bundle: Path, photos: Path) -> None:
-    """Bytes that are not UTF-8 do not end in a traceback."""
+    """Bytes that are not UTF-8 cause no traceback."""
     name = os.fsencode(photos) + b"/\xff.png"
     Path(os.fsdecode(name)).write_bytes((photos / "a.png").read_bytes())
     result = subprocess.run(
@@ -170,7 +170,7 @@ def test_the_progress_bar_is_for_terminals_whose_output_goes_elsewhere(tiny_bund
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(tiny_bundle: Path, photos: Path) -> None:
-    """``| head -1`` is no error."""
+    """``| head -1`` is not an error."""
     for number in range(300):
         (photos / f"{number}.png").symlink_to(photos / "a.png")
     process = subprocess.Popen(
@@ -215,7 +215,7 @@ def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For a reader and as JSON, with the manifest whole."""
+    """As text and as JSON, which has the whole manifest."""
     manifest, machine = Manifest.read(tiny_bundle), Board.read()
     installed = {name: version(name) for name in ("numpy", "pillow", "ai-edge-litert")}
     python = platform.python_version()
@@ -247,7 +247,7 @@ def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsy
 
 
 def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With an interpreter that is not here, nothing runs: exit code 1 and the reason once."""
+    """With an interpreter that is not installed, nothing runs: exit code 1, and the reason once."""
     assert main(["info", str(tiny_bundle), "--backend", "tflite-runtime"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.endswith("runs on none") for line in lines) == len(Manifest.read(tiny_bundle).variants)
@@ -296,7 +296,7 @@ def test_verify_ends_with_1_where_this_machine_computes_something_else(
 def test_verify_leaves_out_what_never_ran_on_this_interpreter(
     bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One variant is refused: an error if asked for by name or seen to run before; else the others decide."""
+    """One variant is refused: an error if it was requested or ran on the workstation; else the others decide."""
     reason = "int8.tflite: ai-edge-litert cannot run this file (no kernel)"
 
     def load(path: Path, **options: Any) -> Interpreter:
@@ -319,7 +319,7 @@ def test_verify_leaves_out_what_never_ran_on_this_interpreter(
 
 
 def test_verify_ends_with_2_on_a_damaged_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A changed byte of a file that no command would load."""
+    """A changed byte in a file that no command loads."""
     path = bundle / "golden.npz"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -332,7 +332,7 @@ def test_verify_ends_with_2_on_a_damaged_bundle(bundle: Path, capsys: pytest.Cap
 def test_benchmark_prints_a_table_and_the_warnings(
     tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a made-up Pi with another governor and an under-voltage: name, rows, temperatures, two warnings."""
+    """On a fake Pi with another governor and under-voltage: name, rows, temperatures, two warnings."""
     root = tmp_path / "root"
     for name, text in (
         ("sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B\0"),
@@ -391,7 +391,7 @@ def test_camera_classifies_a_folder_frame_by_frame(
 
 
 def test_watch_classifies_what_lands(tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
-    """A real process: a picture and a page that is none, then an end by ``--count``."""
+    """A real process: a picture and an HTML page, then it stops because of ``--count``."""
     folder = tmp_path / "inbox"
     folder.mkdir()
     arguments = ["watch", str(tiny_bundle), str(folder), "--interval", "0.2", "--count", "2", "--existing"]

@@ -1,4 +1,4 @@
-"""The layouts that pictures come in, what matches and what does not."""
+"""The layouts of pictures, and which class names match."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_label_that_is_a_number_comes_before_the_index() -> None:
 
 
 def test_class_folders(tmp_path: Path) -> None:
-    """Folders may be called by wnid, name and index together, and hold folders; other files are passed over."""
+    """Folders can be named by wnid, name or index, and contain folders; other files are skipped."""
     put(tmp_path, "n02007558/b.png", "n02007558/more/a.jpg", "dunlin/c.png", "1/d.png", "1/.hidden.png")
     (tmp_path / "1/notes.txt").write_text("none")
     assert classes(tmp_path, BIRDS) == {
@@ -76,7 +76,7 @@ def test_class_folders(tmp_path: Path) -> None:
 
 
 def test_folders_that_name_no_class(tmp_path: Path) -> None:
-    """The error counts them, shows the first five and says which names would do."""
+    """The error counts them, lists the first five and gives examples of valid names."""
     put(tmp_path, *(f"{name}/a.png" for name in ("ant", "bee", "crane", "cow", "dog", "emu", "flamingo")))
     with pytest.raises(DataError) as error:
         open_dataset(tmp_path, BIRDS)
@@ -88,7 +88,7 @@ def test_folders_that_name_no_class(tmp_path: Path) -> None:
 
 
 def test_pictures_beside_class_folders(tmp_path: Path) -> None:
-    """A picture in no class folder is not dropped but refused."""
+    """A picture in no class folder is an error."""
     put(tmp_path, "flamingo/a.png", "b.png")
     with pytest.raises(DataError) as error:
         open_dataset(tmp_path, BIRDS)
@@ -132,7 +132,7 @@ def test_table(tmp_path: Path, table: str) -> None:
     ],
 )
 def test_table_that_does_not_fit(tmp_path: Path, table: str, message: str) -> None:
-    """Pictures without a row, rows without a picture, double rows and unknown columns are told."""
+    """Pictures without a row, rows without a picture, double rows and unknown columns are reported."""
     put(tmp_path, "a.png", "b.png")
     (tmp_path / "labels.csv").write_text(table, "utf-8")
     with pytest.raises(DataError) as error:
@@ -154,7 +154,7 @@ def test_table_that_does_not_fit(tmp_path: Path, table: str, message: str) -> No
 )
 @pytest.mark.parametrize("place", ["beside", "above"])
 def test_imagenet(tmp_path: Path, name: str, content: str, place: str) -> None:
-    """Each of the four ground-truth files, beside the pictures or one folder up, gives the same classes."""
+    """Each of the four ground-truth files, next to the pictures or one folder up, gives the same classes."""
     folder = tmp_path / "val"
     put(folder, "ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000003.JPEG")
     target = folder if place == "beside" else tmp_path
@@ -167,7 +167,7 @@ def test_imagenet(tmp_path: Path, name: str, content: str, place: str) -> None:
 
 
 def test_the_devkits_ids_are_not_indices(tmp_path: Path) -> None:
-    """The devkit's numbers without the table of its ids would give wrong classes: refused."""
+    """The devkit's numbers without the table of its ids are an error: they would give wrong classes."""
     put(tmp_path, "ILSVRC2012_val_00000001.JPEG")
     (tmp_path / DEVKIT).write_text("2\n")
     with pytest.raises(DataError) as error:
@@ -179,7 +179,7 @@ def test_the_devkits_ids_are_not_indices(tmp_path: Path) -> None:
 
 
 def test_ground_truth_that_ends_early(tmp_path: Path) -> None:
-    """A picture beyond the last line of the ground truth is told."""
+    """A picture after the last line of the ground truth is reported."""
     put(tmp_path, "ILSVRC2012_val_00000002.JPEG")
     (tmp_path / SYNSET_LABELS).write_text("n02012849\n")
     with pytest.raises(DataError) as error:
@@ -190,7 +190,7 @@ def test_ground_truth_that_ends_early(tmp_path: Path) -> None:
 
 
 def test_imagenet_without_ground_truth(tmp_path: Path) -> None:
-    """The validation pictures alone are not taken for unlabelled ones; the error names the files that would do."""
+    """Validation pictures without ground truth are not treated as unlabelled; the error names the possible files."""
     put(tmp_path, "ILSVRC2012_val_00000001.JPEG")
     with pytest.raises(DataError, match="ImageNet's validation pictures without their classes; add imagenet_2012"):
         open_dataset(tmp_path, BIRDS)
@@ -220,7 +220,7 @@ def test_the_order_on_disk_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_spread_evenly_with_both_ends() -> None:
-    """By hand: the first and the last are among them, and more than there are give all."""
+    """By hand: the first and the last are included, and a limit above the count gives all."""
     assert spread(10, 4) == [0, 3, 6, 9]
     assert spread(5, 2) == [0, 4]
     assert spread(3, 7) == [0, 1, 2]
@@ -228,7 +228,7 @@ def test_spread_evenly_with_both_ends() -> None:
 
 
 def test_no_pictures(tmp_path: Path) -> None:
-    """A missing folder and an empty one are told apart."""
+    """A missing folder and an empty one have different errors."""
     with pytest.raises(DataError, match="no such folder"):
         open_dataset(tmp_path / "missing", BIRDS)
     with pytest.raises(DataError, match="no pictures in it"):

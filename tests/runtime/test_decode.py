@@ -1,4 +1,4 @@
-"""Pictures as they come: what each becomes, and the one line for each that cannot be read."""
+"""How each kind of picture is decoded, and the one-line error for each that cannot be read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def colour(source: ImageSource) -> tuple[int, ...]:
 
 
 def refusal(source: ImageSource, **options: Any) -> str:
-    """Return the message with which a picture is refused."""
+    """Return the error message for a picture."""
     with pytest.raises(ImageError) as error:
         read_picture(source, background=BACKGROUND, **options)
     return str(error.value)
@@ -83,7 +83,7 @@ def test_every_kind_of_picture_becomes_rgb(file: bytes, expected: tuple[int, ...
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 def test_jpeg_in_cmyk_is_inverted_as_adobe_writes_it(options: dict[str, Any]) -> None:
-    """Red is no cyan, full magenta, full yellow; Pillow writes the file as Adobe does, all channels inverted."""
+    """Red is zero cyan, full magenta and full yellow; Pillow writes the file like Adobe, with inverted channels."""
     red, green, blue = colour(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", **options))
     assert (red > 245, green < 10, blue < 10) == (True, True, True)
 
@@ -104,7 +104,7 @@ def test_of_an_animation_the_first_frame_is_read() -> None:
 
 
 def test_all_frames_of_an_animation_can_be_read(tmp_path: Path) -> None:
-    """They come in their order, as arrays."""
+    """They are yielded in order, as arrays."""
     frames = [Image.new("RGB", (4, 4), shade) for shade in ((255, 0, 0), (0, 0, 255), (0, 255, 0))]
     path = tmp_path / "moving.gif"
     path.write_bytes(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
@@ -133,7 +133,7 @@ CORNERS[0, 0], CORNERS[0, 1], CORNERS[1, 0] = (255, 0, 0), (0, 255, 0), (0, 0, 2
     ],
 )
 def test_exif_orientation_is_applied(orientation: int, stored: Callable[[np.ndarray], np.ndarray]) -> None:
-    """A file whose pixels were turned, with the tag that says how, gives the upright picture; in JPEG and PNG."""
+    """A file with turned pixels and the matching EXIF tag gives the upright picture, in JPEG and PNG."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     pixels = np.ascontiguousarray(stored(CORNERS))
@@ -162,7 +162,7 @@ def test_the_ending_of_the_name_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_what_is_no_picture_is_named_with_its_beginning(tmp_path: Path) -> None:
-    """Empty, HTML, HEIC and PostScript (which Pillow would hand to Ghostscript): the line says what was found."""
+    """Empty, HTML, HEIC and PostScript (which Pillow would pass to Ghostscript): the line says what was found."""
     path = tmp_path / "photo.jpg"
     known = "is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture"
     for content, expected in (
@@ -183,7 +183,7 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 
 def test_truncated_pictures_are_refused(tmp_path: Path) -> None:
-    """Half a JPEG and half a PNG: no grey rest is made up."""
+    """Half a JPEG and half a PNG are errors; the missing part is not filled with grey."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     for name, file in (("a.jpg", encode_jpeg(pixels)), ("a.png", encoded(Image.fromarray(pixels)))):
         path = tmp_path / name
@@ -195,7 +195,7 @@ def test_truncated_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """Return a PNG of a few bytes that says it has width x height pixels."""
+    """Return a PNG of a few bytes that declares width x height pixels."""
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
         (b"IDAT", zlib.compress(b"")),
@@ -208,7 +208,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    """One pixel row above the limit; the limit can be set; far above it Pillow's own stands, unchanged."""
+    """One pixel row above the limit; the limit can be set; far above it Pillow's own limit applies, unchanged."""
     limit = Image.MAX_IMAGE_PIXELS
     assert MAX_PIXELS == 8000 * 8000
     assert refusal(bomb(8000, 8001)) == (
@@ -273,6 +273,6 @@ def test_reading_leaves_a_callers_picture_as_it_was() -> None:
 
 
 def test_a_png_keeps_every_pixel() -> None:
-    """What is encoded is what is decoded."""
+    """Encoding and decoding give the same pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     np.testing.assert_array_equal(np.asarray(read_picture(encode_png(pixels), background=BACKGROUND).rgb), pixels)

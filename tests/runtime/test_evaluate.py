@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluation(tiny_bundle: Path, data: Path) -> Evaluation:
-    """All variants on all pictures, in this process alone."""
+    """All variants on all pictures, in this process only."""
     return evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(data, LABELS), workers=1)
 
 
@@ -77,7 +77,7 @@ def test_neither_order_nor_processes_matter(
 
 
 def test_unreadable_pictures_are_listed(tiny_bundle: Path, data: Path, tmp_path: Path) -> None:
-    """A broken picture is named with its reason and counts for nothing."""
+    """A broken picture is reported with its reason and does not count."""
     folder = shutil.copytree(data, tmp_path / "data")
     (folder / "bird" / "broken.png").write_bytes(b"no picture")
     result = evaluate(Task(bundle=tiny_bundle, names=NAMES), open_dataset(folder, LABELS))
@@ -103,7 +103,7 @@ def test_nothing_readable(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_the_source_is_read_from_its_outputs(tiny_bundle: Path, evaluation: Evaluation, tmp_path: Path) -> None:
-    """Given logits are the reference: equal to float32's they differ by nothing, and by 2 where one is moved."""
+    """Given logits are the reference: if equal to float32's the difference is 0, and 2 where one is changed by 2."""
     bundle = Bundle.open(tiny_bundle)
     with Classifier(bundle, "float32", threads=1) as classifier:
         logits = np.stack([classifier.output(classifier.tensor(image.path)) for image in evaluation.dataset.images])
@@ -134,7 +134,7 @@ def test_unlabelled_pictures_give_agreement_alone(tiny_bundle: Path, evaluation:
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path) -> None:
-    """Killed by SIGKILL in the middle, the command's second run takes up the rest and prints what one run prints."""
+    """After SIGKILL in the middle, a second run evaluates the rest and prints the same as one complete run."""
     folder = write_pictures(tmp_path / "data", LABELS, 300)
     command = [
         sys.executable,
@@ -176,7 +176,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tiny_bundle: Path, tmp_path: Path
 def test_what_was_done_before_is_logged(
     tiny_bundle: Path, evaluation: Evaluation, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A second run with the same journal says how many pictures it does not read again; a first one says nothing."""
+    """A second run with the same journal logs how many pictures are done; a first run logs nothing."""
     caplog.set_level(logging.INFO, "mixer_edge")
     task = Task(bundle=tiny_bundle, names=NAMES)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Which interpreter runs a file, and what is said where none does."""
+"""Which interpreter runs a file, and the message if none does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixer_edge.interpreter import Interpreter, installed_backends, resolve_back
 
 
 def refusal(path: Path, backend: str = "auto") -> str:
-    """Return the message with which an interpreter is refused."""
+    """Return the error message for an interpreter."""
     with pytest.raises(InterpreterError) as error:
         Interpreter(path, backend=backend)
     return str(error.value)
@@ -34,7 +34,7 @@ def fake_tflite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 
 def test_auto_prefers_ai_edge_litert(fake_tflite: Path) -> None:
-    """Both are installed: the faster one is taken, the other one by its name."""
+    """Both are installed: the faster one is the default, the other one is used by name."""
     assert installed_backends() == ["ai-edge-litert", "tflite-runtime"]
     assert resolve_backend("auto") == "ai-edge-litert"
     assert resolve_backend("tflite-runtime") == "tflite-runtime"
@@ -43,7 +43,7 @@ def test_auto_prefers_ai_edge_litert(fake_tflite: Path) -> None:
 def test_tflite_runtime_with_numpy_2_names_the_remedy(
     tiny_bundle: Path, fake_tflite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said before the import, which would succeed and die later with ``_ARRAY_API not found``."""
+    """The error comes before the import, which would succeed and fail later with ``_ARRAY_API not found``."""
     monkeypatch.setattr(np, "__version__", "2.1.0")
     assert refusal(tiny_bundle / "int8.tflite", "tflite-runtime") == (
         "tflite-runtime needs numpy below 2, found 2.1.0; pip install 'numpy<2'"
@@ -61,7 +61,7 @@ def test_an_interpreter_that_cannot_be_imported_says_why(
 
 
 def test_without_any_interpreter_the_extras_are_named(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is installed: what to install is said."""
+    """Nothing is installed: the message says what to install."""
     monkeypatch.setattr(interpreter, "BACKENDS", {"ai-edge-litert": "no_such_module_here"})
     assert refusal(tiny_bundle / "int8.tflite") == (
         "no interpreter is installed; install mixer-edge[litert] (or mixer-edge[tflite])"
@@ -69,7 +69,7 @@ def test_without_any_interpreter_the_extras_are_named(tiny_bundle: Path, monkeyp
 
 
 def test_an_unknown_and_a_missing_backend_are_named(tiny_bundle: Path) -> None:
-    """A name that is none, and one that is not installed here."""
+    """An unknown name, and one that is not installed here."""
     path = tiny_bundle / "int8.tflite"
     assert refusal(path, "onnx") == "unknown backend 'onnx'; expected auto, ai-edge-litert, tflite-runtime"
     assert refusal(path, "tflite-runtime") == (
@@ -78,7 +78,7 @@ def test_an_unknown_and_a_missing_backend_are_named(tiny_bundle: Path) -> None:
 
 
 def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
-    """The interpreter's reason stands in the message."""
+    """The message has the interpreter's reason."""
     path = tmp_path / "a.tflite"
     path.write_bytes(b"nothing")
     assert refusal(path) == (

@@ -1,4 +1,4 @@
-"""The journal of an evaluation: what a killed run leaves behind."""
+"""The journal of an evaluation, and what a killed run leaves in it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def write(path: Path, subject: dict[str, object]) -> None:
 
 
 def test_records_come_back(tmp_path: Path) -> None:
-    """What one run appends the next one reads, in the order in which it was written."""
+    """The next run reads what one run appended, in the same order."""
     write(tmp_path / "new" / "a.journal", {"bundle": "x"})
     with Journal(tmp_path / "new" / "a.journal", {"bundle": "x"}, DTYPE) as journal:
         assert journal.records.tolist() == [(3, 0.5), (1, 0.25)]
 
 
 def test_killed_at_any_byte(tmp_path: Path) -> None:
-    """Cut at every possible length, the file gives the whole records before the cut and takes new ones after them."""
+    """Truncated at every possible length, the file gives the complete records before it and accepts new ones."""
     path, subject = tmp_path / "a.journal", {"bundle": "x"}
     write(path, subject)
     content = path.read_bytes()
@@ -44,7 +44,7 @@ def test_killed_at_any_byte(tmp_path: Path) -> None:
 
 
 def test_another_subject_is_refused(tmp_path: Path) -> None:
-    """Records of another bundle are not taken for this one's."""
+    """Records of another bundle are not used."""
     write(tmp_path / "a.journal", {"bundle": "x"})
     with pytest.raises(DataError) as error:
         Journal(tmp_path / "a.journal", {"bundle": "y"}, DTYPE)
@@ -52,7 +52,7 @@ def test_another_subject_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    """A second run that would write into the same file is told to wait."""
+    """A second run on the same file is an error that says to wait."""
     with Journal(tmp_path / "a.journal", {}, DTYPE), pytest.raises(DataError) as error:
         Journal(tmp_path / "a.journal", {}, DTYPE)
     assert str(error.value) == (
@@ -69,14 +69,14 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_without_a_path_nothing_is_kept() -> None:
-    """A journal without a file takes records and has none."""
+    """A journal without a file accepts records and stores none."""
     with Journal(None, {}, DTYPE) as journal:
         journal.append(RECORDS)
         assert len(journal.records) == 0
 
 
 def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default place is in the user's cache and depends on the subject, not on the order of its keys."""
+    """The default path is in the user's cache and depends on the subject, not on the order of its keys."""
     monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path))
     place = default_journal({"a": 1, "b": 2})
     assert place.parent == tmp_path / "evaluations"

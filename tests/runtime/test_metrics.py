@@ -33,7 +33,7 @@ def test_wilson_interval_is_scipys(correct: int, total: int) -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.98])
 def test_wilson_interval_covers_the_truth(share: float) -> None:
-    """Of 4000 simulated evaluations of 300 pictures, 95 % of the intervals hold the true accuracy, give or take 1.5."""
+    """In 4000 simulated evaluations of 300 pictures, 95 % of the intervals, within 1.5, contain the true accuracy."""
     counts = np.random.default_rng(1).binomial(300, share, 4000)
     ends = {int(count): wilson_interval(int(count), 300) for count in np.unique(counts)}
     covered = np.mean([ends[int(count)][0] <= share <= ends[int(count)][1] for count in counts])
@@ -67,7 +67,7 @@ def test_paired_interval_is_scipys_bootstrap() -> None:
     [(0.002, 0.001, 815), (0.01, 0.005, 300), (0.02, 0.02, 500), (0.05, 0.01, 1000), (0.10, 0.02, 100)],
 )
 def test_paired_interval_covers_the_truth(lost: float, won: float, total: int) -> None:
-    """Of 1500 simulated comparisons at least 94 % of the intervals hold the true difference, few changes included."""
+    """In 1500 simulated comparisons, also with few changes, at least 94 % of the intervals contain the difference."""
     counts = np.random.default_rng(3).multinomial(total, [lost, won, 1 - lost - won], 1500)
     pairs, times = np.unique(counts[:, :2], axis=0, return_counts=True)
     covered = sum(
@@ -79,7 +79,7 @@ def test_paired_interval_covers_the_truth(lost: float, won: float, total: int) -
 
 
 def test_paired_interval_has_width_where_nothing_changed() -> None:
-    """No changed picture of ten does not prove that there is no difference; of 10,000 it nearly does."""
+    """No changed picture in ten does not prove that there is no difference; in 10,000 it almost does."""
     low, high = paired_interval(0, 0, 10)
     assert low <= -0.1
     assert high >= 0.1
@@ -126,13 +126,13 @@ def test_largest_difference_by_hand() -> None:
 
 
 def test_softmax_and_top_k_by_hand() -> None:
-    """Softmax of 0 and ln 3 is a quarter and three; of equal logits the lower index comes first."""
+    """The softmax of 0 and ln 3 is 1/4 and 3/4; for equal logits the lower index comes first."""
     np.testing.assert_allclose(softmax(np.array([0, math.log(3)], np.float32)), [0.25, 0.75], rtol=1e-6)
     assert top_k(np.array([1, 3, 3, 2], np.float32), 3).tolist() == [1, 2, 3]
 
 
 def test_pictures_needed_by_hand() -> None:
-    """An interval twice as wide as it may be needs four times the pictures; a drop beyond the bound none can help."""
+    """An interval twice as wide as allowed needs four times the pictures; beyond the bound no number helps."""
     assert pictures_needed(-0.01, -0.03, 0.02, 500) == 2000
     assert pictures_needed(-0.02, -0.03, 0.02, 500) is None
 
@@ -161,7 +161,7 @@ def test_counts_that_cannot_be_are_refused(
 
 
 def test_the_relative_error_by_hand() -> None:
-    """The largest difference by the largest expected value; nothing is expected of zeros but zeros."""
+    """The largest difference divided by the largest expected value; for expected zeros only zeros have no error."""
     expected = np.array([[1, -4], [2, 3]], np.float32)
     assert relative_error(expected, expected) == 0
     assert relative_error(expected + np.float32([[0, 1], [0, 0]]), expected) == 0.25

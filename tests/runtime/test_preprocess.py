@@ -1,4 +1,4 @@
-"""The specification, followed to the letter: each figure by a formula of its own or by Pillow's plain calls."""
+"""The specification is followed exactly: each result is compared with a separate formula or Pillow's plain calls."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_resize_crop_is_resize_then_crop() -> None:
 
 
 def test_resize_crop_of_a_line_needs_no_large_picture() -> None:
-    """Resized whole, 20,000 x 1 pixels would become 200,000 x 10; only the middle is made."""
+    """A full resize of 20,000 x 1 pixels would give 200,000 x 10; only the centre is computed."""
     pixels = np.full((1, 20000, 3), 9, np.uint8)
     spec = small(8, 8, geometry="resize-crop", shorter_side=10)
     np.testing.assert_array_equal(load_pixels(pixels, spec), np.full((8, 8, 3), 9, np.uint8))
 
 
 def test_resize_crop_follows_an_upright_picture() -> None:
-    """A crop that is not square is cut from the picture as it is seen, not as its file holds it."""
+    """A crop that is not square is taken from the upright picture, not from the file's orientation."""
     pixels = noise(60, 90)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -111,7 +111,7 @@ def photo(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}])
 def test_scaled_decoding_stays_close_to_the_exact_one(options: dict[str, Any]) -> None:
-    """The stated bounds: within 0.5/255 on average, 99 % within 2/255; yet it is not the exact path."""
+    """Within 0.5/255 on average, 99 % within 2/255, and not equal to exact decoding."""
     file = jpeg(photo(753, 1001), **options)  # odd sizes: decoded at 1/4, they end in a part of a pixel
     spec = Preprocessing().spec(56)
     scaled, exact = load_pixels(file, spec), load_pixels(file, dataclasses.replace(spec, decode="exact"))
@@ -121,21 +121,21 @@ def test_scaled_decoding_stays_close_to_the_exact_one(options: dict[str, Any]) -
 
 
 def test_exact_decoding_is_pillows_plain_decode_and_resize() -> None:
-    """Nothing but open, convert and resize."""
+    """The result equals open, convert and resize."""
     file = jpeg(photo(300, 400))
     plain = Image.open(io.BytesIO(file)).convert("RGB").resize((8, 8), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(load_pixels(file, Preprocessing(decode="exact").spec(8)), np.asarray(plain))
 
 
 def test_a_small_jpeg_is_decoded_at_full_size_either_way() -> None:
-    """Below twice the margin there is nothing to gain, and nothing changes."""
+    """Below twice the margin the picture is decoded at full size."""
     file = jpeg(photo(47, 60))
     scaled, exact = (load_pixels(file, Preprocessing(decode=decode).spec(8)) for decode in ("scaled", "exact"))
     np.testing.assert_array_equal(scaled, exact)
 
 
 def test_png_is_decoded_exactly_either_way() -> None:
-    """Only JPEG can be decoded small."""
+    """Only JPEG can be decoded at reduced size."""
     file = io.BytesIO()
     Image.fromarray(photo(300, 400)).save(file, "PNG")
     scaled, exact = (
@@ -152,7 +152,7 @@ def test_normalize_maps_the_ends_and_the_middle() -> None:
 
 
 def test_what_preprocess_spec_makes_is_accepted() -> None:
-    """Every combination of its arguments follows its own rules."""
+    """Every combination of arguments gives a valid specification."""
     for geometry in ("squash", "resize-crop"):
         for antialias in (True, False):
             for decode in ("scaled", "exact"):

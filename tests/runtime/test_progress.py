@@ -16,7 +16,7 @@ from mixer_edge import progress
 
 @contextmanager
 def terminal() -> Iterator[list[str]]:
-    """Yield a list that holds, at the end, what a terminal of 40 columns on standard error was sent."""
+    """Yield a list that contains, at the end, everything sent to standard error on a terminal of 40 columns."""
     control, descriptor = pty.openpty()
     termios.tcsetwinsize(descriptor, (24, 40))
     shown: list[str] = []
@@ -31,7 +31,7 @@ def terminal() -> Iterator[list[str]]:
 
 
 def test_without_a_terminal_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """The items come through, and that is all."""
+    """The items are yielded, and nothing is written."""
     assert list(progress.progress([1, 2, 3], "counting")) == [1, 2, 3]
     assert capsys.readouterr() == ("", "")
 

@@ -1,4 +1,4 @@
-"""What stands in release.json, to the letter: boards keep it from one version of the program to the next."""
+"""The exact content of release.json: boards keep it from one version of the program to the next."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from mixer_edge.stopwatch import times_ms
 
 
 def test_warm_up_calls_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call takes as many seconds as its number: of five calls the last three are told, in milliseconds."""
+    """Each call takes as many seconds as its number: the last three of five calls are returned, in milliseconds."""
     clock, calls = 0.0, 0
 
     def action() -> None:

@@ -51,18 +51,18 @@ PARSED = Outer(
 
 
 def test_parse_fills_nested_dataclasses_tuples_and_mappings() -> None:
-    """Every kind of field that our files use comes back with its Python type."""
+    """Every kind of field in our files is parsed to its Python type."""
     assert parse(Outer, GOOD) == PARSED
     assert parse(Outer, GOOD | {"interval": None, "kind": None}) == replace(PARSED, interval=None, kind=None)
 
 
 def test_dumps_is_canonical() -> None:
-    """Two spaces, UTF-8 as it is, a newline at the end."""
+    """Two spaces, unescaped UTF-8, a newline at the end."""
     assert dumps({"ä": [1]}) == '{\n  "ä": [\n    1\n  ]\n}\n'.encode()
 
 
 def test_a_line_is_ascii_and_read_again() -> None:
-    """One line for machines, whatever their locale."""
+    """One line for programs, in every locale."""
     written = line(PARSED)
     assert written == (
         '{"version": 1, "name": "\\u00e4", "count": null, "inner": {"size": 2.0}, "shape": [1, 2], '
@@ -89,20 +89,20 @@ def test_a_number_that_json_has_not_is_neither_written_nor_read() -> None:
     ],
 )
 def test_read_says_what_is_wrong_with_a_text(text: str, message: str) -> None:
-    """Cut, empty, another thing, or something after it."""
+    """Truncated, empty, another kind of document, or text after it."""
     with pytest.raises(ValueError) as error:
         read(Inner, text)
     assert str(error.value) == message
 
 
 def test_a_text_nested_without_end_is_refused() -> None:
-    """Python's parser gives up, which is no reason for this program to end."""
+    """Python's parser raises RecursionError, which becomes a ValueError."""
     with pytest.raises(ValueError, match="^not JSON: maximum recursion depth exceeded"):
         read(Inner, "[" * 100_000)
 
 
 def test_a_version_that_comes_first_is_refused_first() -> None:
-    """Of a newer document the version counts, not the fields that came with it; the error is one of its own."""
+    """For a newer document the error names the version, not its new fields, and has its own class."""
     with pytest.raises(UnknownValueError) as error:
         parse(Outer, {"version": 2, "news": True})
     assert str(error.value) == "field 'version' is 2, this program knows 1"

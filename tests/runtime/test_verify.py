@@ -1,4 +1,4 @@
-"""Golden vectors on this machine: equal, near or not what the workstation computed."""
+"""Golden vectors on this machine: bit-equal, close to the workstation's, or wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixer_edge.verify import Verification, verify
 
 
 def with_golden(bundle: Path, monkeypatch: pytest.MonkeyPatch, **outputs: np.ndarray | None) -> Bundle:
-    """Return the bundle with other golden outputs; None takes a variant's away."""
+    """Return the bundle with other golden outputs; None removes a variant's."""
     opened = Bundle.open(bundle)
     golden = opened.golden()
     for name, output in outputs.items():
@@ -52,7 +52,7 @@ def test_a_difference_counts_as_a_part_of_the_largest_output(
 
 
 def test_the_tolerance_is_the_manifests(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle that allows nothing fails by the least difference."""
+    """With a tolerance of zero, the smallest difference fails."""
     reseal(bundle, lambda facts: [variant.update(tolerance=0.0) for variant in facts["variants"]])
     moved = Bundle.open(bundle).golden()["float32"] + np.float32(1e-6)
     result = verify(with_golden(bundle, monkeypatch, float32=moved), "float32")
@@ -60,7 +60,7 @@ def test_the_tolerance_is_the_manifests(bundle: Path, monkeypatch: pytest.Monkey
 
 
 def test_golden_outputs_that_are_not_finite_fail(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NaN is near nothing, and JSON has no word for it."""
+    """NaN never passes, and is null in JSON."""
     nan = np.full((4, 10), np.nan, np.float32)
     result = verify(with_golden(tiny_bundle, monkeypatch, int8=nan), "int8")
     assert (result.passed, result.max_error) == (False, None)
@@ -69,7 +69,7 @@ def test_golden_outputs_that_are_not_finite_fail(tiny_bundle: Path, monkeypatch:
 
 
 def test_a_variant_without_golden_outputs_is_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing to compare with is no success."""
+    """Without golden outputs there is an error, not a success."""
     bundle = with_golden(tiny_bundle, monkeypatch, int8=None)
     with pytest.raises(BundleError) as error:
         verify(bundle, "int8")

@@ -1,4 +1,4 @@
-"""Files as they land: once each, complete, and in their order."""
+"""New files: once each, when complete, and in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixer_edge.watch import watch_folder
 
 
 class Steps:
-    """Stands in for the wait between two looks: runs the next step, and ends the test after the last."""
+    """Replaces the wait between two checks: runs the next step, and ends the test after the last."""
 
     def __init__(self, *steps: Callable[[], object]) -> None:
         self.steps = iter(steps)
@@ -37,7 +37,7 @@ def landed(folder: Path, *steps: Callable[[], object], existing: bool = False) -
 
 
 def test_a_file_comes_once_it_stops_growing(tmp_path: Path) -> None:
-    """Written in two parts, it comes after the look that finds it unchanged, and only once."""
+    """A file written in two parts is yielded after the check that finds it unchanged, and only once."""
     path = tmp_path / "a.jpg"
     assert landed(tmp_path, lambda: path.write_bytes(b"1"), lambda: path.write_bytes(b"12")) == []
     path.unlink()
@@ -46,7 +46,7 @@ def test_a_file_comes_once_it_stops_growing(tmp_path: Path) -> None:
 
 
 def test_what_is_there_already_comes_only_if_asked_for(tmp_path: Path) -> None:
-    """``existing`` makes the difference; a file that is written again comes either way."""
+    """They are yielded only with ``existing``; a file that is written again is always yielded."""
     path = tmp_path / "old.png"
     path.write_bytes(b"1")
     assert landed(tmp_path, nothing, nothing) == []
@@ -55,7 +55,7 @@ def test_what_is_there_already_comes_only_if_asked_for(tmp_path: Path) -> None:
 
 
 def test_hidden_empty_and_other_files_and_folders_are_passed_over(tmp_path: Path) -> None:
-    """A file renamed into place comes under its final name."""
+    """A file renamed when complete is yielded under its final name."""
 
     def write() -> None:
         for name in (".hidden.jpg", "a.jpg.part", "notes.txt"):

@@ -34,7 +34,7 @@ def killed_maker() -> Callable[[int], int]:
 
 
 def test_every_item_once_in_several_processes() -> None:
-    """All results come, each once, from two processes, neither of them this one."""
+    """All results arrive, each once, from two other processes."""
     items = list(range(4 * CHUNK + 3))
     results = [result for chunk in map_in_processes(square_maker, items, 2) for result in chunk]
     assert sorted(value for value, _ in results) == [value * value for value in items]
@@ -43,7 +43,7 @@ def test_every_item_once_in_several_processes() -> None:
 
 
 def test_an_error_of_a_process_is_raised_here() -> None:
-    """What a process raises arrives with its type and message."""
+    """An error raised in a process arrives with its type and message."""
     with pytest.raises(DataError, match="^data/: no such folder$"):
         list(map_in_processes(failing_maker, [1, 2, 3], 2))
 
@@ -59,6 +59,6 @@ def test_a_killed_process_is_reported() -> None:
 
 
 def test_as_many_as_cores_and_memory_allow() -> None:
-    """One process for each core, but one alone where memory holds no second."""
+    """One process per core, but only one if memory is too small for two."""
     assert default_workers(1) == len(os.sched_getaffinity(0))
     assert default_workers(1 << 60) == 1

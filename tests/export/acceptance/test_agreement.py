@@ -1,4 +1,4 @@
-"""The source is the judge: what drifts from it is not exported."""
+"""Every file is compared with the source: if it differs, nothing is exported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mixer_edge_export.sources import load_source, mixer, saved_model
 
 
 def swapped(key: str) -> str:
-    """Return the key with blocks 1 and 10 in each other's place."""
+    """Return the key with blocks 1 and 10 swapped."""
     first, _, rest = key.partition("/")
     return {"MixerBlock_1": "MixerBlock_10", "MixerBlock_10": "MixerBlock_1"}.get(first, first) + "/" + rest
 
@@ -42,7 +42,7 @@ def test_a_module_is_exported_and_judged_by_itself(twin: Path, twin_bundle: Path
 
 
 def refusal(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the last line that an export says, which ends with code 2 and leaves nothing in the folder."""
+    """Return the last line of an export that fails with exit code 2 and writes nothing."""
     assert main(["export", "--model", str(model), "--variants", "float32", "--out", str(folder / "bundle")]) == 2
     assert list(folder.iterdir()) == []
     return capsys.readouterr().err.splitlines()[-1]
@@ -57,7 +57,7 @@ DRIFT = (
 def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
     twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Blocks 1 and 10 have equal shapes; read in each other's place they fail the export, and nothing is written."""
+    """Blocks 1 and 10 have equal shapes; if they are swapped the export fails, and nothing is written."""
     variable_keys = saved_model.variable_keys
     monkeypatch.setattr(
         saved_model, "variable_keys", lambda count, source: [swapped(key) for key in variable_keys(count, source)]
@@ -71,7 +71,7 @@ def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
 def test_swapped_blocks_are_caught_in_the_file(
     twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A conversion that mixes blocks up is found in the first file that it wrote."""
+    """A conversion that swaps blocks is detected in the first file."""
 
     def convert_wrongly(weights: MixerWeights) -> bytes:
         arrays = {swapped(key): array for key, array in weights.arrays.items()}
@@ -83,7 +83,7 @@ def test_swapped_blocks_are_caught_in_the_file(
 
 
 def test_bare_weights_say_that_the_rebuilt_graph_judged(tmp_path: Path) -> None:
-    """A checkpoint has no graph of its own, and the manifest does not pretend it had."""
+    """A checkpoint has no graph, and the manifest says so."""
     model = TWINS / "mixer_12_blocks" / "weights.npz"
     assert main(["export", "--model", str(model), "--variants", "float32", "--out", str(tmp_path / "bundle")]) == 0
     source = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["source"]
@@ -105,7 +105,7 @@ def test_a_feature_extractor_is_exported(twin_fe: Path, tmp_path: Path, capsys: 
 
 
 def test_the_message_says_where_it_drifted() -> None:
-    """Stage, judge, error, picture, output and both values stand in the message."""
+    """The message has the stage, judge, error, picture, output and both values."""
     reference = np.array([[1, 2, -4], [0, 3, 1]], np.float32)
     outputs = reference.copy()
     assert check_outputs("int8", outputs, reference, judge="mixer", max_error=0.1) == 0
@@ -130,7 +130,7 @@ def test_the_message_says_where_it_drifted() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_gate_fails_for_zeroed_shuffled_and_clipped_outputs(tiny_bundle: Path, name: str) -> None:
-    """What the variant really gives passes; nothing, the right numbers in another place, and saturation do not."""
+    """The variant's real outputs pass; zeros, the right numbers in the wrong order, and saturated outputs do not."""
     bundle = Bundle.open(tiny_bundle)
     golden, reference = bundle.golden(), bundle.golden()["reference"]
     outputs = dequantize(golden[name], bundle.manifest.variant(name).output)
@@ -144,7 +144,7 @@ def test_every_gate_fails_for_zeroed_shuffled_and_clipped_outputs(tiny_bundle: P
 
 
 def test_outputs_in_another_order_fail_though_a_shared_offset_hides_the_error() -> None:
-    """All outputs lie near 100, so the error is small; the order within each picture is what counts."""
+    """All outputs are near 100, so the error is small; the order within each picture decides."""
     reference = np.array([[100, 101, 102, 103], [101, 100, 103, 102]], np.float32)
     assert disagreement(reference + np.float32(0.1), reference, 0.45) is None
     assert disagreement(reference[:, ::-1], reference, 0.45) == (
@@ -153,7 +153,7 @@ def test_outputs_in_another_order_fail_though_a_shared_offset_hides_the_error() 
 
 
 def test_correlations_by_hand() -> None:
-    """Scaled is 1, turned round -1, all equal 0; a reference without any order has nothing to keep."""
+    """Scaled outputs give 1, reversed ones -1, equal ones 0; a constant reference gives 1."""
     reference = np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3], [5, 5, 5]], np.float32)
     outputs = np.array([[2, 4, 6], [3, 2, 1], [7, 7, 7], [1, 2, 3]], np.float32)
     np.testing.assert_allclose(correlations(outputs, reference), [1, -1, 0, 1], atol=1e-12)

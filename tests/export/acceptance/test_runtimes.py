@@ -1,4 +1,4 @@
-"""Files tried in runtimes, in processes of their own: what is put down, and what the runtime makes of it."""
+"""Files run in runtimes, in separate processes: the verdict in the manifest, and how the classifier uses it."""
 
 import re
 import sys
@@ -56,7 +56,7 @@ def test_a_file_that_runs(tiny_bundle: Path) -> None:
 
 
 def test_a_file_that_the_runtime_refuses(tiny_bundle: Path, tmp_path: Path) -> None:
-    """The runtime's own words are the reason."""
+    """The runtime's own message is the reason."""
     path = tmp_path / "broken.tflite"
     path.write_bytes((tiny_bundle / "float32.tflite").read_bytes()[:5000])
     found = attempt(tiny_bundle, "float32", HERE, path)
@@ -77,20 +77,20 @@ def test_a_file_that_the_runtime_refuses(tiny_bundle: Path, tmp_path: Path) -> N
     ],
 )
 def test_the_reason_is_the_exceptions_message(tiny_bundle: Path, tmp_path: Path, log: str, reason: str) -> None:
-    """All of its lines as one of at most 200 letters; where there is no exception, that is said."""
+    """All its lines as one of at most 200 characters; without an exception, the reason says so."""
     (tmp_path / "log").write_text(log)
     found = attempt(tiny_bundle, "float32", fake(tmp_path, f"cat {tmp_path}/log >&2; exit 1"))
     assert (found.status, found.reason, found.max_error) == ("refused", reason, None)
 
 
 def test_a_crash_is_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
-    """A signal ends the run, not the export."""
+    """A crash ends the run, not the export."""
     found = attempt(tiny_bundle, "float32", fake(tmp_path, "kill -SEGV $$"))
     assert (found.status, found.reason) == ("refused", "it crashes with SIGSEGV")
 
 
 def test_wrong_numbers_are_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
-    """Another model's file runs and answers, but not what was asked."""
+    """The file of another model runs, but its outputs are wrong."""
     golden = Bundle.open(tiny_bundle).golden()
     np.save(tmp_path / "wrong.npy", -golden["float32"])
     found = attempt(tiny_bundle, "float32", fake(tmp_path, f'cp {tmp_path}/wrong.npy "$5"'))
@@ -102,7 +102,7 @@ def test_wrong_numbers_are_a_verdict(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_runtime_that_is_not_there_is_not_checked(tiny_bundle: Path) -> None:
-    """Nothing is pretended."""
+    """The status is unchecked."""
     found = attempt(tiny_bundle, "float32", Runtime(name="tflite-runtime", version="2.14.0", python=None))
     assert found == RuntimeSpec(
         version="2.14.0",
@@ -149,7 +149,7 @@ def test_a_refused_file_is_not_loaded(bundle: Path) -> None:
 
 
 def test_tflite_runtime_needs_an_old_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where neither this Python nor one on the PATH is old enough, one line says which is."""
+    """If neither this Python nor one on the PATH is old enough, one line says which one is."""
     monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(runtimes, "NEWEST_PYTHON", (3, 1))
     monkeypatch.setattr(runtimes.shutil, "which", lambda name: None)
@@ -183,7 +183,7 @@ def test_tflite_runtime_runs_what_it_can_and_is_spared_the_rest(
 
 
 def test_the_reference_interpreter_is_the_runtime_of_the_board(tiny_bundle: Path) -> None:
-    """What a process of its own computes is what the device's code computes, bit for bit."""
+    """A separate process computes the same as the device's code, bit for bit."""
     opened = Bundle.open(tiny_bundle)
     golden = opened.golden()
     interpreter = Interpreter(tiny_bundle / "int8.tflite", backend="ai-edge-litert")

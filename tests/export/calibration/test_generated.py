@@ -38,7 +38,7 @@ def test_the_files_are_those_of_the_committed_manifest(written: Path) -> None:
 
 
 def test_the_written_folder_calibrates_like_the_default(written: Path) -> None:
-    """Read back through its manifest, it is the very set that is made on the spot, and it passes the check."""
+    """Read through its manifest, the set equals the generated one, and it passes the check."""
     spec = Preprocessing().spec(224)
     read, made = load_calibration(written, spec), generated_calibration(spec)
     np.testing.assert_array_equal(np.stack(read.pixels), np.stack(made.pixels))
@@ -52,7 +52,7 @@ def test_the_set_is_brought_to_the_network_s_size() -> None:
 
 
 def test_later_pictures_go_on_where_the_set_ends() -> None:
-    """The selection's pictures are none of the calibration's."""
+    """The selection pictures differ from the calibration pictures."""
     np.testing.assert_array_equal(generate(2, first=70), [picture(70), picture(71)])
     assert not np.array_equal(picture(0), picture(64))
 
@@ -75,7 +75,7 @@ def test_the_set_has_what_photographs_have() -> None:
 
 
 def test_other_bytes_than_the_measured_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that computes another set stops instead of calibrating on it."""
+    """If this machine generates other pictures, the export stops."""
     monkeypatch.setattr(module, "generate", lambda count: generate(count, first=1))
     with pytest.raises(DataError) as raised:
         generated_calibration(Preprocessing().spec(224))
@@ -85,7 +85,7 @@ def test_other_bytes_than_the_measured_ones_are_refused(monkeypatch: pytest.Monk
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file where the folder should be is an error with its path."""
+    """A file with the folder's name is an error with its path."""
     (tmp_path / "file").write_text("")
     assert main(["calibration-pictures", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == (

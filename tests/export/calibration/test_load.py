@@ -1,4 +1,4 @@
-"""Calibration pictures: which are taken, and which mistakes are named."""
+"""Calibration pictures: which are used, and which mistakes are reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def error_of(source: Path, **options: object) -> str:
 
 
 def test_a_good_folder_is_taken_whole_without_a_warning(photos: Path) -> None:
-    """All pictures come in the order of their paths, prepared by the device's preprocessing."""
+    """All pictures are used in the order of their paths, with the device's preprocessing."""
     pictures = load_calibration(photos, SPEC)
     assert (pictures.kind, pictures.found, pictures.warnings) == ("folder", 40, ())
     assert pictures.names[:2] == ("cat/00.png", "cat/01.png")
@@ -59,7 +59,7 @@ def test_a_good_folder_is_taken_whole_without_a_warning(photos: Path) -> None:
 
 
 def test_samples_are_spread_over_the_classes(photos: Path) -> None:
-    """Eight of 30 cats and 10 dogs are four of each, and another seed takes others."""
+    """Eight of 30 cats and 10 dogs are four of each, and another seed selects others."""
     first, again, other = (load_calibration(photos, SPEC, Calibration(samples=8, seed=seed)) for seed in (0, 0, 1))
     assert Counter(first.classes) == {"cat": 4, "dog": 4}
     assert (first.found, first.names) == (40, again.names)
@@ -113,7 +113,7 @@ def test_a_choice_is_even(pictures: dict[str, str], samples: int, seed: int) -> 
 
 
 def test_a_manifest_decides_files_labels_and_order(photos: Path) -> None:
-    """Only the listed files are taken, in the manifest's order, whatever folder they are in."""
+    """Only the listed files are used, in the manifest's order, from any folder."""
     lines = ["file,label,sha256"]
     for name, label in (("dog/35.png", "x"), ("cat/02.png", "y")):
         lines.append(f"{name},{label},{hashlib.sha256((photos / name).read_bytes()).hexdigest()}")
@@ -152,7 +152,7 @@ def test_copies_count_once(photos: Path) -> None:
 
 
 def test_one_picture_many_times_is_refused(tmp_path: Path) -> None:
-    """A set of copies of a single picture has nothing to measure."""
+    """A set of copies of a single picture is useless."""
     for index in range(40):
         write(tmp_path / f"{index}.png", noise(0))
     assert error_of(tmp_path) == f"{tmp_path}: the same picture 40 times; expected different pictures"
@@ -160,7 +160,7 @@ def test_one_picture_many_times_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", ["", "cat"])
 def test_one_class_is_warned_of(photos: Path, source: str) -> None:
-    """Pictures that all lie in one folder, or in the folder given if it is called like a class of the model."""
+    """All pictures are in one folder, or the given folder is named like a class of the model."""
     for path in (photos / "dog").iterdir():
         path.unlink()
     for index in range(50, 60):
@@ -172,7 +172,7 @@ def test_one_class_is_warned_of(photos: Path, source: str) -> None:
 
 
 def test_a_flat_folder_of_another_name_is_no_class(photos: Path) -> None:
-    """Without class folders nothing is said of classes."""
+    """Without class folders there is no warning about classes."""
     assert load_calibration(photos / "cat", SPEC, Calibration(samples=30), labels=["fox"]).warnings == (
         "only 30 calibration pictures, too few for stable ranges; use 100 to 200",
     )
@@ -246,7 +246,7 @@ def test_arrays_that_were_prepared_otherwise_are_refused(tmp_path: Path, array: 
 
 
 def test_floats_for_a_network_of_another_range_are_refused(tmp_path: Path) -> None:
-    """Which pixels they stand for would be a guess."""
+    """Their pixels would be a guess."""
     path = save(tmp_path / "set.npy", PIXELS / 127.5 - 1)
     with pytest.raises(DataError) as raised:
         load_calibration(path, replace(SPEC, scale=255.0, offset=0.0))
@@ -254,7 +254,7 @@ def test_floats_for_a_network_of_another_range_are_refused(tmp_path: Path) -> No
 
 
 def test_an_archive_of_several_arrays_or_none_is_refused(tmp_path: Path) -> None:
-    """Which of several arrays was meant is not guessed, and a damaged file is named."""
+    """Several arrays in a file are an error, and a damaged file is named."""
     np.savez(tmp_path / "two.npz", images=PIXELS, labels=np.arange(4))
     assert error_of(tmp_path / "two.npz") == (
         f"{tmp_path}/two.npz: 2 arrays (images, labels); expected one, [n, height, width, 3]"

@@ -58,7 +58,7 @@ def evaluated(*, labelled: bool = True) -> Evaluation:
 
 
 def test_changed_pictures_come_by_how_far_their_outputs_moved(bundle: Bundle) -> None:
-    """The farthest of any variant first, of equal ones the first file; one on which all agree is none of them."""
+    """The largest distance of any variant first, ties by file name; pictures on which all agree are not included."""
     count, found = changed_pictures(evaluated(), bundle)
     assert count == 5
     assert [(picture.file, picture.truth, picture.changes) for picture in found] == [
@@ -83,14 +83,14 @@ def test_changed_pictures_come_by_how_far_their_outputs_moved(bundle: Bundle) ->
 
 
 def test_a_large_gallery_is_cut(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All are counted, and those that moved farthest are shown."""
+    """All are counted, and those that changed most are shown."""
     monkeypatch.setattr(pictures, "GALLERY", 2)
     count, found = changed_pictures(evaluated(), bundle)
     assert (count, [picture.file for picture in found]) == (5, ["4.png", "3.png"])
 
 
 def test_without_labels_nothing_is_lost_or_won(bundle: Bundle) -> None:
-    """A change is a change."""
+    """Every change has the kind ``changed``."""
     _, found = changed_pictures(evaluated(labelled=False), bundle)
     assert [(picture.file, picture.truth, picture.changes) for picture in found[:3]] == [
         ("4.png", None, {"float16": "changed", "int8": "changed"}),

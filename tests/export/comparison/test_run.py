@@ -93,7 +93,7 @@ def test_a_saved_model_is_run_itself(twin_bundle: Path, tmp_path: Path, capsys: 
 
 
 def test_another_source_is_refused(tiny_bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Weights that the bundle was not made from are told by their fingerprint; a place without a model is told."""
+    """Other weights are detected by their fingerprint, and a missing model is reported."""
     for source, reason in (
         ("digits", f"digits: not the weights that {tiny_bundle} was made from; choose another --source"),
         (

@@ -1,4 +1,4 @@
-"""The comparison in a terminal, to the letter."""
+"""The exact text of the comparison in a terminal."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ def test_a_board_that_does_not_say_what_it_is() -> None:
 
 
 def test_good_pictures_have_no_warnings() -> None:
-    """Nothing is said where nothing is wrong."""
+    """Without problems there are no warnings."""
     assert picture_warnings(COSTS) == []

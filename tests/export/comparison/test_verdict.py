@@ -1,4 +1,4 @@
-"""The figures in words: what is said, which variant is recommended, and when a bound is kept."""
+"""Sentences from the figures: verdicts, the recommended variant, and whether a bound is kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def candidate(name: str, size: int, latency: float, result: Score) -> Candidate:
 
 
 def test_a_difference_that_is_noise() -> None:
-    """Three pictures of a thousand lost and one won are said to be no difference that can be told."""
+    """Three lost and one won picture in a thousand are not distinguishable."""
     int8 = candidate("int8", 1_000_000, 1.0, scored(900, 3, 1, 1000))
     assert verdict(int8, FLOAT32, FLOAT32) == (
         "int8: 0.20 points below float32, interval -0.70 to +0.20: not distinguishable (4 of 1,000 predictions "
@@ -110,7 +110,7 @@ def test_a_bound_that_more_pictures_would_settle() -> None:
 
 
 def test_a_bound_that_no_picture_would_settle() -> None:
-    """A measured drop beyond the bound is no question of more pictures."""
+    """If the measured drop is beyond the bound, more pictures do not help."""
     assert check_bound(scored(900, 40, 2, 1000), "float32", 0.5) == (
         False,
         "int8 does not keep within 0.5 points: its drop to float32 is 3.80 points, 95 % interval up to 5.10",
@@ -119,7 +119,7 @@ def test_a_bound_that_no_picture_would_settle() -> None:
 
 
 def test_a_bound_without_labels() -> None:
-    """No more can be lost than predictions changed, so that the share of those is held against the bound."""
+    """The drop cannot exceed the share of changed predictions, so this share is compared with the bound."""
     assert check_bound(scored(900, 0, 0, 1000, labelled=False), "float32", 0.5) == (
         True,
         "int8 keeps within 0.5 points: its share of changed predictions to float32 is 0.00 points, 95 % interval up to "

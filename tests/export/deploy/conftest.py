@@ -1,4 +1,4 @@
-"""A board that a release was deployed to: the real scripts and programs, in a folder of this machine."""
+"""A board with a deployed release: the real scripts and programs, in a folder on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Deployer:
     def __call__(
         self, board: StandIn, *, at: dict[str, Callable[[], object]] | None = None, **job: Any
     ) -> tuple[Outcome, Said]:
-        """Deploy and return what came of it and what was said.
+        """Deploy and return the outcome and the messages.
 
         Args:
             board: where to.
@@ -44,7 +44,7 @@ class Deployer:
             return deploy(Board(connection, report), Job(**{"bundle": Bundle.open(self.bundle)} | job)), said
 
     def refused(self, board: StandIn, **arguments: Any) -> str:
-        """Return the message of a deploy that must fail; the board runs what it ran, and nothing of it is left."""
+        """Return the message of a deploy that must fail; the board runs the same release, and nothing new remains."""
         before = (board.current, board.previous, board.releases)
         with pytest.raises(DeployError) as caught:
             self(board, **arguments)
@@ -63,7 +63,7 @@ class First:
 
 @pytest.fixture(scope="module")
 def deployer(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
-    """Deploys the tiny bundle; the packages are fetched once for all boards of the module."""
+    """Deploys the tiny bundle; the packages are downloaded once for all boards of the module."""
     folder = tmp_path_factory.mktemp("net")
     with pytest.MonkeyPatch.context() as patch:
         use_stand_ins(folder, patch)
@@ -73,7 +73,7 @@ def deployer(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def first(deployer: Deployer) -> First:
-    """A board that runs int8 since its first deploy; shared, so not to be changed."""
+    """A board that runs int8 after its first deploy; shared, so not to be changed."""
     board = stand_in("first")
     return First(board, *deployer(board))
 

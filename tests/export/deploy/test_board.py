@@ -1,4 +1,4 @@
-"""What a board prints, read as what it is; the board's Python is a script that prints it."""
+"""The output of a board, parsed; the board's Python is a script that prints it."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_smoke_returns_label_and_figures(pi: StandIn) -> None:
 
 
 def test_smoke_of_a_command_that_prints_nothing(pi: StandIn) -> None:
-    """It is no success."""
+    """This is an error."""
     prints(pi)
     with connected(pi) as board, pytest.raises(RemoteError, match=r"mixer-edge 0\.1\.0 \(not JSON: Expecting value"):
         board.smoke(RELEASE)
@@ -164,7 +164,7 @@ def test_benchmark_of_a_board_without_a_release(boards: Path, capsys: pytest.Cap
 
 
 def test_a_copy_waits_for_the_lock_so_long(pi: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What holds it is told; when it is free the copy is made."""
+    """The message says what holds it; when it is free, the copy is made."""
     monkeypatch.setattr(ssh, "COPY_WAIT_S", 0)
     (tmp_path / "source").mkdir()
     (tmp_path / "source/file").write_text("x")

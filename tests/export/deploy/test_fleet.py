@@ -1,4 +1,4 @@
-"""Several boards at once: what ends one of them leaves the others their results."""
+"""Several boards in parallel: an error on one of them does not affect the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mixer_edge_export.deploy.fleet import UnexpectedError, for_each
 
 
 def system(board: Board) -> str:
-    """Return the system that a board runs; one of them is not prepared for by this program."""
+    """Return the board's system; raise an unexpected exception for one of them."""
     if board.host == "odd":
         return {"known": "Linux"}["unknown"]
     board.report("probe", "found")
@@ -24,7 +24,7 @@ def system(board: Board) -> str:
 
 
 def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others have their results; the command shows the traceback when all are done, after what they said."""
+    """The others have their results; the command shows the traceback at the end, when all are done."""
     for host in ("odd", "even"):
         stand_in(host)
     with shown_log():

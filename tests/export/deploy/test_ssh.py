@@ -1,4 +1,4 @@
-"""Hosts, messages and calls of ssh, without a board: a fake ssh and a fake rsync stand on the PATH."""
+"""Hosts, messages and calls of ssh, without a board: a fake ssh and a fake rsync are on the PATH."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, script: st
 
 @pytest.mark.parametrize("host", ["raspberrypi.local", "pi@192.168.1.7", "PI_5", "a_b.c@x-y.example"])
 def test_host_names_are_taken_as_they_are(host: str) -> None:
-    """What ssh takes for a name is one."""
+    """Valid ssh names are accepted."""
     assert check_host(host) == host
 
 
@@ -99,7 +99,7 @@ def test_what_ssh_prints_becomes_what_to_do(stderr: str, message: str) -> None:
 
 
 def test_command_is_one_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Options, ``--``, host and one quoted command: nothing that a shell on the way could take apart."""
+    """Options, ``--``, host and one quoted command, which no shell can split."""
     fake(tmp_path, monkeypatch, "ssh", 'for word; do echo "[$word]"; done')
     assert connection().run("echo $1", "it's; $HOME").splitlines() == [
         *("[-F]", "[my config]", "[--]", "[pi@board]"),
@@ -108,7 +108,7 @@ def test_command_is_one_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """255 is ssh's own failure; any other code is the command's, with its telling line."""
+    """255 is a failure of ssh; any other code is the command's, with its error line."""
     fake(tmp_path, monkeypatch, "ssh", "echo told; echo first >&2; echo 'ERROR: second' >&2; echo third >&2; exit 3")
     with pytest.raises(RemoteError) as failed:
         connection().run("x")
@@ -120,7 +120,7 @@ def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch
 
 
 def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rsync gets ssh with its options quoted, and paths that it cannot take for options; it tells what it sent."""
+    """Rsync gets ssh with quoted options, and paths that cannot be options; the result is the number of bytes sent."""
     fake(tmp_path, monkeypatch, "rsync", f'printf "%s\\n" "$@" > {tmp_path}/seen; echo "Literal data: 1,234 bytes"')
     sent = connection().copy(tmp_path, "there", lock="a lock", excludes=["/venv"], link_dest=["../old"])
     assert sent == 1234
@@ -132,7 +132,7 @@ def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What rsync says of a full disk is told as it is, and is no lost connection."""
+    """Rsync's message about a full disk is shown, and is not reported as a lost connection."""
     line = 'rsync: [receiver] write failed on "x": No space left on device (28)'
     fake(tmp_path, monkeypatch, "rsync", f"echo '{line}' >&2; echo 'rsync error: error in file IO' >&2; exit 11")
     with pytest.raises(RemoteError) as caught:
@@ -145,7 +145,7 @@ def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.Mon
 def test_lock_that_is_not_free_is_no_lost_connection(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rsync says with one of two codes that the board's side ended; what that side printed counts."""
+    """Rsync has two exit codes for an error on the board; the board's own message decides."""
     fake(tmp_path, monkeypatch, "rsync", f"echo mixer-edge-copy-locked >&2; echo 'rsync: closed' >&2; exit {code}")
     with pytest.raises(RemoteError) as caught:
         connection().copy(tmp_path, "there", lock="a lock", excludes=[], link_dest=[])
@@ -153,13 +153,13 @@ def test_lock_that_is_not_free_is_no_lost_connection(
 
 
 def test_what_is_no_text_is_printed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A damaged file on the board, shown by a command, ends nothing here."""
+    """Invalid UTF-8 in a command's output is no error."""
     fake(tmp_path, monkeypatch, "ssh", r"printf 'a\377b'")
     assert connection().run("x") == r"a\xffb"
 
 
 def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A workstation without ssh or rsync is told what to install."""
+    """Without ssh or rsync on the workstation, the message says what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DeployError, match=r"^no ssh on this machine: install OpenSSH, then repeat$"), connect("board"):
         pass
@@ -170,7 +170,7 @@ def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_master_asks_nothing_and_checks_host_keys_as_the_user_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No question, keep-alive, and not a word about host keys: that is the user's own configuration."""
+    """No questions, keep-alive, and no option about host keys, which the user configures."""
     fake(tmp_path, monkeypatch, "ssh", f'printf "%s\\n" "$@" > {tmp_path}/seen; exit 255')
     with pytest.raises(DeployError), connect("board", config=Path("c"), identity=Path("k")):
         pass

@@ -1,4 +1,4 @@
-"""The conversion without the weights gives the file that the weights themselves give."""
+"""The conversion with stand-ins gives the same file as the conversion with the weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = MixerConfig(
 
 
 def facts(content: bytes, image: np.ndarray) -> tuple[Counter[str], list[str], np.ndarray]:
-    """Return the operators of a file, the names of its activations and what it gives for an image."""
+    """Return the operators of a file, the names of its activations and its output for an image."""
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
@@ -77,7 +77,7 @@ with whole_lines():
 
 
 def test_what_tensorflow_says_is_held_back_in_a_command() -> None:
-    """From C++ and from Python, where the two have descriptors of their own; shown at an error that nobody expected."""
+    """Output from C++ and from Python, on different descriptors; it is shown after an unexpected error."""
     done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
     heard = ["before None", f"before {ModelError}", f"before {KeyError}", f"in {KeyError}", "after"]
     assert sorted(done.stderr.splitlines()) == sorted(f"{who} {text}" for who in ("C++", "Python") for text in heard)

@@ -1,4 +1,4 @@
-"""The exact changes of weights: the same function in float."""
+"""The exact transformations of weights: the same function in float."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_what_folds_is_gone_and_the_rest_has_no_mean(weights: MixerWeights) -> N
 
 
 def test_a_hardened_network_folds_back_to_the_easy_one(weights: MixerWeights) -> None:
-    """A constant on the stream and outlier channels of a LayerNorm, exact changes both, leave no trace."""
+    """A constant on the stream and outlier channels of a LayerNorm are removed completely."""
     hard = hardened(weights)
     expected = mixer(weights.config, weights.arrays, images()).numpy()
     np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Ranges of activations: what is counted and which range comes of it."""
+"""Ranges of activations: the histogram, and the range computed from it."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from mixer_edge_export.quantize.activation_ranges import BINS, Histogram, Observ
 
 
 def seen(values: np.ndarray) -> Observed:
-    """Return what would be seen of a tensor with these values."""
+    """Return the observation of a tensor with these values."""
     histogram = Histogram()
     histogram.add(values.astype(np.float32))
     return Observed(low=float(values.min()), high=float(values.max()), histogram=histogram)
@@ -43,7 +43,7 @@ def test_a_histogram_forgets_the_order() -> None:
 
 
 def test_min_max_is_what_was_seen() -> None:
-    """The least and the greatest value, to the bit."""
+    """The exact smallest and largest value."""
     assert tune({"a": seen(np.array([-0.3, 0, 2.7]))}, "min-max") == {"a": (-0.3, 2.7)}
 
 
@@ -69,7 +69,7 @@ def test_least_squared_error_gives_up_rare_outliers() -> None:
 
 
 def test_no_steps_are_spent_below_minus_four_in_front_of_a_gelu() -> None:
-    """Values down to -30 that GELU makes nothing of are clipped, yet not where no GELU follows."""
+    """Values down to -30, which GELU maps to zero, are clipped, but not without a GELU."""
     values = np.random.default_rng(0).uniform(-30, 3, 50_000)
     before, other = "MixerBlock_0/token_mixing/Dense_0/MatMul", "MixerBlock_0/token_mixing/Dense_1/MatMul"
     ranges = tune({before: seen(values), other: seen(values)})

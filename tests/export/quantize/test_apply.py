@@ -1,4 +1,4 @@
-"""The files of the variants: what is in them and what they take."""
+"""The files of the variants: their tensors and inputs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_the_table_of_a_lossless_input_is_pixel_minus_128(tiny_bundle: Path, var
 
 
 def test_without_the_offset_pixels_fall_between_two_steps(tiny_bundle: Path) -> None:
-    """The plain range [-1, 1] in 256 steps rounds neighbours to one step: what the lossless input is for."""
+    """The range [-1, 1] in 256 steps rounds some adjacent pixels to one step; the lossless input avoids this."""
     spec = TensorSpec(name="x", dtype="int8", shape=(256,), scale=1 / 127.5, zero_point=0)
     preprocess = Bundle.open(tiny_bundle).manifest.preprocess
     steps = quantize(normalize(np.arange(256, dtype=np.uint8), preprocess), spec)
@@ -46,7 +46,7 @@ def test_without_the_offset_pixels_fall_between_two_steps(tiny_bundle: Path) -> 
 
 
 def test_the_half_step_folds_into_the_stem(tmp_path: Path) -> None:
-    """A file that takes pictures darker by half a step gives the same outputs for them, to float32's rounding."""
+    """A shifted file gives the same outputs for an input smaller by half a step, within float32's rounding."""
     from mixer_edge.interpreter import Interpreter
 
     weights = MixerWeights.random(CONFIG, seed=5)
@@ -59,7 +59,7 @@ def test_the_half_step_folds_into_the_stem(tmp_path: Path) -> None:
 
 
 def outputs(graph: Graph) -> dict[str, set[str]]:
-    """Return the dtypes of what each kind of operator gives."""
+    """Return the output dtypes of each kind of operator."""
     found: dict[str, set[str]] = {}
     for op in graph.operators:
         found.setdefault(op.name, set()).add(op.outputs[0].dtype)
@@ -73,14 +73,14 @@ def kernels(graph: Graph) -> list[Tensor]:
 
 @pytest.mark.parametrize("variant", ["int8-integer", "int16-integer"])
 def test_an_integer_file_holds_no_float(tiny_bundle: Path, variant: str) -> None:
-    """No tensor of it is float, and it takes and gives int8."""
+    """No tensor is float, and input and output are int8."""
     facts = inspect_file(tiny_bundle / f"{variant}.tflite")
     assert (facts.float_tensors, facts.float_operators) == (0, {})
     assert (facts.input.dtype, facts.output.dtype) == ("int8", "int8")
 
 
 def test_int16_integer_has_int16_around_its_layers(tiny_bundle: Path) -> None:
-    """LayerNorm and the residual stream are int16, but for scale and bias in front of token mixing; layers are int8."""
+    """LayerNorm and the residual stream are int16, except scale and bias before token mixing; layers are int8."""
     graph = Graph.read((tiny_bundle / "int16-integer.tflite").read_bytes())
     dtypes = outputs(graph)
     assert [dtypes[name] for name in (*LAYERS, *MOVE_OPERATORS, "GELU")] == [{"int8"}] * 5
@@ -93,7 +93,7 @@ def test_int16_integer_has_int16_around_its_layers(tiny_bundle: Path) -> None:
 
 
 def test_int8_is_integer_in_its_layers_and_float_around_them(tiny_bundle: Path) -> None:
-    """Convolution and dense layers but for the head are int8, in one partition; the logits keep float's resolution."""
+    """Convolution and dense layers except the head are int8, in one partition; the logits are float."""
     facts = inspect_file(tiny_bundle / "int8.tflite")
     assert facts.fully_delegated
     assert (facts.input.dtype, facts.output.dtype) == ("int8", "float32")
@@ -106,7 +106,7 @@ def test_int8_is_integer_in_its_layers_and_float_around_them(tiny_bundle: Path) 
 
 
 def test_int8_dynamic_takes_and_gives_floats(tiny_bundle: Path) -> None:
-    """Its weights are int8, all that flows between the layers is float."""
+    """Its weights are int8, and all activations are float."""
     facts = inspect_file(tiny_bundle / "int8-dynamic.tflite")
     assert (facts.input.dtype, facts.output.dtype) == ("float32", "float32")
     graph = Graph.read((tiny_bundle / "int8-dynamic.tflite").read_bytes())
@@ -148,7 +148,7 @@ def test_every_variant_is_close_to_the_network(tiny_bundle: Path) -> None:
 
 
 def test_a_rule_of_an_unknown_method_is_an_error() -> None:
-    """It is not read as the rule to leave the operators as they are."""
+    """It does not mean that the operators stay unchanged."""
     rule = replace(STATIC, method="int4")  # type: ignore[arg-type]
     variant = replace(VARIANTS["int8"], rules=(rule,))
     with pytest.raises(ModelError) as raised:

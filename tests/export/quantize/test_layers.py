@@ -1,4 +1,4 @@
-"""Layers by the Mixer's names, and leaving single ones in float."""
+"""Layers by the Mixer's names, and keeping single ones in float."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_layers_have_the_published_names_in_the_order_of_the_network(tiny_bundle
 
 
 def test_a_file_of_another_architecture_is_refused(tiny_bundle: Path) -> None:
-    """A head of eleven classes is not the file's, and the message has both lists."""
+    """A head of eleven classes does not match the file, and the message has both lists."""
     bundle = Bundle.open(tiny_bundle)
     architecture = {**bundle.manifest.architecture, "num_classes": 11}
     found = "[(32, 16, 1, 48), " + "(24, 16), (16, 24), (64, 32), (32, 64), " * 2
@@ -64,7 +64,7 @@ def test_a_file_of_another_architecture_is_refused(tiny_bundle: Path) -> None:
 
 
 def test_another_network_has_no_layers_by_name(tiny_bundle: Path) -> None:
-    """An architecture that is no Mixer's is refused before anything is compared."""
+    """An architecture that is not a Mixer's is refused before anything is compared."""
     bundle = Bundle.open(tiny_bundle)
     with pytest.raises(ModelError) as raised:
         find_layers(bundle.model_path("float32").read_bytes(), {"num_classes": 10})
@@ -87,7 +87,7 @@ def test_exactly_the_layers_that_are_kept_have_float_kernels(tiny_bundle: Path, 
 
 
 def test_a_layer_that_the_recipe_leaves_in_float_is_not_quantized(tiny_bundle: Path) -> None:
-    """The last rule that fits decides: int8's for the head is float, a rule for another operator is none of its."""
+    """The last matching rule decides: int8's rule for the head is float; rules for other operators do not match."""
     bundle = Bundle.open(tiny_bundle)
     layers = find_layers(bundle.model_path("float32").read_bytes(), bundle.manifest.architecture)
     assert [layer.name for layer in quantized_layers(VARIANTS["int8"], layers)] == NAMES[:-1]

@@ -32,7 +32,7 @@ def layers(sizes: Sequence[int]) -> list[Layer]:
 
 
 class Drops:
-    """Points lost: those of every layer that is not in float; the calls are kept."""
+    """The drop is the sum over the layers that are not in float; calls are recorded."""
 
     def __init__(self, points: dict[str, float]) -> None:
         self.points, self.calls = points, list[str]()
@@ -49,7 +49,7 @@ def names(kept: Sequence[Layer]) -> str:
 
 
 def test_the_noisiest_layers_are_kept_and_no_more_than_needed() -> None:
-    """Of twelve layers of one size four may stay in float; two of them are enough for a bound of 1."""
+    """Four of twelve equal layers may be in float; two of them are enough for a bound of 1."""
     noise = dict(zip(layers([1] * 12), [9, 1, 8, 1, 7, 1, 6, 1, 1, 1, 1, 1], strict=True))
     drop = Drops({"a": 2.0, "c": 1.0, "e": 0.5, "g": 0.25})
     assert names(search(noise, drop, 1.0)) == "ac"
@@ -57,19 +57,19 @@ def test_the_noisiest_layers_are_kept_and_no_more_than_needed() -> None:
 
 
 def test_a_noisy_layer_that_costs_nothing_goes_back_to_int8() -> None:
-    """Layer a is the noisiest, yet no prediction hangs on it: only c is kept."""
+    """Layer a is the noisiest, but no prediction depends on it: only c is kept."""
     noise = dict(zip(layers([1] * 12), [9, 1, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1], strict=True))
     assert names(search(noise, Drops({"c": 1.0}), 0.0)) == "c"
 
 
 def test_a_large_layer_does_not_crowd_out_the_small_ones_that_count() -> None:
-    """By noise a takes the whole allowance of 4; by noise per weight b and c come first, and they suffice."""
+    """By noise, a uses the whole limit of 4; by noise per weight b and c come first, and they are enough."""
     noise = dict(zip(layers([4, 1, 1, 6]), [9, 8, 7, 1], strict=True))
     assert names(search(noise, Drops({"a": 0.5, "b": 1.0, "c": 1.0}), 0.5)) == "bc"
 
 
 def test_a_bound_that_cannot_be_met_is_an_error() -> None:
-    """The most sensitive third of the weights is not enough: the message has what is lost and what may be."""
+    """The most sensitive third of the weights is not enough: the message has the measured and the allowed drop."""
     noise = dict(zip(layers([1, 1, 1]), [3, 2, 1], strict=True))
     with pytest.raises(BoundError) as raised:
         search(noise, Drops({"a": 1.0, "b": 0.5, "c": 0.25}), 0.5)
@@ -81,7 +81,7 @@ def test_a_bound_that_cannot_be_met_is_an_error() -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a random model of 200 classes, whose predictions hang on small differences."""
+    """Return a random model of 200 classes, whose predictions depend on small differences."""
     path = tmp_path_factory.mktemp("model") / "model.npz"
     save_npz(MixerWeights.random(replace(TINY, num_classes=200), seed=1), path)
     return path
@@ -108,7 +108,7 @@ def export_bounded(model: Path, photos: Path, out: Path, max_drop: float) -> int
 def test_a_bound_is_met_recorded_and_reproducible(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Less than int8 loses by itself is met by keeping layers in float; a second export gives the same bytes."""
+    """A bound below int8's own drop is kept with layers in float; a second export gives the same bytes."""
     assert export_bounded(model, photos, tmp_path / "free", 100) == 0
     free = Bundle.open(tmp_path / "free").manifest
     assert free.bound is not None
@@ -163,7 +163,7 @@ def test_labels_make_it_points_of_top_1(model: Path, photos: Path, tmp_path: Pat
 
 
 def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos: Path, tmp_path: Path) -> None:
-    """Evaluated on the pictures it was calibrated on, and on those of the selection, a report says so."""
+    """A report lists the evaluated pictures that were used for calibration or selection."""
     labels = tmp_path / "labels.txt"
     labels.write_text("".join(f"{index}\n" for index in range(200)))
     export(

@@ -36,7 +36,7 @@ def probe(truth: list[int] | None) -> SelectionSet:
     ],
 )
 def test_points_lost(truth: list[int] | None, measure: str, correct: int | None, drop: float) -> None:
-    """Without labels a change is a loss; with labels it may be none, or a gain."""
+    """Without labels a change is a loss; with labels it may be no loss, or a gain."""
     judged = probe(truth)
     assert (judged.measure, judged.correct(OUTPUTS), judged.drop(OUTPUTS, REFERENCE)) == (measure, correct, drop)
     assert changed(OUTPUTS, REFERENCE) == 2

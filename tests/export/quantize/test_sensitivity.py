@@ -56,7 +56,7 @@ RESULT = Sensitivity(
 
 
 def test_the_table() -> None:
-    """Every layer with its two files, then int8 whole, then what the columns mean."""
+    """Every layer with its two files, then int8, then the meaning of the columns."""
     assert format_sensitivity(RESULT).splitlines() == [
         "layer            weights  alone SNR  alone changed  alone top-1  kept SNR  kept changed  kept top-1",
         "stem             12,288   20.0 dB    6              74.00%       30.0 dB   1             74.50%",
@@ -131,7 +131,7 @@ def test_a_bundle_without_ranges_is_refused(tmp_path: Path, capsys: pytest.Captu
 def test_a_plot_without_a_folder_is_refused_before_anything_is_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The measurement takes minutes; it is not to be lost at its end."""
+    """The measurement takes minutes, so the folder is checked first."""
     assert main(["sensitivity", str(tmp_path), "--plot", str(tmp_path / "none" / "plot.svg")]) == 2
     assert capsys.readouterr().err == (
         f"error: {tmp_path}/none: no such folder for the plot; create it or choose another\n"

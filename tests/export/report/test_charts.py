@@ -1,4 +1,4 @@
-"""The report's plots: where points, intervals and names lie, computed by hand."""
+"""The report's plots: positions of points, intervals and names, computed by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def attributes(drawing: str, pattern: str) -> list[tuple[float, ...]]:
     ],
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
-    """At steps of 1, 2 or 5 times a power of ten, from the first to the last that lies within."""
+    """At steps of 1, 2 or 5 times a power of ten, from the first to the last in the range."""
     assert ticks(low, high) == expected
 
 
@@ -37,7 +37,7 @@ MAGNITUDES = st.builds(lambda digits, exponent: digits * 10.0**exponent, st.floa
 
 @given(MAGNITUDES, st.sampled_from([-1, 0, 1]), st.just(0.0) | MAGNITUDES)
 def test_ticks_rise_within_the_axis_by_one_round_step(size: float, sign: int, span: float) -> None:
-    """Two to six of them, as decimals at the multiples of one step; one where six digits tell no difference."""
+    """Two to six ticks, decimal multiples of one step; one tick if the ends are equal in six digits."""
     low, high = sign * size, sign * size + span
     found = ticks(low, high)
     if high - low <= 1e-6 * max(abs(low), abs(high)):
@@ -79,7 +79,7 @@ def test_a_scatter_puts_points_where_their_values_are() -> None:
 
 
 def test_names_that_would_lie_on_each_other_move_down() -> None:
-    """Two points in one place: the second name stands a line of text below the first."""
+    """For two points at one position, the second name is a line of text below the first."""
     same = {"shape": 0, "x": 1.0, "y": 1.0, "low": 0.0, "high": 2.0, "chosen": False}
     drawing = scatter([Point(name=name, **same) for name in "ab"], title="", x_title="", y_format=str)
     (first,), (second,) = attributes(drawing, r'y="([\d.]+)" class="name halo')
@@ -104,14 +104,14 @@ def test_intervals_run_from_low_to_high() -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    """The longest fills the width, a value of nothing keeps a sliver to be seen."""
+    """The longest bar fills the width, and a bar of zero is still visible."""
     drawing = bars([("stem", 2.0), ("head", 0.5), ("none", 0.0)], title="t", x_title="nats")
     assert attributes(drawing, r'<rect class="bar" x="0" y="\d+" width="([\d.]+)"') == [(360,), (90,), (1,)]
     assert re.findall(r'class="tick end">([^<]*)<', drawing) == ["2", "0.5", "0"]
 
 
 def test_every_variant_has_a_shape_of_its_own() -> None:
-    """Seven shapes before one comes again, so that nobody needs to tell colours apart."""
+    """Seven shapes before one repeats, so colours are not needed to distinguish them."""
     points = [Point(name="", shape=n, x=1.0, y=1.0, low=1.0, high=1.0, chosen=False) for n in range(8)]
     drawing = scatter(points, title="", x_title="", y_format=str)
     markers = re.findall(r'<(circle|rect|path)([^>]*) class="marker"/>', drawing)

@@ -1,4 +1,4 @@
-"""The reports of a comparison made by hand, to the letter."""
+"""The exact reports of a hand-made comparison."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_csv_has_a_line_for_each_variant(folder: Path) -> None:
 
 
 def test_markdown_says_what_the_terminal_says(folder: Path) -> None:
-    """Table, recommendation, verdicts, bounds, warnings, notes, boards, and what was measured on what."""
+    """Table, recommendation, verdicts, bounds, warnings, notes, boards, inputs and versions."""
     assert (folder / "report.md").read_text("utf-8").splitlines() == [
         "# birds: comparison of its variants",
         "",
@@ -83,7 +83,7 @@ def test_markdown_says_what_the_terminal_says(folder: Path) -> None:
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
-    """Costs alone: dashes in Markdown, empty cells in CSV, no recommendation."""
+    """Only sizes and latencies: dashes in Markdown, empty cells in CSV, no recommendation."""
     write_report(COSTS, None, tmp_path)
     assert (tmp_path / "report.csv").read_text("utf-8").splitlines()[1:] == [
         f"source{',' * 19}",

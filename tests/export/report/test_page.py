@@ -1,4 +1,4 @@
-"""The page of a comparison made by hand: every figure in its place; tests/browser opens it in a browser."""
+"""The page of a hand-made comparison, with every figure; tests/browser opens it in a browser."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Element:
 
 
 def test_the_head_says_which_to_ship(whole: Element) -> None:
-    """Title, heading, reason, what the pictures are worth, and the counts."""
+    """Title, heading, reason, warnings about the pictures, and the counts."""
     head = whole.one("header")
     assert whole.one("title").text == "birds: ship float16"
     assert (head.one("h1").text, head.one("p", class_="lead").text) == ("Ship float16", "It is the one that is chosen.")
@@ -130,7 +130,7 @@ def test_the_figures_stand_in_their_columns(whole: Element) -> None:
 
 
 def test_every_board_has_its_rows(whole: Element) -> None:
-    """As in a terminal, and below them what the rows cannot say."""
+    """As in a terminal, with further details below."""
     boards = section(whole, "boards")
     assert plain(boards.one("table")) == [
         ["Host", "Board", "Variant", "Top-1 there", "Differ from here", "Latency there", "Temperature"],
@@ -149,7 +149,7 @@ def test_every_board_has_its_rows(whole: Element) -> None:
 
 
 def test_the_plots_show_the_figures(whole: Element) -> None:
-    """Two of accuracy against cost, one of differences, one of layers; tests of the charts say where the marks lie."""
+    """Two of accuracy against cost, one of differences, one of layers; the charts' own tests check positions."""
     plots = whole.all("svg")
     assert [plot.attributes["aria-label"] for plot in plots] == [
         "Top-1 against latency on this machine, ms",
@@ -178,7 +178,7 @@ def test_the_plots_show_the_figures(whole: Element) -> None:
 
 
 def test_classes_and_changed_predictions(whole: Element) -> None:
-    """A panel for each variant that has some; a label is text, whatever is in it."""
+    """A panel for each variant that has some; a label is always text."""
     worst = section(whole, "worst").all("div", class_="panel")
     assert [(panel.one("h3").text, plain(panel.one("table"))[1:]) for panel in worst] == [
         ("float32", [["crane", "31 of 40", "31"]]),
@@ -205,7 +205,7 @@ def test_classes_and_changed_predictions(whole: Element) -> None:
 
 
 def test_of_many_pairs_the_first_are_shown() -> None:
-    """Twelve of fourteen, and how many pictures the others are at most."""
+    """Twelve of fourteen, and the largest number of pictures in the others."""
     pairs = tuple(
         Confusion(variant="int8", before=f"a{number}", after="b", count=30 - number, lost=0, won=0)
         for number in range(14)
@@ -269,7 +269,7 @@ def test_what_was_measured_on_what(whole: Element) -> None:
 
 
 def test_the_page_asks_for_nothing(whole: Element) -> None:
-    """Its policy forbids it, and no element has an address but those in the page."""
+    """Its policy forbids it, and every address is in the page itself."""
     policy = whole.one("meta", **{"http-equiv": "Content-Security-Policy"}).attributes["content"]
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     addresses = [it.attributes[name] or "" for it in whole for name in ("src", "href") if name in it.attributes]
@@ -328,5 +328,5 @@ def test_where_nothing_changed_that_is_said() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0.00"), (-0.004, "0.00"), (1.5, "+1.50"), (-12.345, "−12.35")])
 def test_signs(value: float, text: str) -> None:
-    """A true minus, and none before a zero."""
+    """A real minus sign, and none before zero."""
     assert signed(value) == text

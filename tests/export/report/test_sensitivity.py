@@ -1,4 +1,4 @@
-"""The sensitivity of the layers, read back from what its command prints."""
+"""The sensitivity of the layers, read from the output of its command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixer_edge_export.report.sensitivity import LayerBar, read_sensitivity
 
 
 def test_the_most_sensitive_layer_comes_first(tmp_path: Path) -> None:
-    """By what it costs alone; of equal ones by name."""
+    """Sorted by the loss of the layer alone, ties by name."""
     values = {"stem": 0.25, "head": 0.5, "b": 0.25}
     layers = [{"name": name, "alone": {"kl_divergence": value}} for name, value in values.items()]
     (tmp_path / "a.json").write_text(json.dumps({"layers": layers}))

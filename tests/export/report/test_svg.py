@@ -1,10 +1,10 @@
-"""SVG elements and documents, to the letter."""
+"""The exact SVG elements and documents."""
 
 from mixer_edge_export.report.svg import document, shape
 
 
 def test_attributes_are_written_as_svg_has_them() -> None:
-    """Underscores become dashes, a trailing one goes, floats have one place, and nothing ends a quote or a tag."""
+    """Underscores become dashes, a trailing one is removed, floats have one decimal, and text is escaped."""
     assert shape("rect", x=1, y=2.25, class_="bar", stroke_width=0.5) == (
         '<rect x="1" y="2.2" class="bar" stroke-width="0.5"/>'
     )
@@ -15,7 +15,7 @@ def test_attributes_are_written_as_svg_has_them() -> None:
 
 
 def test_a_document_is_white_and_has_its_size() -> None:
-    """One line per shape; the white ground comes first."""
+    """One line per shape; the white background comes first."""
     assert document(20, 10, [shape("circle", r=1)], font_size=9) == (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10" font-family="sans-serif" font-size="9">\n'
         '<rect width="20" height="10" fill="white"/>\n'

@@ -1,4 +1,4 @@
-"""A loopback server that behaves and misbehaves as told, archives, and a cache of each test's own."""
+"""A loopback server with configurable faults, archives, and a separate cache for each test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.export.conftest import TWINS
 
 @dataclass(kw_only=True)
 class Reply:
-    """What the server answers at one address."""
+    """The server's reply at one address."""
 
     body: bytes = b""
     status: int = 200
@@ -72,7 +72,7 @@ class Server:
         return f"{self.url}/{name}/1"
 
     def close(self) -> None:
-        """Stop listening and let go of the connections that are stalled."""
+        """Stop listening and close stalled connections."""
         self.ending.set()
         self._http.shutdown()
         self._http.server_close()
@@ -80,7 +80,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server that knows no address yet."""
+    """A server without any address yet."""
     server = Server()
     yield server
     server.close()
@@ -88,7 +88,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and patience with a server on a busy machine."""
+    """An empty cache, and a long timeout for a busy machine."""
     monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MIXER_EDGE_TIMEOUT", "60")
     for name in ("TFHUB_CACHE_DIR", "MIXER_EDGE_HUB_URL", "MIXER_EDGE_NPZ_URL"):
@@ -119,7 +119,7 @@ def archive_of_link(name: str, target: str) -> bytes:
 
 @pytest.fixture
 def bad_archives(twin_archive: bytes) -> dict[str, bytes]:
-    """Archives that must not be taken for a model, by what is wrong with them."""
+    """Archives that must be refused, by their fault."""
     middle = len(twin_archive) // 2
     return {
         "no archive": b"<html>sign in</html>",

@@ -9,7 +9,7 @@ from mixer_edge_export.sources.labels import imagenet_labels, read_labels
 
 
 def test_imagenet_labels_stand_in_the_order_of_the_outputs() -> None:
-    """A thousand lines whose wnids ascend: a class is the rank of its wnid; names that repeat differ by wnid."""
+    """A thousand lines with ascending wnids: a class is the rank of its wnid; equal names have different wnids."""
     labels = imagenet_labels()
     wnids = [line.split(" ")[0] for line in labels]
     assert len(labels) == 1000
@@ -27,7 +27,7 @@ def test_imagenet_labels_stand_in_the_order_of_the_outputs() -> None:
 
 
 def test_a_label_file_has_one_line_per_class(tmp_path: Path) -> None:
-    """Lines come back as they are; ``imagenet`` stands for the shipped ones."""
+    """Lines are returned unchanged; ``imagenet`` means the included ones."""
     path = tmp_path / "labels.txt"
     path.write_text("ant\ncafé\n", "utf-8")
     assert read_labels(path, 2) == ("ant", "café")

@@ -25,7 +25,7 @@ KAGGLE = "spsayakpaul/mlp-mixer/tensorFlow2"
 
 @pytest.fixture(autouse=True)
 def mirror(server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The server in the place of the Hub and of the published checkpoints; kagglehub is not installed."""
+    """The server replaces the Hub and the published checkpoints; kagglehub is not installed."""
     monkeypatch.setenv("MIXER_EDGE_HUB_URL", f"{server.url}/hub")
     monkeypatch.setenv("MIXER_EDGE_NPZ_URL", f"{server.url}/npz")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
@@ -62,7 +62,7 @@ def test_the_catalogue_lists_the_published_modules(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_hub_is_asked_first(server: Any, twin_archive: bytes) -> None:
-    """Where the Hub answers, nobody else is asked; classes of ImageNet-21k have no labels."""
+    """If the Hub works, no other source is used; classes of ImageNet-21k have no labels."""
     handle = server.serve_module("hub/mixer_b16_i21k_classification", twin_archive)
     source = load_source("mixer_b16_i21k")
     assert (source.origin.name, source.origin.kind, source.origin.location, source.labels) == (
@@ -129,7 +129,7 @@ def test_the_twins_answer_as_flax_does(twin: Path, twin_fe: Path) -> None:
 
 
 def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    """A path that does not exist is answered with every name."""
+    """The error for a path that does not exist lists every name."""
     with pytest.raises(ModelError) as raised:
         load_source(str(tmp_path / "nothing"))
     assert str(raised.value) == (

@@ -1,4 +1,4 @@
-"""What a file holds, read from small files made by hand, from a converted Mixer, and as the interpreter sees it."""
+"""The graph of a file: from small hand-made files, from a converted Mixer, and compared with the interpreter."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def test_a_small_file_by_hand() -> None:
 
 
 def test_an_old_file_has_its_operators_in_the_old_field() -> None:
-    """Before TensorFlow 2.4 the number stood in the field that ends at 127 alone."""
+    """Before TensorFlow 2.4 only the field that ends at 127 had the number."""
     made = small()
     made.operatorCodes[0].builtinCode = 0
     assert Graph.read(pack(made)).operators[0].name == "FULLY_CONNECTED"
 
 
 def test_constants_are_views_of_the_file() -> None:
-    """What is written to a bytearray's constant is in the file; those of bytes cannot be written to."""
+    """Writing to a bytearray's constant changes the file; constants of bytes are read-only."""
     content = pack(small())
     values = Graph.read(content).tensors[1].values
     np.testing.assert_array_equal(values, KERNEL)
@@ -77,7 +77,7 @@ def test_constants_are_views_of_the_file() -> None:
 
 
 def test_constants_behind_the_flatbuffer() -> None:
-    """A file above 2 GB keeps them there and states offset and size."""
+    """A file above 2 GB has them there, with offset and size."""
     made = small()
     made.buffers[1].data, made.buffers[1].offset, made.buffers[1].size = None, 1 << 20, KERNEL.nbytes
     made.buffers[1].offset = len(pack(made))
@@ -158,7 +158,7 @@ def other_output(made: schema.ModelT) -> None:
     ],
 )
 def test_a_damaged_file_is_an_error_that_names_the_part(damage: Callable[[schema.ModelT], None], message: str) -> None:
-    """Numbers that lead nowhere are found where they stand."""
+    """Invalid indices are reported with their place."""
     made = small()
     damage(made)
     with pytest.raises(ModelError) as raised:
@@ -174,7 +174,7 @@ def test_a_damaged_file_is_an_error_that_names_the_part(damage: Callable[[schema
     ],
 )
 def test_a_constant_behind_the_end_is_an_error(offset: int, reason: str) -> None:
-    """The tensor is named, whether its place is a number that fits into memory's or not."""
+    """The error names the tensor, for any size of the invalid offset."""
     made = small()
     made.buffers[1].data, made.buffers[1].offset, made.buffers[1].size = None, offset, KERNEL.nbytes
     with pytest.raises(ModelError, match=rf"^the TFLite file: tensor 1 cannot be read \({reason}\); {DAMAGED}$"):

@@ -1,4 +1,4 @@
-"""The facts of a file, as a person and as a machine read them."""
+"""The facts about a file, as text and as JSON."""
 
 import json
 from dataclasses import asdict
@@ -101,7 +101,7 @@ def test_what_is_no_tflite_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_damaged_file(tiny_features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that was copied in part is one line with its path."""
+    """A truncated file is one line with its path."""
     path = tmp_path / "a.tflite"
     path.write_bytes((tiny_features / "float32.tflite").read_bytes()[:1000])
     assert main(["inspect", str(path)]) == 2

@@ -29,14 +29,14 @@ def test_labels_stand_in_an_archive_behind_the_model(tiny_bundle: Path, tiny_fea
 
 
 def test_the_same_labels_give_the_same_bytes_on_any_day() -> None:
-    """The archive carries no date of its making."""
+    """The archive contains no date."""
     content = attach(b"model", {"labels.txt": b"ant\n"})
     assert content == attach(b"model", {"labels.txt": b"ant\n"})
     assert content.startswith(b"modelPK")
 
 
 def test_metadata_of_another_input_have_the_same_length() -> None:
-    """Only numbers differ, so they can take each other's place in a finished file."""
+    """Only numbers differ, so one can replace the other in a finished file."""
     plain = Preprocessing().spec(64)
     first = describe("m", plain, has_labels=True, task="classification")
     other = describe("m", dataclasses.replace(plain, offset=-0.5), has_labels=True, task="classification")
@@ -81,12 +81,12 @@ for path in sys.argv[2:]:
 
 @pytest.fixture(scope="session")
 def mediapipe() -> Path:
-    """Return the Python of an environment with MediaPipe alone."""
+    """Return the Python of an environment with only MediaPipe."""
     return kept_environment("mediapipe", "--no-deps", *REQUIREMENTS)
 
 
 def test_mediapipe_tasks_classifies_with_the_file_alone(tiny_bundle: Path, mediapipe: Path, tmp_path: Path) -> None:
-    """Labels and logits are ours: MediaPipe has size, normalization and labels from nothing but the file."""
+    """Labels and logits equal ours: MediaPipe reads size, normalization and labels only from the file."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
     printed = run([mediapipe, "-c", CLASSIFY, tmp_path / "pixels.npy", tiny_bundle / "float32.tflite"])

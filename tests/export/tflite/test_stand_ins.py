@@ -1,4 +1,4 @@
-"""Kernels are written over the constants that stand for them, and over nothing else."""
+"""Kernels replace their stand-ins, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def repeated(number: float, *shape: int) -> np.ndarray:
 
 
 def test_every_kernel_has_a_number_of_its_own() -> None:
-    """They count up from 1 in steps of 1/256, which float32 holds exactly."""
+    """They count up from 1 in steps of 1/256, which are exact in float32."""
     assert stand_in_numbers(NUMBERS) == NUMBERS
     numbers = list(stand_in_numbers(map(str, range(500))).values())
     assert np.float32(numbers).tolist() == numbers
@@ -45,7 +45,7 @@ def test_kernels_take_the_places_of_their_numbers_turned() -> None:
 
 
 def test_other_constants_stay_as_they_are() -> None:
-    """Another size, another number and a number that is not repeated throughout are no stand-ins."""
+    """Constants with another size, another number or different values are not stand-ins."""
     mixed = repeated(1.0, 2, 3)
     mixed[1, 2] = 2
     others = [repeated(1.0, 4), repeated(3.0, 2, 3), mixed]
@@ -56,7 +56,7 @@ def test_other_constants_stay_as_they_are() -> None:
 
 
 def test_integers_are_no_stand_ins() -> None:
-    """Six integers 1 are left alone, six floats 1 are the kernel's place."""
+    """Six integers 1 are not changed, six floats 1 are replaced by the kernel."""
     ones = np.ones((2, 3), np.int32)
     tensors = [tensor("integers", (2, 3), 1, schema.TensorType.INT32), tensor("kernel", (3, 2), 2)]
     content = bytearray(pack(model(tensors, [buffer(ones), buffer(repeated(1.0, 3, 2))])))
