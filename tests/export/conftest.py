@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,8 +46,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _unpacked(name: str, factory: pytest.TempPathFactory) -> Path:
     folder = factory.mktemp(name) / name
-    with tarfile.open(TWINS / name / "saved_model.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
+    folder.mkdir()
+    # not tarfile: Debian 12's Python 3.11.2 has no filters yet
+    subprocess.run(["tar", "-xf", TWINS / name / "saved_model.tar.gz", "-C", folder], check=True)
     return folder
 
 
