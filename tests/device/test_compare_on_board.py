@@ -110,7 +110,7 @@ def test_cut_in_the_copy_and_in_the_evaluation(deployed: tuple[Board, Server], d
         journal = there("*.journal")
         return journal.read_bytes().partition(b"\n")[2] if journal else b""
 
-    copying = cut(lambda: (pictures := there("pictures")) is not None and any(pictures.iterdir()))
+    copying = cut(lambda: (pictures := there("pictures")) is not None and any(pictures.glob("*.png")))
     assert "bytes sent" not in copying
     evaluating = cut(lambda: answered() != b"")
     first = answered()
