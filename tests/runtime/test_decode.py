@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, encode_png, read_frames, read_picture
+from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, encode_png, read_frames, read_picture, thumbnail
 from mixer_edge.errors import ImageError
 from mixer_edge.preprocess import Preprocessing, load_pixels
 
@@ -247,7 +247,11 @@ def test_pixels_without_a_known_range_are_refused() -> None:
         refusal(encoded(wide, "TIFF"))
         == "picture: cannot be read as a picture (32-bit pixels, expected at most 16 bits)"
     )
-    assert colour(encoded(Image.fromarray(np.full((4, 4), 0x4D00, np.int32)), "TIFF")) == (0x4D, 0x4D, 0x4D)
+    assert refusal(encoded(Image.fromarray(np.full((4, 4), -1, np.int32)), "TIFF")) == (
+        "picture: cannot be read as a picture (32-bit pixels, expected at most 16 bits)"
+    )
+    for value in (0, 0x4D00, 0xFFFF):
+        assert colour(encoded(Image.fromarray(np.full((4, 4), value, np.int32)), "TIFF")) == (value >> 8,) * 3
 
 
 @pytest.mark.parametrize(
@@ -270,6 +274,23 @@ def test_reading_leaves_a_callers_picture_as_it_was() -> None:
     read_picture(image, background=BACKGROUND)
     assert (image.mode, image.getpixel((0, 0))) == ("RGBA", (1, 2, 3, 4))
     assert warnings.filters == filters
+
+
+def test_a_thumbnail_is_small_and_upright(tmp_path: Path) -> None:
+    """Its long side has the pixels that were asked for; it is white under transparency and never enlarged."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((150, 300, 4), np.uint8)
+    pixels[:, :150] = (200, 0, 0, 255)  # the left half; upright it is the upper one, and the rest is transparent
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path, exif=exif)
+    with Image.open(io.BytesIO(thumbnail(path, 128))) as small:
+        assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (64, 128))
+        found = np.asarray(small)
+    np.testing.assert_allclose(found[10:50, 5:59], np.broadcast_to((200, 0, 0), (40, 54, 3)), atol=3)
+    np.testing.assert_allclose(found[80:120, 5:59], np.broadcast_to((255, 255, 255), (40, 54, 3)), atol=3)
+    with Image.open(io.BytesIO(thumbnail(path, 1000))) as large:
+        assert large.size == (150, 300)
 
 
 def test_a_png_keeps_every_pixel() -> None:

@@ -160,6 +160,13 @@ def test_what_preprocess_spec_makes_is_accepted() -> None:
     assert Preprocessing(geometry="resize-crop").spec(224).shorter_side == 256
 
 
+def test_an_input_that_is_not_square() -> None:
+    """Height and width are apart, the margin of a crop is of the longer side, and pixels become the range's ends."""
+    spec = Preprocessing(geometry="resize-crop", pixel_range=(0, 1)).spec(24, 56)
+    assert (spec.height, spec.width, spec.shorter_side, spec.scale, spec.offset) == (24, 56, 64, 255, 0)
+    assert (Preprocessing().spec(24).height, Preprocessing().spec(24).width) == (24, 24)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

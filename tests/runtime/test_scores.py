@@ -19,7 +19,7 @@ ANSWERS = [
     *[(1, 1, 2)] * 2,  # int8 loses both pictures of class 1
     *[(2, 2, 2)] * 3,
     (2, 1, 2),  # int8 wins one of class 2
-    *[(3, 4, 4)] * 2,  # both wrong, as they are of three quarters of class 5
+    *[(3, 4, 4), (3, 3, 3)],  # half of them wrong in both, as are three quarters of class 5
     *[(5, 0, 1)] * 3,
     (5, 5, 5),
     *[(6, 6, 1), (6, 6, 6), (6, 6, 6)],  # int8 loses one of class 6
@@ -51,10 +51,10 @@ def wilson(correct: int, total: int) -> object:
 
 
 def test_counts_and_shares_by_hand() -> None:
-    """Of 21 pictures float32 gets 15 right, int8 13, and 20 among five: three lost and one won, seven changed."""
+    """Of 21 pictures float32 gets 16 right, int8 14, and 20 among five: three lost and one won, seven changed."""
     found = score(evaluated(), "int8", str)
     assert (found.name, found.pictures) == ("int8", 21)
-    assert found.top1 == Accuracy(correct=13, share=13 / 21, interval=wilson(13, 21))  # type: ignore[arg-type]
+    assert found.top1 == Accuracy(correct=14, share=14 / 21, interval=wilson(14, 21))  # type: ignore[arg-type]
     assert found.top5 == Accuracy(correct=20, share=20 / 21, interval=wilson(20, 21))  # type: ignore[arg-type]
     assert found.difference == Difference(
         lost=3, won=1, share=-2 / 21, interval=paired_interval(3, 1, 21), p_value=pytest.approx(0.625)
@@ -66,12 +66,12 @@ def test_counts_and_shares_by_hand() -> None:
 
 
 def test_the_worst_classes_lost_most_then_are_recognised_least() -> None:
-    """Class 1 lost two, class 6 one; then 3 with none right, 5 with a quarter; whole and better classes are none."""
+    """Class 1 lost two, class 6 one; then 5 with a quarter right and 3 with half; whole and better classes are none."""
     assert score(evaluated(), "int8", lambda index: f"class {index}").worst_classes == tuple(
         ClassScore(index=index, label=f"class {index}", pictures=pictures, correct=correct, reference_correct=before)
-        for index, pictures, correct, before in ((1, 2, 0, 2), (6, 3, 2, 3), (3, 2, 0, 0), (5, 4, 1, 1))
+        for index, pictures, correct, before in ((1, 2, 0, 2), (6, 3, 2, 3), (5, 4, 1, 1), (3, 2, 1, 1))
     )
-    assert [row.index for row in score(evaluated(), "float32", str).worst_classes] == [3, 5, 2]
+    assert [row.index for row in score(evaluated(), "float32", str).worst_classes] == [5, 3, 2]
 
 
 def test_of_many_bad_classes_five_are_named() -> None:
@@ -79,13 +79,13 @@ def test_of_many_bad_classes_five_are_named() -> None:
     evaluation = evaluated()
     evaluation.records["int8"]["classes"][:, 0] = 8
     worst = score(evaluation, "int8", str).worst_classes
-    assert [(row.index, row.reference_correct) for row in worst] == [(0, 6), (2, 3), (6, 3), (1, 2), (5, 1)]
+    assert [(row.index, row.reference_correct) for row in worst] == [(0, 6), (2, 3), (6, 3), (1, 2), (3, 1)]
 
 
 def test_the_reference_differs_from_itself_by_nothing() -> None:
     """No picture is lost, won or changed."""
     found = score(evaluated(), "float32", str)
-    assert (found.top1 and found.top1.correct, found.changed, found.agreement.share) == (15, 0, 1.0)
+    assert (found.top1 and found.top1.correct, found.changed, found.agreement.share) == (16, 0, 1.0)
     assert found.difference is not None
     assert (found.difference.lost, found.difference.won, found.difference.share) == (0, 0, 0.0)
     assert found.difference.p_value == 1
