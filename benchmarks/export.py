@@ -72,7 +72,7 @@ def main() -> int:
     """Print both costs and their ratios."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.export",
-        description="Measure the export beside one TFLiteConverter run per variant.",
+        description="Compare the export with one TFLiteConverter run per variant.",
     )
     parser.add_argument("source", type=Path, help="module to export, e.g. build/twin/mixer_b32/saved_model")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="default: %(default)s")

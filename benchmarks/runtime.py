@@ -70,7 +70,7 @@ print(json.dumps(stages))
 
 
 def decoding(files: dict[str, bytes], runs: int) -> dict[str, Any]:
-    """Return CPU times of a JPEG to the 224 x 224 tensor, beside plain Pillow, and how far the result is off."""
+    """Return CPU times from a JPEG to the 224 x 224 tensor, also with plain Pillow, and the error of the result."""
     spec = Preprocessing().spec(224)
     rows = {}
     for name, file in files.items():

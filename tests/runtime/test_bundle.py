@@ -89,7 +89,7 @@ def test_a_wrong_number_of_labels_is_refused(bundle: Path, no_interpreter: None)
     [
         (
             lambda facts: facts["preprocess"].update(dither=True),
-            "{manifest}: not a manifest this program reads (unknown field 'preprocess.dither'); "
+            "{manifest}: not a manifest that this program can read (unknown field 'preprocess.dither'); "
             "export or copy it again",
         ),
         (

@@ -66,7 +66,9 @@ def test_what_is_no_manifest_is_refused_in_one_line(content: bytes, reason: str,
     """Whatever stands in the file, the message is the path, the reason and what to do."""
     path = tmp_path / MANIFEST_NAME
     path.write_bytes(content)
-    assert read_error(tmp_path) == f"{path}: not a manifest this program reads ({reason}); export or copy it again"
+    assert (
+        read_error(tmp_path) == f"{path}: not a manifest that this program can read ({reason}); export or copy it again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,9 @@ def test_a_value_that_no_file_can_hold_is_refused(field: str, value: object, rea
     facts["source"][field] = value
     path = tmp_path / MANIFEST_NAME
     path.write_text(json.dumps(facts))
-    assert read_error(tmp_path) == f"{path}: not a manifest this program reads ({reason}); export or copy it again"
+    assert (
+        read_error(tmp_path) == f"{path}: not a manifest that this program can read ({reason}); export or copy it again"
+    )
 
 
 def test_an_unknown_variant_lists_those_there_are(tiny_bundle: Path) -> None:

@@ -175,8 +175,8 @@ def evaluate(
         "tools": {tool: version(tool) for tool in (resolve_backend(task.backend), "numpy", "pillow")},
     }
     path = (journal or default_journal(subject)) if resume else None
-    with Journal(path, subject, record_dtype(task.names, _classes(bundle))) as kept:
-        done = {int(record["picture"]): record for record in kept.records}
+    with Journal(path, subject, record_dtype(task.names, _classes(bundle))) as finished:
+        done = {int(record["picture"]): record for record in finished.records}
         if done:
             log.info("continuing: %d of %d pictures are already done", len(done), len(dataset.images))
         items = [(number, image.path) for number, image in enumerate(dataset.images) if number not in done]
@@ -187,7 +187,7 @@ def evaluate(
             if isinstance(result, str):
                 unreadable.append(result)
             else:
-                kept.append(result)
+                finished.append(result)
                 done[int(result["picture"][0])] = result[0]
     if not done:
         raise DataError(

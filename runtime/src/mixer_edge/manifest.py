@@ -235,7 +235,7 @@ class Manifest:
         """Return the manifest of the bundle in ``folder``.
 
         Raises:
-            BundleError: no manifest there, another schema, a field or value unknown here, or a byte written otherwise.
+            BundleError: there is no manifest, it has another schema, an unknown field or value, or a changed byte.
         """
         path = folder / MANIFEST_NAME
         if not path.is_file():
@@ -245,13 +245,15 @@ class Manifest:
             facts = json.loads(content)
             if isinstance(facts, dict):
                 _check_schema(path, facts.get("schema_version"))
-                sealed = facts.pop("fingerprint", None)
+                stored = facts.pop("fingerprint", None)
             manifest = strict_json.parse(cls, facts)
-            intact = sealed == _fingerprint(facts) and content == strict_json.dumps(facts | {"fingerprint": sealed})
+            intact = stored == _fingerprint(facts) and content == strict_json.dumps(facts | {"fingerprint": stored})
         except UnknownValueError as error:
             raise BundleError(f"{path}: {error}; upgrade mixer-edge") from None
         except (ValueError, RecursionError) as error:
-            raise BundleError(f"{path}: not a manifest this program reads ({error}); export or copy it again") from None
+            raise BundleError(
+                f"{path}: not a manifest that this program can read ({error}); export or copy it again"
+            ) from None
         if not intact:
             raise BundleError(f"{path}: damaged or edited, its fingerprint does not match; export or copy it again")
         return manifest
@@ -267,7 +269,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _check_schema(path: Path, version: object) -> None:
-    """Refuse a schema that is not this program's by its number, not by its first unknown field: docs/formats.md."""
+    """Raise for another schema version, so that the error is not about its first unknown field: docs/formats.md."""
     if type(version) is int and version != SCHEMA_VERSION:
         newer = version > SCHEMA_VERSION
         reason = "a newer mixer-edge; upgrade this one" if newer else "an older mixer-edge; export it again"

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         page = write_report(comparison, data, arguments.report, arguments.sensitivity)
         print(f"report: {page}", file=sys.stderr)
-    code = print_comparison(comparison, as_json=arguments.json, whole=True)
+    code = print_comparison(comparison, as_json=arguments.json, verdicts=True)
     if any(board.error is not None for board in comparison.boards):
         code = FAILED
     return code if comparison.holds else BOUND_EXCEEDED
@@ -97,14 +97,14 @@ def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:
     return split_folder(bundle, "held_out") if manifest.source.kind == "bundled" else None
 
 
-def print_comparison(comparison: Comparison, *, as_json: bool, whole: bool = False) -> int:
-    """Print the table (with the verdicts if ``whole``), or its JSON, and the unreadable pictures; return the code."""
+def print_comparison(comparison: Comparison, *, as_json: bool, verdicts: bool = False) -> int:
+    """Print the table, with the verdicts if wanted, or its JSON, and the unreadable pictures; return the exit code."""
     from mixer_edge_export.comparison import format_report, format_table
 
     if as_json:
         print(json.dumps(asdict(comparison)))
     else:
-        print(format_report(comparison) if whole else format_table(comparison))
+        print(format_report(comparison) if verdicts else format_table(comparison))
     for line in comparison.unreadable:
         print(f"error: {line}", file=sys.stderr)
     return 1 if comparison.unreadable else 0

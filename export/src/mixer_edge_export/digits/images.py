@@ -48,10 +48,10 @@ def write_images(folder: Path) -> None:
         if foreign := sorted(set(found) - set(pictures)):
             raise DataError(f"{folder / foreign[0]}: is not a picture of the digits; move it or choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with new_folder(folder) as whole:
+        with new_folder(folder) as partial:
             for name, png in pictures.items():
-                (whole / name).parent.mkdir(parents=True, exist_ok=True)
-                (whole / name).write_bytes(png)
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                (partial / name).write_bytes(png)
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot write the digits' pictures ({error}); choose another folder") from error
