@@ -65,7 +65,7 @@ def test_the_head_says_which_to_ship(whole: Element) -> None:
         "5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
         "f.png, g.png, h.png and 2 more.",
         "3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.",
-        "1 pictures could not be read and do not count.",
+        "1 picture could not be read and does not count.",
         "int8 was calibrated so.",
     ]
     facts = head.one("dl", class_="facts")

@@ -56,8 +56,9 @@ def picture_warnings(comparison: Comparison) -> list[str]:
             f"{copies} of the pictures are copies of others and count each time: "
             f"{_some(tuple(' = '.join(group) for group in comparison.duplicates))}."
         )
-    if comparison.unreadable:
-        warnings.append(f"{len(comparison.unreadable)} pictures could not be read and do not count.")
+    if count := len(comparison.unreadable):
+        some = "1 picture could not be read and does" if count == 1 else f"{count:,} pictures could not be read and do"
+        warnings.append(f"{some} not count.")
     return warnings
 
 
@@ -92,7 +93,7 @@ def board_lines(comparison: Comparison) -> list[str]:
 def _some(names: tuple[str, ...], *, total: int | None = None) -> str:
     """Return the first few names and the number of the others; ``total`` is their number if ``names`` are not all."""
     more = (len(names) if total is None else total) - len(names[:MAX_NAMES])
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more else "")
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more:,} more" if more else "")
 
 
 def _cells(row: VariantResult) -> list[str]:
