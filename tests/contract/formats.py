@@ -71,7 +71,7 @@ def manifest() -> Manifest:
     image = {"name": "image", "shape": (1, 56, 56, 3)}
     logits = TensorSpec(name="logits", dtype="float32", shape=(1, 10), scale=None, zero_point=None)
     return Manifest(
-        schema_version=1,
+        schema_version=2,
         name="digits",
         task="classification",
         source=SourceSpec(
@@ -81,7 +81,9 @@ def manifest() -> Manifest:
             fingerprint="1" * 64,
             sha256="2" * 64,
             judge="rebuilt graph",
-            rebuilt_error=0.0,
+            rebuilt_error=0.001,
+            structure_error=0.0000004,
+            rounding=0.0002,
         ),
         architecture={"image_size": 56, "num_blocks": 4, "num_classes": 10, "hidden_dim": None},
         preprocess=PREPROCESS,

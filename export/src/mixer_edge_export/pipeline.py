@@ -90,7 +90,7 @@ def export(
             schema_version=SCHEMA_VERSION,
             name=source.origin.name,
             task=task(source),
-            source=source_spec(source, base.rebuilt_error),
+            source=source_spec(source, base.judgement),
             architecture=source.architecture,
             preprocess=spec,
             calibration=pictures.facts(record.write(folder)),
@@ -130,8 +130,7 @@ def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, var
     # the conversion comes first: otherwise the judge's memory would be in use at the same time
     content = embed(source.float_model(), metadata_of(source, spec))
     golden = pictures.golden(GOLDEN_COUNT)
-    reference = source.network()(normalize(golden, spec))
-    rebuilt_error = source.check_rebuilt(normalize(golden, spec), reference)
+    judgement = source.judgement(normalize(golden, spec))
     gc.collect()  # the judge's objects reference each other and would keep its variables in memory
     ranges = {}
     if any(variant.calibrated for variant in variants):
@@ -142,8 +141,7 @@ def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, var
         content=content,
         ranges=ranges,
         golden=golden,
-        reference=reference,
-        rebuilt_error=rebuilt_error,
+        judgement=judgement,
     )
 
 

@@ -23,7 +23,7 @@ from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, quantize_model
 from mixer_edge_export.quantize.layers import Layer, keep_float
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT
 from mixer_edge_export.quantize.variants import Variant
-from mixer_edge_export.sources.source import Source, task
+from mixer_edge_export.sources.source import Judgement, Source, task
 from mixer_edge_export.tflite.metadata import LABELS_NAME, attach, describe
 from mixer_edge_export.tflite.metadata import replace as replace_metadata
 
@@ -41,9 +41,8 @@ class FloatFile:
     """The ranges of its activations; empty if no variant needs them."""
     golden: NDArray[np.uint8]
     """Pictures ``[n, height, width, 3]``."""
-    reference: NDArray[np.float32]
-    """The judge's outputs ``[n, classes]`` for them."""
-    rebuilt_error: float
+    judgement: Judgement
+    """Has the expected outputs ``[n, classes]`` for them."""
 
     @property
     def pixel_range(self) -> tuple[float, float] | None:
@@ -95,7 +94,7 @@ def write_variants(
         check_size(path.stat().st_size, variant.bytes_per_weight * base.source.parameter_count, variant.name)
         facts, outputs[variant.name] = check_variant(path, variant, base, runtimes)
         specs.append(replace(facts, kept_float=tuple(layer.name for layer in layers)))
-    arrays = {"images": base.golden, "reference": base.reference, **outputs}
+    arrays = {"images": base.golden, "reference": base.judgement.reference, **outputs}
     np.savez_compressed(folder / GOLDEN_NAME, **arrays)  # type: ignore[arg-type]
     return tuple(specs)
 
@@ -117,7 +116,7 @@ def check_variant(
     expected = Expected(
         tensors=quantize(normalize(base.golden, spec), input_spec),
         output=output_spec,
-        reference=base.reference,
+        reference=base.judgement.reference,
         max_error=variant.max_error,
     )
     verdicts, raws = {}, {}
@@ -127,7 +126,9 @@ def check_variant(
     if raw is None:
         raise ModelError(f"{variant.name}: {LITERT} cannot run it ({verdicts[LITERT].reason}); nothing was written")
     judge = base.source.origin.location
-    check_outputs(variant.name, dequantize(raw, output_spec), base.reference, judge=judge, max_error=variant.max_error)
+    check_outputs(
+        variant.name, dequantize(raw, output_spec), base.judgement.reference, judge=judge, max_error=variant.max_error
+    )
     facts = VariantSpec(
         name=variant.name,
         recipe=variant.recipe,

@@ -13,7 +13,7 @@ from mixer_edge import strict_json
 from mixer_edge.errors import BundleError
 from mixer_edge.strict_json import UnknownValueError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 
 ModelTask = Literal["classification", "embedding"]
@@ -113,7 +113,14 @@ class SourceSpec:
     """Of the file that was read, or over all files of the SavedModel; None for a model without a file."""
     judge: Judge
     rebuilt_error: float
-    """Largest difference between the rebuilt graph and the judge on the golden pictures, over its largest output."""
+    """Largest difference of the rebuilt graph from the SavedModel on the golden pictures, over its largest output."""
+    structure_error: float | None
+    """The same with test weights in both graphs, which show every difference; None if nothing was rebuilt."""
+    rounding: float | None
+    """Standard deviation of the SavedModel's outputs by rounding, over its largest output; None if too small to matter.
+
+    If it is not None, the files are compared with the rebuilt graph, computed in float64.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,8 @@ def test_a_module_is_exported_and_judged_by_itself(twin: Path, twin_bundle: Path
     source = bundle.manifest.source
     assert (source.kind, source.location, source.judge) == ("saved_model", "mixer_12_blocks", "saved_model")
     assert 0 < source.rebuilt_error < 1e-5
+    assert 0 < (source.structure_error or 0) < 2e-6
+    assert source.rounding is None
     errors = {it.name: it.runtimes["ai-edge-litert"].max_error or 0.0 for it in bundle.manifest.variants}
     assert list(errors) == ["float32", "float16"]
     assert 0 < errors["float32"] < 1e-5 < errors["float16"] < 1e-3
@@ -48,10 +50,12 @@ def refusal(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> st
     return capsys.readouterr().err.splitlines()[-1]
 
 
-DRIFT = (
-    r"off by 0\.\d+ of the largest output, expected at most 0\.0001; output \d of picture \d is \S+ instead of \S+; "
-    "nothing was written"
-)
+def drift(bound: str) -> str:
+    """Return the pattern of how far outputs are off."""
+    return (
+        rf"off by 0\.\d+ of the largest output, expected at most {bound}; output \d of picture \d is \S+ instead of "
+        r"\S+; nothing was written"
+    )
 
 
 def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
@@ -63,7 +67,7 @@ def test_swapped_blocks_are_caught_in_the_rebuilt_graph(
         saved_model, "variable_keys", lambda count, source: [swapped(key) for key in variable_keys(count, source)]
     )
     assert re.fullmatch(
-        f"error: the graph rebuilt from the variables differs from mixer_12_blocks: {DRIFT}",
+        f"error: with test weights, the rebuilt graph differs from mixer_12_blocks: {drift('1e-05')}",
         refusal(twin, tmp_path, capsys),
     )
 
@@ -79,7 +83,7 @@ def test_swapped_blocks_are_caught_in_the_file(
 
     monkeypatch.setattr(mixer, "convert_float", convert_wrongly)
     message = refusal(twin, tmp_path, capsys)
-    assert re.fullmatch(f"error: float32 differs from mixer_12_blocks: {DRIFT}", message)
+    assert re.fullmatch(f"error: float32 differs from mixer_12_blocks: {drift('0.0001')}", message)
 
 
 def test_bare_weights_say_that_the_rebuilt_graph_judged(tmp_path: Path) -> None:
@@ -88,6 +92,7 @@ def test_bare_weights_say_that_the_rebuilt_graph_judged(tmp_path: Path) -> None:
     assert main(["export", "--model", str(model), "--variants", "float32", "--out", str(tmp_path / "bundle")]) == 0
     source = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["source"]
     assert (source["judge"], source["rebuilt_error"]) == ("rebuilt graph", 0.0)
+    assert (source["structure_error"], source["rounding"]) == (None, None)
 
 
 def test_a_feature_extractor_is_exported(twin_fe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,16 @@ def correlations(outputs: NDArray[np.float32], reference: NDArray[np.float32]) -
     return np.where(flat, 1.0, np.divide(products, norms, out=np.zeros_like(products), where=norms > 0))
 
 
+def mean_difference(draws: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the root mean square of the mean over draws ``[draws, n, classes]``, and the standard error of this mean.
+
+    Rounding differs from draw to draw, so its mean is about as small as the standard error; another function's
+    difference stays the same.
+    """
+    variance = draws.var(axis=0, ddof=1).mean() / len(draws)
+    return float(np.sqrt(np.square(draws.mean(axis=0)).mean())), float(np.sqrt(variance))
+
+
 def check_outputs(
     stage: str, outputs: NDArray[np.float32], reference: NDArray[np.float32], *, judge: str, max_error: float
 ) -> float:

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mixer_edge.errors import MixerEdgeError, ModelError
 from mixer_edge_export.network.folding import fold, folded_mixer
-from mixer_edge_export.network.mixer import MixerWeights, mixer
+from mixer_edge_export.network.mixer import MixerConfig, MixerWeights, mixer
 from mixer_edge_export.tflite.stand_ins import fill_stand_ins, stand_in_numbers
 
 INPUT, OUTPUT = "images", "output"
@@ -91,8 +91,22 @@ def check_size(size_bytes: int, expected_bytes: int, name: str) -> None:
 
 
 def reference_outputs(weights: MixerWeights, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the network's outputs ``[n, classes]`` in TensorFlow for ``[n, H, W, 3]`` images in [-1, 1]."""
+    """Return the network's outputs ``[n, classes]`` for ``[n, H, W, 3]`` images in [-1, 1], computed in float64."""
+    return exact_outputs(weights.config, weights.arrays.__getitem__, images)
+
+
+def exact_outputs(
+    config: MixerConfig, array: Callable[[str], NDArray[np.float32]], images: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what ``reference_outputs`` returns, with an array for each published key."""
+
+    class Float64:
+        """Each array as float64, only while it is used."""
+
+        def __getitem__(self, key: str) -> NDArray[np.float64]:
+            return array(key).astype(np.float64)
+
     with quiet_tensorflow():
         import tensorflow as tf
 
-        return np.asarray(mixer(weights.config, weights.arrays, tf.constant(images)))
+        return np.asarray(mixer(config, Float64(), tf.constant(images, tf.float64))).astype(np.float32)

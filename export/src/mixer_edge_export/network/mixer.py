@@ -16,7 +16,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 LAYER_NORM_EPSILON = 1e-6
 STEM, FINAL_NORM, HEAD = "stem", "pre_head_layer_norm", "head"
+
+
+class Arrays(Protocol):
+    """Arrays or variables by published key."""
+
+    def __getitem__(self, key: str, /) -> Any:
+        """Return the array of a key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +201,7 @@ def layer_norm(x: tf.Tensor, scale: Any, bias: Any) -> tf.Tensor:
     return centred * tf.math.rsqrt(variance + LAYER_NORM_EPSILON) * scale + bias
 
 
-def dense(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
+def dense(weights: Arrays, x: tf.Tensor, prefix: str) -> tf.Tensor:
     """Return ``x @ kernel + bias`` over the last axis, in a name scope with the layer's name."""
     import tensorflow as tf
 
@@ -202,7 +209,7 @@ def dense(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
         return tf.matmul(x, weights[f"{prefix}/kernel"]) + weights[f"{prefix}/bias"]
 
 
-def mlp(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
+def mlp(weights: Arrays, x: tf.Tensor, prefix: str) -> tf.Tensor:
     """Return two dense layers with a GELU (tanh form) between them, over the last axis."""
     import tensorflow as tf
 
@@ -212,13 +219,13 @@ def mlp(weights: Mapping[str, Any], x: tf.Tensor, prefix: str) -> tf.Tensor:
     return dense(weights, hidden, f"{prefix}/Dense_1")
 
 
-def mixer(config: MixerConfig, weights: Mapping[str, Any], images: tf.Tensor) -> tf.Tensor:
+def mixer(config: MixerConfig, weights: Arrays, images: tf.Tensor) -> tf.Tensor:
     """Return the logits ``[N, num_classes]``, or the features ``[N, hidden_dim]`` of a model without a head.
 
     Args:
         config: shape of the network.
         weights: arrays or variables by published key.
-        images: ``[N, image_size, image_size, 3]`` float32 in [-1, 1], channels last.
+        images: ``[N, image_size, image_size, 3]`` floats of the arrays' dtype in [-1, 1], channels last.
     """
     import tensorflow as tf
 

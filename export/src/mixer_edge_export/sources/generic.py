@@ -24,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
-from mixer_edge.manifest import Judge
 from mixer_edge_export.network.convert import INPUT, OUTPUT, quiet_tensorflow
 from mixer_edge_export.sources.archive import folder_sha256
 from mixer_edge_export.sources.saved_model import load_signature
-from mixer_edge_export.sources.source import Network, Origin
+from mixer_edge_export.sources.source import Judgement, Network, Origin
 
 FACTS, MODEL = "facts.json", "model.tflite"
 LAST_LINES, REASON_LENGTH = 5, 300
@@ -62,7 +61,6 @@ class GenericSource:
     model: bytes
     labels: tuple[str, ...] | None = None
 
-    judge: ClassVar[Judge] = "saved_model"
     lossless_input: ClassVar[bool] = False
 
     @property
@@ -100,9 +98,9 @@ class GenericSource:
             return signature.outputs
         return lambda images: np.log(np.maximum(signature.outputs(images), SMALLEST))
 
-    def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Return 0: nothing was rebuilt."""
-        return 0.0
+    def judgement(self, images: NDArray[np.float32]) -> Judgement:
+        """Return the SavedModel's outputs; nothing was rebuilt."""
+        return Judgement(judge="saved_model", reference=self.network()(images))
 
 
 def convert_saved_model(folder: Path, origin: Origin) -> GenericSource:

@@ -10,13 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge.manifest import Judge
-from mixer_edge_export.acceptance.agreement import check_outputs
-from mixer_edge_export.acceptance.tolerances import MAX_FLOAT_ERROR
 from mixer_edge_export.network.convert import convert_float, reference_outputs
 from mixer_edge_export.network.mixer import MixerWeights
+from mixer_edge_export.sources.rebuilt import judge_rebuilt
 from mixer_edge_export.sources.saved_model import load_signature
-from mixer_edge_export.sources.source import Network, Origin
+from mixer_edge_export.sources.source import Judgement, Network, Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +28,6 @@ class MixerSource:
     labels: tuple[str, ...] | None = None
 
     lossless_input: ClassVar[bool] = True
-
-    @property
-    def judge(self) -> Judge:
-        """``saved_model``, or ``rebuilt graph`` for weights alone."""
-        return "rebuilt graph" if self.saved_model is None else "saved_model"
 
     @property
     def architecture(self) -> dict[str, int | None]:
@@ -70,10 +63,8 @@ class MixerSource:
             return partial(reference_outputs, self.weights)
         return load_signature(self.saved_model).outputs
 
-    def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Return the rebuilt graph's error from the SavedModel's outputs."""
+    def judgement(self, images: NDArray[np.float32]) -> Judgement:
+        """Return the outputs of the SavedModel, or of the rebuilt graph if there is none or its rounding shows."""
         if self.saved_model is None:
-            return 0.0
-        rebuilt = reference_outputs(self.weights, images)
-        stage = "the graph rebuilt from the variables"
-        return check_outputs(stage, rebuilt, reference, judge=self.origin.location, max_error=MAX_FLOAT_ERROR)
+            return Judgement(judge="rebuilt graph", reference=reference_outputs(self.weights, images))
+        return judge_rebuilt(load_signature(self.saved_model), self.weights, images, self.origin.location)

@@ -6,7 +6,9 @@ parameters with their keys sorted as strings, so the order of the blocks is 0, 1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +47,29 @@ def variable_keys(count: int, source: str) -> list[str]:
 
 def is_mixer(folder: Path) -> bool:
     """Return whether a SavedModel has only a flat list of variables, with the number of variables of a Mixer."""
-    import tensorflow as tf
-
     if not (folder / "variables" / "variables.index").is_file():
         return False
-    names = [name for name, _ in tf.train.list_variables(str(folder / "variables" / "variables"))]
-    variables = {name for name in names if name.endswith(_SUFFIX)} - {f"save_counter{_SUFFIX}"}
-    if variables != {f"variables/{index}{_SUFFIX}" for index in range(len(variables))}:
-        return False
     try:
-        variable_keys(len(variables), str(folder))
+        _variable_list(folder)
     except ModelError:
         return False
     return True
+
+
+def _variable_list(folder: Path) -> tuple[str, list[str]]:
+    """Return the name of the only list of variables, ``variables`` in the Hub's modules, and the key of each of them.
+
+    Raises:
+        ModelError: there are other variables, or another number than a Mixer's.
+    """
+    import tensorflow as tf
+
+    names = [name for name, _ in tf.train.list_variables(str(folder / "variables" / "variables"))]
+    variables = {name for name in names if name.endswith(_SUFFIX)} - {f"save_counter{_SUFFIX}"}
+    owner = min(variables, default="").rsplit("/", 3)[0]
+    if variables != {f"{owner}/{index}{_SUFFIX}" for index in range(len(variables))}:
+        raise ModelError(f"{folder}: its variables are not one list without names; expected those of a Mixer")
+    return owner, variable_keys(len(variables), str(folder))
 
 
 def load_saved_model(folder: Path) -> MixerWeights:
@@ -69,12 +81,9 @@ def load_saved_model(folder: Path) -> MixerWeights:
     import tensorflow as tf
 
     try:
+        owner, keys = _variable_list(folder)
         reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-        count = sum(
-            key.endswith(_SUFFIX) and key.startswith("variables/") for key in reader.get_variable_to_shape_map()
-        )
-        keys = variable_keys(count, str(folder))
-        arrays = {key: reader.get_tensor(f"variables/{index}{_SUFFIX}") for index, key in enumerate(keys)}
+        arrays = {key: reader.get_tensor(f"{owner}/{index}{_SUFFIX}") for index, key in enumerate(keys)}
     except (tf.errors.OpError, ValueError) as error:
         raise ModelError(f"{folder}: its variables cannot be read ({error}); expected a SavedModel") from None
     return MixerWeights.from_arrays(arrays, str(folder))
@@ -119,6 +128,8 @@ class Signature:
     width: int
     loaded: Any
     """The object that owns the function's variables; without a reference to it they are deleted."""
+    folder: Path
+    """The SavedModel's."""
 
     def outputs(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's outputs ``[n, classes]`` for ``[n, height, width, 3]`` images, run one by one.
@@ -132,8 +143,18 @@ class Signature:
             try:
                 outputs = [self.function(**{self.input_name: tf.constant(image[np.newaxis])}) for image in images]
             except tf.errors.OpError as error:
-                raise ModelError(f"TensorFlow cannot run the SavedModel ({error})") from None
+                raise ModelError(
+                    f"TensorFlow cannot run the SavedModel ({error}); if its weights exist as .npz, export that"
+                ) from None
             return np.concatenate([next(iter(output.values())).numpy() for output in outputs])
+
+    def assign(self, array: Callable[[str], NDArray[np.float32]]) -> None:
+        """Give every variable of a Mixer another value, ``array`` of its published key."""
+        owner, keys = _variable_list(self.folder)
+        variables = attrgetter(owner.replace("/", "."))(self.loaded)
+        with quiet_tensorflow():
+            for key, variable in zip(keys, variables, strict=True):
+                variable.assign(array(key))
 
 
 def load_signature(folder: Path) -> Signature:
@@ -164,4 +185,4 @@ def load_signature(folder: Path) -> Signature:
     batch, height, width, channels = image.shape
     if batch not in (None, 1) or channels != 3 or None in (height, width):
         raise ModelError(f"{folder}: its signature is {found}; {expected}")
-    return Signature(function=function, input_name=name, height=height, width=width, loaded=loaded)
+    return Signature(function=function, input_name=name, height=height, width=width, loaded=loaded, folder=folder)

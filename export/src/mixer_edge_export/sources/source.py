@@ -28,6 +28,22 @@ class Origin:
     """Of the file, or over all files of the SavedModel; None for a model without a file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The outputs that every file must agree with, and how far the source is from the graph rebuilt from it."""
+
+    judge: Judge
+    """``saved_model``, or ``rebuilt graph`` for weights alone and for a SavedModel whose rounding shows."""
+    reference: NDArray[np.float32]
+    """The judge's outputs ``[n, classes]``."""
+    rebuilt_error: float = 0.0
+    """Largest difference of the rebuilt graph from the SavedModel, over its largest output."""
+    structure_error: float | None = None
+    """The same with test weights in both graphs; None if nothing was rebuilt."""
+    rounding: float | None = None
+    """Standard deviation of the SavedModel's outputs by rounding, over its largest output; None if not measured."""
+
+
 class Source(Protocol):
     """A loaded model.
 
@@ -44,10 +60,6 @@ class Source(Protocol):
     @property
     def labels(self) -> tuple[str, ...] | None:
         """One per class; None if the source has none."""
-
-    @property
-    def judge(self) -> Judge:
-        """What the files are compared with: ``saved_model``, or ``rebuilt graph`` for weights alone."""
 
     @property
     def architecture(self) -> dict[str, int | None]:
@@ -76,17 +88,17 @@ class Source(Protocol):
         """Return the float32 TFLite file."""
 
     def network(self) -> Network:
-        """Return the judge in TensorFlow.
+        """Return the source's own function in TensorFlow.
 
         Raises:
             ModelError: it cannot be loaded, or (when the function is called) run.
         """
 
-    def check_rebuilt(self, images: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Return the rebuilt graph's error from the judge's outputs; 0 if both are the same graph.
+    def judgement(self, images: NDArray[np.float32]) -> Judgement:
+        """Return the outputs that every file must agree with, for ``[n, height, width, 3]`` images.
 
         Raises:
-            ModelError: the error is too large.
+            ModelError: the SavedModel cannot be run, or the rebuilt graph is not the same function.
         """
 
 
@@ -109,14 +121,16 @@ def preprocess_spec(source: Source, preprocessing: Preprocessing) -> PreprocessS
     return preprocessing.spec(*source.input_size)
 
 
-def source_spec(source: Source, rebuilt_error: float) -> SourceSpec:
-    """Return the facts about the source for a manifest; ``rebuilt_error`` is the result of ``check_rebuilt``."""
+def source_spec(source: Source, judgement: Judgement) -> SourceSpec:
+    """Return the facts about the source for a manifest."""
     return SourceSpec(
         kind=source.origin.kind,
         location=source.origin.location,
         weights="random" if source.origin.kind == "random" else "trained",
         fingerprint=source.fingerprint(),
         sha256=source.origin.sha256,
-        judge=source.judge,
-        rebuilt_error=rebuilt_error,
+        judge=judgement.judge,
+        rebuilt_error=judgement.rebuilt_error,
+        structure_error=judgement.structure_error,
+        rounding=judgement.rounding,
     )
