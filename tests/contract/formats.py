@@ -115,6 +115,7 @@ def manifest() -> Manifest:
                 offset=-1.0,
                 input=TensorSpec(dtype="float32", scale=None, zero_point=None, **image),
                 output=logits,
+                half_precision=False,
                 tolerance=0.001,
                 runtimes={"ai-edge-litert": RuntimeSpec(version="2.3.0", status="ok", reason=None, max_error=0.0)},
             ),
@@ -126,6 +127,7 @@ def manifest() -> Manifest:
                 offset=-1.003921568627451,
                 input=TensorSpec(dtype="int8", scale=0.007843137718737125, zero_point=0, **image),
                 output=logits,
+                half_precision=False,
                 tolerance=0.1,
                 runtimes={
                     "ai-edge-litert": RuntimeSpec(version="2.3.0", status="ok", reason=None, max_error=0.0),

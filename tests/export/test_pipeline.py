@@ -124,7 +124,7 @@ def test_random_weights_are_marked_everywhere(tmp_path: Path, capsys: pytest.Cap
     out = tmp_path / "random"
     assert main(["export", "--model", "random:mixer_s32", "--variants", "float32", "--out", str(out)]) == 0
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[1].split()[:7] == ["float32", "76.42", "MB", "float32", "float32", "-", "-"]
+    assert captured.out.splitlines()[1].split()[:7] == ["float32", "76.43", "MB", "float32", "float32", "-", "-"]
     assert captured.out.splitlines()[-1] == "Random weights: latency and size only."
     assert Bundle.open(out).manifest.source.weights == "random"
     assert main(["compare", str(out), "--data", str(tmp_path)]) == 2

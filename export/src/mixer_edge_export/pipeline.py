@@ -24,7 +24,8 @@ from mixer_edge_export.calibration import (
 )
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import split_folder
-from mixer_edge_export.quantize.activation_ranges import measure_ranges
+from mixer_edge_export.quantize.activation_ranges import Observed, observe, tune
+from mixer_edge_export.quantize.half_precision import LARGEST, SMALLEST, Spread, scale_stream, spread
 from mixer_edge_export.quantize.layers import Layer, find_layers
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, find_mixture, format_mixture
 from mixer_edge_export.quantize.selection import SelectionSet, load_selection
@@ -32,7 +33,7 @@ from mixer_edge_export.quantize.variants import VARIANTS, Variant, select_varian
 from mixer_edge_export.sources import Source, load_source
 from mixer_edge_export.sources.labels import read_labels
 from mixer_edge_export.sources.source import preprocess_spec, source_spec, task
-from mixer_edge_export.tflite.metadata import LABELS_NAME, embed
+from mixer_edge_export.tflite.metadata import LABELS_NAME, NAME, embed
 from mixer_edge_export.variant_files import GOLDEN_NAME, FloatFile, metadata_of, write_variants
 
 log = logging.getLogger(__name__)
@@ -128,21 +129,40 @@ def _selection(bound: Bound, calibration: CalibrationSet, source: Source, spec: 
 def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, variants: Sequence[Variant]) -> FloatFile:
     """Return the float32 file, its ranges, and the source's outputs for the golden pictures."""
     # the conversion comes first: otherwise the judge's memory would be in use at the same time
-    content = embed(source.float_model(), metadata_of(source, spec))
+    content = embed(source.float_model(), {NAME: metadata_of(source, spec)})
     golden = pictures.golden(GOLDEN_COUNT)
     judgement = source.judgement(normalize(golden, spec))
     gc.collect()  # the judge's objects reference each other and would keep its variables in memory
-    ranges = {}
-    if any(variant.calibrated for variant in variants):
-        ranges = measure_ranges(content, pictures.representative_dataset(spec), len(pictures.pixels))
+    calibrated, half = any(it.calibrated for it in variants), any(it.half for it in variants)
+    observed: dict[str, Observed] = {}
+    if calibrated or half:
+        observed = _observe(content, spec, pictures)
+        if half and (factor := spread(content, observed).factor) != 1:
+            content = scale_stream(content, source.architecture, factor)
+            observed = _observe(content, spec, pictures)
     return FloatFile(
         source=source,
         spec=spec,
         content=content,
-        ranges=ranges,
+        ranges=tune(observed) if calibrated else {},
+        half=half and _fits_half_precision(spread(content, observed)),
         golden=golden,
         judgement=judgement,
     )
+
+
+def _observe(content: bytes, spec: PreprocessSpec, pictures: CalibrationSet) -> dict[str, Observed]:
+    return observe(content, pictures.representative_dataset(spec), len(pictures.pixels))
+
+
+def _fits_half_precision(found: Spread) -> bool:
+    if not found.fits:
+        log.warning(
+            "half precision is not used: on the calibration pictures activations reach %.3g (squares in LayerNorms "
+            "%.3g) and variances %.3g; float16 needs at most %.3g and at least %.3g",
+            found.largest, found.square, found.variance, LARGEST, SMALLEST,
+        )  # fmt: skip
+    return found.fits
 
 
 def _meet_bound(

@@ -39,6 +39,8 @@ class FloatFile:
     content: bytes
     ranges: Ranges
     """The ranges of its activations; empty if no variant needs them."""
+    half: bool
+    """Whether half precision represents its activations well."""
     golden: NDArray[np.uint8]
     """Pictures ``[n, height, width, 3]``."""
     judgement: Judgement
@@ -82,7 +84,8 @@ def write_variants(
         (folder / name).write_bytes(content)
     runtimes = find_runtimes()
     specs, outputs = [], {}
-    for variant in progress(variants, "writing variants"):
+    for wanted in progress(variants, "writing variants"):
+        variant = replace(wanted, half=wanted.half and base.half)
         path = folder / f"{variant.name}.tflite"
         layers = kept if variant.name == BOUND_VARIANT else ()
         model = quantize_model(base.content, keep_float(variant, layers), base.ranges, base.pixel_range)
@@ -137,6 +140,7 @@ def check_variant(
         offset=spec.offset,
         input=input_spec,
         output=output_spec,
+        half_precision=variant.half,
         tolerance=variant.tolerance,
         runtimes=verdicts,
     )

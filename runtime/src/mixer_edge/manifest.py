@@ -180,6 +180,8 @@ class VariantSpec:
     """Replaces the preprocessing's offset; it may differ so that an integer input is lossless."""
     input: TensorSpec
     output: TensorSpec
+    half_precision: bool
+    """Whether its float layers are computed in float16 on processors that can, for example on a Pi 5."""
     tolerance: float
     """Allowed difference from its golden outputs on another machine, as a part of the largest golden output."""
     runtimes: Mapping[str, RuntimeSpec]

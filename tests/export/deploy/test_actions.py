@@ -120,7 +120,7 @@ def test_golden_vectors_fail(board: StandIn, deployer: Deployer, tmp_path: Path)
     (bundle / MANIFEST_NAME).write_bytes(sealed.to_bytes())
     assert re.fullmatch(
         rf"{board.host}: the board's outputs differ from the workstation's: float16 differs by \S+ of the "
-        r"largest output, tolerance 0.001 \(ai-edge-litert\): verify failed, the board still runs "
+        r"largest output, tolerance 0.02 \(ai-edge-litert\): verify failed, the board still runs "
         rf"{board.current}; fix this, then repeat",
         deployer.refused(board, variant="float16", bundle=Bundle.open(bundle)),
     )

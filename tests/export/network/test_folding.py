@@ -53,6 +53,28 @@ def test_the_folded_network_is_the_same_function(weights: MixerWeights) -> None:
     np.testing.assert_allclose(output, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("mixing", ["token_mixing", "channel_mixing"])
+def test_a_constant_unit_folds_into_the_next_bias(weights: MixerWeights, mixing: str) -> None:
+    """A unit without weights is 2000 whatever the picture; it is zero afterwards, and the function is the same."""
+    arrays = {key: array.copy() for key, array in weights.arrays.items()}
+    prefix = f"MixerBlock_1/{mixing}"
+    arrays[f"{prefix}/Dense_0/kernel"][:, 3] = 0
+    arrays[f"{prefix}/Dense_0/bias"][3] = 2000
+    arrays[f"{prefix}/Dense_1/kernel"][3] *= 0.01
+    if mixing == "channel_mixing":
+        arrays["MixerBlock_1/LayerNorm_1/bias"][:] = 0  # it would be added to the constant
+    constant = MixerWeights.from_arrays(arrays, "test")
+    folded = fold(constant)
+    assert (folded[f"{prefix}/Dense_0/bias"][3], folded[f"{prefix}/Dense_1/kernel"][3].any()) == (0, False)
+    added = 2000.0 * arrays[f"{prefix}/Dense_1/kernel"][3].astype(np.float64)
+    expected = arrays[f"{prefix}/Dense_1/bias"] + (added - added.mean() if mixing == "channel_mixing" else added)
+    if mixing == "channel_mixing":
+        expected -= arrays[f"{prefix}/Dense_1/bias"].mean()
+    np.testing.assert_allclose(folded[f"{prefix}/Dense_1/bias"], expected, rtol=1e-5, atol=1e-5)
+    output, reference = folded_mixer(constant.config, folded, images()), mixer(constant.config, arrays, images())
+    np.testing.assert_allclose(output, reference, rtol=0, atol=1e-5 * np.abs(reference).max())
+
+
 def test_what_folds_is_gone_and_the_rest_has_no_mean(weights: MixerWeights) -> None:
     """The folded norms' arrays are gone; stem and channel mixing write no mean to the residual stream."""
     arrays = fold(weights)

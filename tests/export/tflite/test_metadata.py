@@ -16,7 +16,7 @@ from mixer_edge.errors import ModelError
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.tflite.graph import Graph
-from mixer_edge_export.tflite.metadata import attach, describe, embed, replace
+from mixer_edge_export.tflite.metadata import NAME, attach, describe, embed, replace
 
 
 def test_labels_stand_in_an_archive_behind_the_model(tiny_bundle: Path, tiny_features: Path) -> None:
@@ -50,7 +50,7 @@ def test_embedded_metadata_leave_the_graph_as_it_is() -> None:
     tensors = [tensor("in", (1, 2)), tensor("kernel", (3, 2), 1), tensor("out", (1, 3))]
     dense = operator(0, (0, 1, -1), (2,))
     plain = pack(model(tensors, [buffer(kernel)], [code(FULLY_CONNECTED, 1)], [dense], inputs=(0,), outputs=(2,)))
-    content = embed(plain, b"some metadata")
+    content = embed(plain, {NAME: b"some metadata"})
     assert Graph.read(content) == Graph.read(plain)
     np.testing.assert_array_equal(Graph.read(content).tensors[1].values, kernel)
     assert (content.count(b"some metadata"), content.count(b"TFLITE_METADATA")) == (1, 1)

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
 
@@ -190,6 +191,11 @@ class MixerWeights:
             digest.update(key.encode())
             digest.update(array.tobytes())
         return digest.hexdigest()
+
+
+def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))``, the network's GELU, in numpy."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 def layer_norm(x: tf.Tensor, scale: Any, bias: Any) -> tf.Tensor:

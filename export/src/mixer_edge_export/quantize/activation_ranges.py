@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.progress import progress
+from mixer_edge_export.network.mixer import gelu
 from mixer_edge_export.quantize.variants import LAYERS, MOVE_OPERATORS
 from mixer_edge_export.tflite.graph import Graph
 
@@ -115,11 +116,6 @@ def tune(observed: Mapping[str, Observed], method: str = METHOD) -> Ranges:
         method: ``mse``, ``min-max`` or ``percentile-<p>``; between layers it is always ``min-max``.
     """
     return {name: _range(values, method, BEFORE_GELU.search(name) is not None) for name, values in observed.items()}
-
-
-def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))``, the network's GELU."""
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 def _range(observed: Observed, method: str, before_gelu: bool) -> tuple[float, float]:

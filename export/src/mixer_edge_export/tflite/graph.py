@@ -83,6 +83,8 @@ class Graph:
     """In the order in which they run."""
     versions: Mapping[str, int]
     """Operator -> the highest version that the file requires, whether the main graph uses it or not."""
+    metadata: Mapping[str, bytes] = field(default_factory=dict, compare=False)
+    """The entries' bytes by name."""
 
     @classmethod
     def read(cls, content: bytes | bytearray, source: str = "the TFLite file") -> Graph:
@@ -115,6 +117,9 @@ class Graph:
                 operators.append(_operator(main.Operators(index), codes, tensors))
         with _reading(source, "the inputs and outputs"):
             inputs, outputs = _pick(tensors, main.InputsAsNumpy()), _pick(tensors, main.OutputsAsNumpy())
+        with _reading(source, "the metadata"):
+            entries = [model.Metadata(place) for place in range(model.MetadataLength())]
+            metadata = {_text(entry.Name()): _buffer(content, model, entry.Buffer()) for entry in entries}
         versions: dict[str, int] = {}
         for name, version in codes:
             versions[name] = max(versions.get(name, 0), version)
@@ -124,6 +129,7 @@ class Graph:
             tensors=tuple(tensors),
             operators=tuple(operators),
             versions=dict(sorted(versions.items())),
+            metadata={name: b"" if data is None else data.tobytes() for name, data in metadata.items()},
         )
 
 
@@ -141,14 +147,14 @@ def _code(code: Any) -> tuple[str, int]:
     # old files have only DeprecatedBuiltinCode, which ends at 127; new files use BuiltinCode for all numbers
     name = _known(OPERATORS, max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "operator")
     if name == CUSTOM:
-        name = (code.CustomCode() or b"").decode() or CUSTOM
+        name = _text(code.CustomCode()) or CUSTOM
     return name, code.Version()
 
 
 def _tensor(content: bytes | bytearray, model: Any, tensor: Any, index: int) -> Tensor:
     return Tensor(
         index=index,
-        name=(tensor.Name() or b"").decode(),
+        name=_text(tensor.Name()),
         shape=_numbers(tensor.ShapeAsNumpy()),
         dtype=_known(TYPES, tensor.Type(), "type"),
         buffer=_buffer(content, model, tensor.Buffer()),
@@ -186,6 +192,11 @@ def _pick(tensors: list[Tensor], indices: NDArray[np.int32] | int) -> tuple[Tens
 def _numbers(vector: NDArray[np.int32] | int) -> tuple[int, ...]:
     """Return the numbers of a vector; the generated code returns 0 for a missing one."""
     return () if isinstance(vector, int) else tuple(vector.tolist())
+
+
+def _text(name: bytes | None) -> str:
+    """Return a name as text; the generated code returns None for a missing one."""
+    return (name or b"").decode()
 
 
 def _known(names: Mapping[int, str], number: int, kind: str) -> str:

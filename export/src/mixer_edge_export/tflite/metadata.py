@@ -67,17 +67,18 @@ def describe(name: str, preprocess: PreprocessSpec, *, has_labels: bool, task: s
     return bytes(b.Output())
 
 
-def embed(model: bytes, metadata: bytes) -> bytes:
-    """Return a TFLite file with ``metadata`` added; files quantized from it keep it."""
+def embed(model: bytes, entries: Mapping[str, bytes]) -> bytes:
+    """Return a TFLite file with metadata entries added, by name; files quantized from it keep them."""
     tree = flatbuffer_utils.read_model_from_bytearray(model)
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(metadata, np.uint8)
-    tree.buffers.append(buffer)
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = NAME, len(tree.buffers) - 1
-    tree.metadata = [*(tree.metadata or ()), entry]
+    tree.metadata = list(tree.metadata or ())
+    for name, data in entries.items():
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        entry.name, entry.buffer = name, len(tree.buffers)
+        tree.buffers.append(buffer)
+        tree.metadata.append(entry)
     # the full size at once: a builder that grows by doubling holds the file three times in memory
-    builder = flatbuffers.Builder(len(model) + len(metadata) + _HEADROOM)
+    builder = flatbuffers.Builder(len(model) + sum(map(len, entries.values())) + _HEADROOM)
     builder.Finish(tree.Pack(builder), IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
