@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,8 +29,11 @@ from mixer_edge_export.acceptance.runtimes import TFLITE, TFLITE_VERSION, find_r
 from mixer_edge_export.network import mixer
 from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.mixer import MixerWeights
-from mixer_edge_export.quantize.activation_ranges import measure_ranges
+from mixer_edge_export.quantize.activation_ranges import observe, tune
 from mixer_edge_export.quantize.apply import quantize_model
+from mixer_edge_export.quantize.layers import find_layers, keep_float
+from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT
+from mixer_edge_export.quantize.noise import noisiest_layers
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources.npz import save_npz
 
@@ -130,11 +133,14 @@ def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path)
     """Write every variant, calibrated on ``[n, H, W, 3]`` images in [-1, 1], and return its file."""
     folder.mkdir(parents=True, exist_ok=True)
     float_model = convert_float(weights)
-    ranges = measure_ranges(float_model, (image[np.newaxis] for image in images), len(images))
+    observed = observe(float_model, (image[np.newaxis] for image in images), len(images))
+    ranges = tune(observed)
+    layers = noisiest_layers(float_model, find_layers(float_model, asdict(weights.config)), observed, ranges)
     paths = {}
     for name, variant in progress(VARIANTS.items(), "our files"):
         paths[name] = folder / f"{name}.tflite"
-        paths[name].write_bytes(quantize_model(float_model, variant, ranges))
+        kept = layers if name == BOUND_VARIANT else ()
+        paths[name].write_bytes(quantize_model(float_model, keep_float(variant, kept), ranges))
     return paths
 
 

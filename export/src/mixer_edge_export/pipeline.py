@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from mixer_edge_export.quantize.activation_ranges import Observed, observe, tune
 from mixer_edge_export.quantize.half_precision import LARGEST, SMALLEST, Spread, scale_stream, spread
 from mixer_edge_export.quantize.layers import Layer, find_layers
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, find_mixture, format_mixture
+from mixer_edge_export.quantize.noise import noisiest_layers
 from mixer_edge_export.quantize.selection import SelectionSet, load_selection
 from mixer_edge_export.quantize.variants import VARIANTS, Variant, select_variants
 from mixer_edge_export.sources import Source, load_source
@@ -146,6 +147,7 @@ def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, var
         content=content,
         ranges=tune(observed) if calibrated else {},
         half=half and _fits_half_precision(spread(content, observed)),
+        float_layers=_float_layers(content, source, observed) if calibrated else (),
         golden=golden,
         judgement=judgement,
     )
@@ -153,6 +155,12 @@ def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, var
 
 def _observe(content: bytes, spec: PreprocessSpec, pictures: CalibrationSet) -> dict[str, Observed]:
     return observe(content, pictures.representative_dataset(spec), len(pictures.pixels))
+
+
+def _float_layers(content: bytes, source: Source, observed: Mapping[str, Observed]) -> tuple[Layer, ...]:
+    if not source.lossless_input:
+        return ()  # not a Mixer: its layers have no names
+    return noisiest_layers(content, find_layers(content, source.architecture), observed, tune(observed))
 
 
 def _fits_half_precision(found: Spread) -> bool:
@@ -168,13 +176,14 @@ def _fits_half_precision(found: Spread) -> bool:
 def _meet_bound(
     base: FloatFile, selection: SelectionSet | None, bound: Bound | None
 ) -> tuple[tuple[Layer, ...], BoundSpec | None]:
-    """Return the layers that int8 keeps in float, and the bound that they keep; none and None without a bound."""
+    """Return the layers that int8 keeps in float, and the bound that they keep; None without a bound."""
     if selection is None or bound is None:
-        return (), None
+        return base.float_layers, None
     layers = find_layers(base.content, base.source.architecture)
-    mixture = find_mixture(base.content, layers, base.ranges, selection, bound.max_drop)
+    mixture = find_mixture(base.content, layers, base.ranges, selection, bound.max_drop, always=base.float_layers)
     log.info(format_mixture(mixture, selection))
-    return mixture.kept, BoundSpec(
+    kept = {*base.float_layers, *mixture.kept}
+    return tuple(layer for layer in layers if layer in kept), BoundSpec(
         max_drop=bound.max_drop,
         measure=selection.measure,
         count=len(selection.pixels),

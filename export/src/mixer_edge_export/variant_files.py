@@ -41,6 +41,8 @@ class FloatFile:
     """The ranges of its activations; empty if no variant needs them."""
     half: bool
     """Whether half precision represents its activations well."""
+    float_layers: tuple[Layer, ...]
+    """The noisiest layers, which int8 keeps in float."""
     golden: NDArray[np.uint8]
     """Pictures ``[n, height, width, 3]``."""
     judgement: Judgement

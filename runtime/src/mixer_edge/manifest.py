@@ -174,7 +174,7 @@ class VariantSpec:
     name: str
     recipe: str
     kept_float: tuple[str, ...]
-    """Layers kept in float in addition to the recipe's, for accuracy; named by their published key without the leaf."""
+    """Layers kept in float for accuracy; named by their published key without the leaf."""
     file: FileSpec
     offset: float
     """Replaces the preprocessing's offset; it may differ so that an integer input is lossless."""

@@ -10,7 +10,7 @@ def seen(values: np.ndarray) -> Observed:
     """Return the observation of a tensor with these values."""
     histogram = Histogram()
     histogram.add(values.astype(np.float32))
-    return Observed(low=float(values.min()), high=float(values.max()), histogram=histogram)
+    return Observed(low=float(values.min()), high=float(values.max()), mean=float(values.mean()), histogram=histogram)
 
 
 def rounded(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_min_max_is_what_was_seen() -> None:
 
 def test_between_layers_every_method_is_min_max() -> None:
     """A tensor without a histogram keeps its extremes."""
-    assert tune({"a": Observed(low=-1.5, high=2.5, histogram=None)}) == {"a": (-1.5, 2.5)}
+    assert tune({"a": Observed(low=-1.5, high=2.5, mean=0.5, histogram=None)}) == {"a": (-1.5, 2.5)}
 
 
 def test_percentiles_come_from_the_counts() -> None:

@@ -209,7 +209,7 @@ def _notes(manifest: Manifest) -> tuple[str, ...]:
     """Return notes about calibration and layers kept in float, one sentence each."""
     calibrated = any(VARIANTS[variant.name].calibrated for variant in manifest.variants)
     notes = list(manifest.calibration.warnings) if calibrated and manifest.source.weights != "random" else []
-    for variant in manifest.variants:
+    for variant in manifest.variants if manifest.bound else ():
         if kept := variant.kept_float:
             notes.append(f"{variant.name} keeps {len(kept)} of its layers in float: {', '.join(kept)}")
     return tuple(notes)

@@ -59,10 +59,11 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """The observed values of one tensor: the extremes and, for inputs and outputs of layers, a histogram."""
+    """The observed values of one tensor: extremes, mean and, for inputs and outputs of layers, a histogram."""
 
     low: float
     high: float
+    mean: float
     histogram: Histogram | None
 
 
@@ -92,6 +93,7 @@ def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: in
     edges = {tensor.index for op in layers for tensor in (op.inputs[0], op.outputs[0])}
     tensors = {t.index: t.name for t in graph.tensors if t.index in activations and t.dtype == "float32"}
     extremes = dict.fromkeys(tensors, (np.inf, -np.inf))
+    sums = dict.fromkeys(tensors, 0.0)
     histograms = {index: Histogram() for index in edges}
     for image in progress(images, "calibrating", total):
         interpreter.set_tensor(input_tensor.index, image)
@@ -100,10 +102,16 @@ def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: in
             tensor = interpreter.get_tensor(index).ravel()
             low, high = extremes[index]
             extremes[index] = (min(low, float(tensor.min())), max(high, float(tensor.max())))
+            sums[index] += float(tensor.mean())
             if index in edges:
                 histograms[index].add(tensor)
     return {
-        name: Observed(low=extremes[index][0], high=extremes[index][1], histogram=histograms.get(index))
+        name: Observed(
+            low=extremes[index][0],
+            high=extremes[index][1],
+            mean=sums[index] / total,
+            histogram=histograms.get(index),
+        )
         for index, name in tensors.items()
     }
 

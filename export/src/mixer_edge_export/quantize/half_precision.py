@@ -51,7 +51,7 @@ class Spread:
 
 def spread(model: bytes, observed: Mapping[str, Observed]) -> Spread:
     """Return the spread of a float32 file's activations, as observed on the calibration pictures."""
-    variances = [op.inputs[0].name for op in _epsilons(model)]
+    variances = [op.inputs[0].name for op in epsilons(model)]
     sums = {op.outputs[0].name: op.inputs[0].name for op in Graph.read(model).operators if op.name == "MEAN"}
     return Spread(
         largest=max(max(-values.low, values.high) for values in observed.values()),
@@ -69,12 +69,12 @@ def scale_stream(model: bytes, architecture: Mapping[str, int | None], factor: f
             _, kernel, bias = operators[layer.operators[0][1]].inputs
             kernel.values[...] *= factor
             bias.values[...] *= factor
-    for epsilon in {op.inputs[1].index: op.inputs[1] for op in _epsilons(content)}.values():
+    for epsilon in {op.inputs[1].index: op.inputs[1] for op in epsilons(content)}.values():
         epsilon.values[...] *= factor**2
     return bytes(content)
 
 
-def _epsilons(model: bytes | bytearray) -> list[Operator]:
+def epsilons(model: bytes | bytearray) -> list[Operator]:
     """Return the additions of a LayerNorm's epsilon to a variance."""
     return [
         op

@@ -47,11 +47,11 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """The layers kept in float, and the cost in size and latency; drops are points of the selection set's measure."""
+    """The further layers kept in float, and their cost; drops are points of the selection set's measure."""
 
     kept: tuple[Layer, ...]
     layer_count: int
-    """Number of layers that int8 quantizes."""
+    """Number of layers that int8 quantizes without a bound."""
     int8_drop: float
     drop: float
     int8_size_bytes: int
@@ -61,7 +61,13 @@ class Mixture:
 
 
 def find_mixture(
-    float_model: bytes, layers: Sequence[Layer], ranges: Ranges, pictures: SelectionSet, max_drop: float
+    float_model: bytes,
+    layers: Sequence[Layer],
+    ranges: Ranges,
+    pictures: SelectionSet,
+    max_drop: float,
+    *,
+    always: Sequence[Layer] = (),
 ) -> Mixture:
     """Return the layers to keep in float.
 
@@ -71,11 +77,12 @@ def find_mixture(
         ranges: the ranges of its activations.
         pictures: the selection set; do not evaluate on it.
         max_drop: largest drop on it, in points.
+        always: layers that are in float in any case.
 
     Raises:
         BoundError: the bound is not kept even with a third of the weights in float.
     """
-    variant = VARIANTS[BOUND_VARIANT]
+    variant = keep_float(VARIANTS[BOUND_VARIANT], always)
     judge = pictures.with_input_of(variant)
     reference = pictures.outputs(float_model)
     candidates = quantized_layers(variant, layers)
@@ -166,7 +173,7 @@ def format_mixture(mixture: Mixture, pictures: SelectionSet) -> str:
         return f"{loses} with no further layer in float"
     names = ", ".join(layer.name for layer in mixture.kept)
     return (
-        f"{loses} with {len(mixture.kept)} of {mixture.layer_count} layers in float ({names}) instead of "
+        f"{loses} with {len(mixture.kept)} more of {mixture.layer_count} layers in float ({names}) instead of "
         f"{mixture.int8_drop:.2f}; {mixture.size_bytes / 1e6:.2f} MB instead of "
         f"{mixture.int8_size_bytes / 1e6:.2f} MB, {mixture.latency_ratio:.2f} times the latency here"
     )

@@ -2,7 +2,7 @@
 
 - ``float32``: the reference.
 - ``float16``: weights stored as float16, computed in float16 where the processor can (Pi 5), else in float32.
-- ``int8``: convolution and dense layers static int8, calibrated, the head and the rest float32.
+- ``int8``: convolution and dense layers static int8, calibrated, the head, the noisiest layers and the rest float32.
 - ``int8-dynamic``: weights int8, the inputs of dense layers quantized row by row at run time.
 - ``int8-integer``: no float tensor in the file, int8 throughout.
 - ``int16-integer``: no float tensor in the file, layers int8, the residual stream and LayerNorm int16.
