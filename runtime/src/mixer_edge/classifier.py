@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -134,10 +135,13 @@ class Classifier:
         """Return the median time in milliseconds of ``runs`` inferences on a mid-grey picture, after two to warm up."""
         return float(np.median(self.latencies_ms(runs, warm_up=2)))
 
-    def latencies_ms(self, runs: int, *, warm_up: int) -> NDArray[np.float64]:
-        """Return the time in milliseconds of each of ``runs`` inferences on a mid-grey picture, after ``warm_up``."""
+    def latencies_ms(self, runs: int, *, warm_up: int, seconds: float = math.inf) -> NDArray[np.float64]:
+        """Return the time in milliseconds of each of ``runs`` inferences on a mid-grey picture, after ``warm_up``.
+
+        There are fewer, but at least 3, if they take longer than ``seconds``.
+        """
         tensor = np.broadcast_to(self._table[np.uint8(128)], self.interpreter.input.shape)
-        return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up)
+        return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up, seconds=seconds)
 
     def classify(self, image: ImageSource, top_k: int = 5) -> list[Category]:
         """Return the ``top_k`` most probable classes, best first.

@@ -142,6 +142,21 @@ class Board:
             )
         return result
 
+    def measure(self, folder: str, release: Release) -> BenchmarkReport:
+        """Return a short benchmark of the release in ``releases/<folder>`` with 1, 2 and 4 threads.
+
+        The board has at least as many processors as the largest of them.
+
+        Raises:
+            RemoteError: the command fails there.
+        """
+        output = self.step(scripts.MEASURE, folder, release.variant, release.backend)
+        return self.read(BenchmarkReport, output, release)
+
+    def write_release(self, folder: str, release: Release) -> None:
+        """Write the ``release.json`` of the release in ``releases/<folder>``."""
+        self.step(scripts.WRITE_RELEASE, folder, strict_json.line(release))
+
     def switch(self, name: str) -> None:
         """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it."""
         self.step(scripts.SWITCH, name)
@@ -157,7 +172,7 @@ class Board:
             RemoteError: a command fails there.
         """
         *classified, measured = self.step(
-            scripts.SMOKE, release.task, release.variant, release.backend
+            scripts.SMOKE, release.task, release.variant, release.backend, str(release.threads)
         ).splitlines() or [""]
         labels = [self.read(Classification, line, release).categories[0].label for line in classified]
         return labels[0] if labels else None, self.read(BenchmarkReport, measured, release)

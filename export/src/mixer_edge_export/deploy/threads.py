@@ -1,0 +1,26 @@
+"""The number of threads with which a board runs a release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixer_edge.benchmark import BenchmarkRow
+
+MIN_GAIN = 0.05
+"""More threads must save more than this share of the time: they take the cores from decoding and other programs."""
+
+
+def choose_threads(rows: Sequence[BenchmarkRow]) -> int:
+    """Return the fewest threads of a benchmark, unless more have a median that is lower by more than 5 %."""
+    fewest, *others = sorted(rows, key=lambda row: row.threads)
+    chosen = fewest
+    for row in others:
+        if row.network.median_ms < (1 - MIN_GAIN) * chosen.network.median_ms:
+            chosen = row
+    return chosen.threads
+
+
+def describe(rows: Sequence[BenchmarkRow], threads: int) -> str:
+    """Return the choice with the times of all, e.g. ``2 threads (9.9 ms with 1, 5.8 ms with 2)``."""
+    times = ", ".join(f"{row.network.median_ms:.1f} ms with {row.threads}" for row in rows)
+    return f"{threads} thread{'s' if threads > 1 else ''} ({times})"
