@@ -224,7 +224,7 @@ def test_a_damaged_release_json(board: StandIn, deployer: Deployer, capsys: pyte
     assert main(["status", host]) == 0
     told = capsys.readouterr()
     assert told.err == f"[{host}] status   {broken}\n"
-    assert re.search(rf"^{host} .* unknown: deploy again  -  {name}  -  ", told.out, re.MULTILINE)
+    assert re.search(rf"^{host} .* unknown: deploy again  - +{name}  -  ", told.out, re.MULTILINE)
     assert main(["status", host, "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
     assert (row["host"], row["current"], row["release"], row["release_error"]) == (host, name, None, reason)
@@ -233,7 +233,7 @@ def test_a_damaged_release_json(board: StandIn, deployer: Deployer, capsys: pyte
     assert ("verify", f"{broken}; installing a new copy") in said
     assert (outcome.release, board.current, board.previous) == (f"{name}-2", f"{name}-2", name)
     assert main(["status", host]) == 0
-    assert f"tiny int8 on ai-edge-litert  {outcome.threads}  {name}-2  {name}  " in capsys.readouterr().out
+    assert f"tiny int8 on ai-edge-litert  {outcome.threads}        {name}-2  {name}  " in capsys.readouterr().out
     assert errors(capsys, "rollback", host) == [f"[{host}] error: {broken}; deploy again"]
     assert board.current == f"{name}-2"
 
