@@ -100,7 +100,8 @@ class Classifier:
             bundle: folder written by mixer-edge-export.
             variant: one of the bundle's, e.g. ``int8``.
             backend: ``ai-edge-litert``, ``tflite-runtime``, or ``auto`` for the one installed.
-            threads: number of threads of the interpreter; None is the interpreter's default, one.
+            threads: number of threads of the interpreter; None is the interpreter's default, one. The commands use
+                ``mixer_edge.threads.default_threads``.
             max_pixels: larger pictures are refused with an ``ImageError``.
 
         Raises:
