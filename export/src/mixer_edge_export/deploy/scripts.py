@@ -57,22 +57,6 @@ cd "releases/$1"
 venv/bin/python -I -m mixer_edge verify bundle --variant "$2" --backend "$3" --json </dev/null
 """
 
-# Half a second of each kind suffices for a small network; a large one on a Pi 4 takes that for one of its three runs.
-MEASURE = """
-cd "releases/$1"
-counts=1
-for count in 2 4; do [ "$count" -gt "$(nproc)" ] || counts="$counts $count"; done
-venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads $counts --warm-up 1 --seconds 0.5 \\
-    --variant "$2" --backend "$3" </dev/null
-"""
-
-# A new file: the old one may be a hard link to that of another release.
-WRITE_RELEASE = f"""
-cd "releases/$1"
-printf '%s\\n' "$2" > {RELEASE_NAME}.new
-mv -T {RELEASE_NAME}.new {RELEASE_NAME}
-"""
-
 # Write the files to the disk before the name that points to them.
 SWITCH = f"""
 [ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"

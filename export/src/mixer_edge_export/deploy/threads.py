@@ -1,10 +1,27 @@
-"""The number of threads with which a board runs a release."""
+"""The number of threads with which a board runs a release: measured there, chosen here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mixer_edge.benchmark import BenchmarkRow
+from mixer_edge.release import RELEASE_NAME
+
+# Half a second of each kind suffices for a small network; a large one on a Pi 4 takes that for one of its three runs.
+MEASURE = """
+cd "releases/$1"
+counts=1
+for count in 2 4; do [ "$count" -gt "$(nproc)" ] || counts="$counts $count"; done
+venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads $counts --warm-up 1 --seconds 0.5 \\
+    --variant "$2" --backend "$3" </dev/null
+"""
+
+# A new file: the old one may be a hard link to that of another release.
+WRITE_RELEASE = f"""
+cd "releases/$1"
+printf '%s\\n' "$2" > {RELEASE_NAME}.new
+mv -T {RELEASE_NAME}.new {RELEASE_NAME}
+"""
 
 MIN_GAIN = 0.05
 """More threads must save more than this share of the time: they take the cores from decoding and other programs."""
