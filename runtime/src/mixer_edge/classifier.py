@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.board import usable_cpus
 from mixer_edge.bundle import Bundle
 from mixer_edge.decode import MAX_PIXELS, ImageSource
 from mixer_edge.errors import BundleError, ImageError, InterpreterError
@@ -68,7 +69,6 @@ class Classifier:
     ) -> None:
         """Load the variant's file and check it against the manifest; see ``load`` for the arguments and errors."""
         self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
-        self.threads = threads
         spec = bundle.manifest.variant(variant)
         backend = resolve_backend(backend)
         if reason := spec.refusal(backend):  # before the file is loaded: it may crash there, or give wrong numbers
@@ -166,7 +166,8 @@ class Classifier:
         Args:
             images: pictures as for ``classify``; the iterable is read a few pictures ahead, in the caller's thread.
             top_k: categories per picture.
-            decoders: number of decoding threads; None is the number of processors that the interpreter leaves free.
+            decoders: number of decoding threads; None is one per processor that this process may use. They wait for the
+                network if they are ahead of it, so they need not leave a processor free for it.
 
         Raises:
             BundleError: the bundle's model is a feature extractor.
@@ -175,7 +176,7 @@ class Classifier:
         return self._answers(images, top_k, decoders)
 
     def _answers(self, images: Iterable[ImageSource], top_k: int, decoders: int | None) -> Iterator[Answer]:
-        workers = decoders or max(1, (os.cpu_count() or 1) - (self.threads or 1))
+        workers = decoders or usable_cpus()
         waiting: deque[tuple[ImageSource, Future[NDArray[np.generic]]]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 

@@ -16,10 +16,10 @@ venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads $co
     --variant "$2" --backend "$3" </dev/null
 """
 
-# A new file: the old one may be a hard link to that of another release.
+# A new file: the old one may be a hard link to that of another release. cat fails on a full disk, the shell may not.
 WRITE_RELEASE = f"""
 cd "releases/$1"
-printf '%s\\n' "$2" > {RELEASE_NAME}.new
+printf '%s\\n' "$2" | cat > {RELEASE_NAME}.new
 mv -T {RELEASE_NAME}.new {RELEASE_NAME}
 """
 
@@ -29,8 +29,7 @@ MIN_GAIN = 0.05
 
 def choose_threads(rows: Sequence[BenchmarkRow]) -> int:
     """Return the fewest threads of a benchmark, unless more have a median that is lower by more than 5 %."""
-    fewest, *others = sorted(rows, key=lambda row: row.threads)
-    chosen = fewest
+    chosen, *others = sorted(rows, key=lambda row: row.threads)
     for row in others:
         if row.network.median_ms < (1 - MIN_GAIN) * chosen.network.median_ms:
             chosen = row
