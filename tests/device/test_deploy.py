@@ -95,7 +95,7 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
     first = export_json(server, "deploy", str(digits), "board")
     assert first["copied_bytes"] > 20e6
     again = export_json(server, "deploy", str(digits), "board")
-    assert (again["copied_bytes"], again["release"]) == (0, first["release"])
+    assert (again["copied_bytes"], again["release"], again["threads"]) == (0, first["release"], first["threads"])
 
     second = export_json(server, "deploy", str(digits), "board", "--variant", "float16", "--service", "watch:~/in box")
     assert second["release"] != first["release"]
@@ -105,7 +105,7 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
 
     status = export_json(server, "status", "board")
     assert (status["current"], status["previous"]) == (second["release"], first["release"])
-    assert status["release"]["variant"] == "float16"
+    assert (status["release"]["variant"], status["release"]["threads"]) == ("float16", second["threads"])
     assert export_json(server, "rollback", "board")["release"] == first["release"]
     assert (board.home / BASE / "current").readlink() == Path("releases") / first["release"]
 

@@ -188,7 +188,7 @@ def test_wrong_architecture(bench: Bench) -> None:
 
 def test_connection_cut_between_steps_of_an_upgrade(bench: Bench) -> None:
     """Whichever step the connection is lost before, int8 stays in use until float16 is proved; then it is float16."""
-    for step in ("probe", "copy", "install", "verify", "switch"):
+    for step in ("probe", "copy", "install", "verify", "measure", "switch"):
         message = bench.refused(variant="float16", at={step: bench.server.cut})
         assert message.startswith("board: the connection was lost")
         assert message.endswith(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.conftest import LABELS
 
-from mixer_edge import Answer, BundleError, Classifier, ImageError, InterpreterError
+from mixer_edge import Answer, BundleError, Classifier, ImageError, InterpreterError, board
 from mixer_edge.bundle import Bundle
 from mixer_edge.decode import encode_jpeg
 from mixer_edge.metrics import softmax
@@ -104,6 +104,17 @@ def test_classify_many_takes_only_a_few_ahead(classifier: Classifier) -> None:
     assert 10 <= len(taken) <= 15
     answers.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_classify_many_decodes_on_every_usable_processor(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three processors of this process, so three decoders, however many the machine has."""
+    monkeypatch.setattr(board.os, "sched_getaffinity", lambda pid: {0, 1, 5})
+    answers = classifier.classify_many(pictures(20))
+    next(answers)
+    assert len([thread for thread in threading.enumerate() if thread.name.startswith("decode")]) == 3
+    answers.close()  # type: ignore[attr-defined]
 
 
 def test_one_classifier_serves_several_threads(classifier: Classifier) -> None:

@@ -375,6 +375,9 @@ def test_benchmark_prints_a_table_and_the_warnings(
     assert [row["threads"] for row in facts["rows"]] == [1, 2]
     report = strict_json.read(BenchmarkReport, json.dumps(facts))
     assert (report.board.name, report.rows[1].threads) == ("Raspberry Pi 4 Model B", 2)
+    assert main([*arguments, "--json", "--runs", "50", "--seconds", "1e-9"]) == 0
+    report = strict_json.read(BenchmarkReport, capsys.readouterr().out)
+    assert [(row.network.runs, row.photo_to_label.runs) for row in report.rows] == [(3, 3), (3, 3)]
 
 
 def test_camera_classifies_a_folder_frame_by_frame(

@@ -15,10 +15,11 @@ RELEASE = Release(
     backend="ai-edge-litert",
     python="3.11",
     mixer_edge="0.1.0",
+    threads=2,
 )
 WRITTEN = (
-    '{"schema_version": 1, "name": "digits", "task": "classification", "bundle": "' + "ab" * 32 + '", '
-    '"variant": "int8", "backend": "ai-edge-litert", "python": "3.11", "mixer_edge": "0.1.0"}'
+    '{"schema_version": 2, "name": "digits", "task": "classification", "bundle": "' + "ab" * 32 + '", '
+    '"variant": "int8", "backend": "ai-edge-litert", "python": "3.11", "mixer_edge": "0.1.0", "threads": 2}'
 )
 
 
@@ -32,10 +33,14 @@ def test_a_release_is_written_and_read_so() -> None:
     ("text", "message"),
     [
         (
-            WRITTEN.replace('"schema_version": 1', '"schema_version": 2, "news": []'),
-            "field 'schema_version' is 2, this program knows 1",
+            WRITTEN.replace('"schema_version": 2', '"schema_version": 3, "news": []'),
+            "field 'schema_version' is 3, this program knows 2",
         ),
-        (WRITTEN.replace('"schema_version": 1, ', ""), "no field 'schema_version'"),
+        (
+            WRITTEN.replace('"schema_version": 2', '"schema_version": 1').replace(', "threads": 2', ""),
+            "field 'schema_version' is 1, this program knows 2",
+        ),
+        (WRITTEN.replace('"schema_version": 2, ', ""), "no field 'schema_version'"),
         (WRITTEN.replace("mixer_edge", "mixer-edge"), "unknown field 'mixer-edge'"),
         (WRITTEN[:35], "not JSON: Unterminated string starting at: line 1 column 31 (char 30)"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -77,6 +78,7 @@ def benchmark(
     threads: Iterable[int],
     runs: int = 50,
     warm_up: int = 5,
+    seconds: float = math.inf,
     backend: str = "auto",
 ) -> list[BenchmarkRow]:
     """Return the latencies of a variant for each thread count.
@@ -88,6 +90,7 @@ def benchmark(
         threads: thread counts of the interpreter.
         runs: timed inferences, and timed photos.
         warm_up: inferences and photos before them that are not timed.
+        seconds: after this time there are no more timed inferences, or photos, but at least 3 of each.
         backend: interpreter to use.
 
     Raises:
@@ -97,9 +100,9 @@ def benchmark(
     rows = []
     for count in threads:
         with Classifier(bundle, variant, backend=backend, threads=count) as classifier:
-            network = Latency.of(classifier.latencies_ms(runs, warm_up=warm_up))
+            network = Latency.of(classifier.latencies_ms(runs, warm_up=warm_up, seconds=seconds))
             label = functools.partial(_label, classifier, itertools.cycle(photos))
-            photo_to_label = Latency.of(times_ms(label, runs, warm_up=warm_up))
+            photo_to_label = Latency.of(times_ms(label, runs, warm_up=warm_up, seconds=seconds))
         rows.append(BenchmarkRow(threads=count, network=network, photo_to_label=photo_to_label))
     return rows
 

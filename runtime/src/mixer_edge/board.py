@@ -40,6 +40,11 @@ class Board:
         )
 
 
+def usable_cpus() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def temperature_celsius(root: Path = ROOT) -> float | None:
     """Return the temperature of the processor, or None if the machine does not report it."""
     text = _text(root / "sys/class/thermal/thermal_zone0/temp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.board import usable_cpus
 from mixer_edge.bundle import Bundle
 from mixer_edge.decode import MAX_PIXELS, ImageSource
 from mixer_edge.errors import BundleError, ImageError, InterpreterError
@@ -67,7 +69,6 @@ class Classifier:
     ) -> None:
         """Load the variant's file and check it against the manifest; see ``load`` for the arguments and errors."""
         self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
-        self.threads = threads
         spec = bundle.manifest.variant(variant)
         backend = resolve_backend(backend)
         if reason := spec.refusal(backend):  # before the file is loaded: it may crash there, or give wrong numbers
@@ -99,7 +100,8 @@ class Classifier:
             bundle: folder written by mixer-edge-export.
             variant: one of the bundle's, e.g. ``int8``.
             backend: ``ai-edge-litert``, ``tflite-runtime``, or ``auto`` for the one installed.
-            threads: number of threads of the interpreter; None is the interpreter's default, one.
+            threads: number of threads of the interpreter; None is the interpreter's default, one. The commands use
+                ``mixer_edge.threads.default_threads``.
             max_pixels: larger pictures are refused with an ``ImageError``.
 
         Raises:
@@ -134,10 +136,13 @@ class Classifier:
         """Return the median time in milliseconds of ``runs`` inferences on a mid-grey picture, after two to warm up."""
         return float(np.median(self.latencies_ms(runs, warm_up=2)))
 
-    def latencies_ms(self, runs: int, *, warm_up: int) -> NDArray[np.float64]:
-        """Return the time in milliseconds of each of ``runs`` inferences on a mid-grey picture, after ``warm_up``."""
+    def latencies_ms(self, runs: int, *, warm_up: int, seconds: float = math.inf) -> NDArray[np.float64]:
+        """Return the time in milliseconds of each of ``runs`` inferences on a mid-grey picture, after ``warm_up``.
+
+        There are fewer, but at least 3, if they take longer than ``seconds``.
+        """
         tensor = np.broadcast_to(self._table[np.uint8(128)], self.interpreter.input.shape)
-        return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up)
+        return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up, seconds=seconds)
 
     def classify(self, image: ImageSource, top_k: int = 5) -> list[Category]:
         """Return the ``top_k`` most probable classes, best first.
@@ -161,7 +166,8 @@ class Classifier:
         Args:
             images: pictures as for ``classify``; the iterable is read a few pictures ahead, in the caller's thread.
             top_k: categories per picture.
-            decoders: number of decoding threads; None is the number of processors that the interpreter leaves free.
+            decoders: number of decoding threads; None is one per processor that this process may use. They wait for the
+                network if they are ahead of it, so they need not leave a processor free for it.
 
         Raises:
             BundleError: the bundle's model is a feature extractor.
@@ -170,7 +176,7 @@ class Classifier:
         return self._answers(images, top_k, decoders)
 
     def _answers(self, images: Iterable[ImageSource], top_k: int, decoders: int | None) -> Iterator[Answer]:
-        workers = decoders or max(1, (os.cpu_count() or 1) - (self.threads or 1))
+        workers = decoders or usable_cpus()
         waiting: deque[tuple[ImageSource, Future[NDArray[np.generic]]]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 

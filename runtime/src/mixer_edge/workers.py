@@ -8,13 +8,13 @@ forked, because the caller may have threads (TensorFlow does). A script that cal
 from __future__ import annotations
 
 import multiprocessing
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mixer_edge.board import usable_cpus
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.standard_error import whole_lines
 
@@ -76,7 +76,7 @@ def map_in_processes(make: Callable[[], Callable[[T], R]], items: Sequence[T], c
 
 def default_workers(bytes_each: int) -> int:
     """Return how many processes to start: one per core, fewer if memory is short; at least one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cpus()
     found = re.search(r"^MemAvailable:\s*(\d+) kB", MEMORY.read_text("utf-8"), re.M) if MEMORY.is_file() else None
     return max(1, min(cores, int(found[1]) * 1024 // bytes_each)) if found else cores
 

@@ -42,6 +42,7 @@ RELEASE = Release(
     backend="ai-edge-litert",
     python="3.11",
     mixer_edge=mixer_edge.__version__,
+    threads=1,
 )
 
 

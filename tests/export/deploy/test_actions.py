@@ -37,11 +37,12 @@ def errors(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) -
 def test_first_deploy(first: First, tiny_bundle: Path) -> None:
     """Every step in its order; the board runs the release by the command in its home, and says what it is."""
     steps = ["probe", "probe", "plan", "plan", "plan", "packages", "copy", "copy", "install", "verify", "verify"]
-    assert [step for step, _ in first.said] == [*steps, "switch", "smoke", "tidy"]
+    assert [step for step, _ in first.said] == [*steps, "measure", "measure", "switch", "smoke", "tidy"]
     board, outcome = first.board, first.outcome
     assert (board.releases, board.current, board.previous) == ({outcome.release}, outcome.release, None)
     assert (outcome.backend, outcome.verified, outcome.label) == ("ai-edge-litert", "bit-equal", "bird")
     assert outcome.copied_bytes is not None
+    assert outcome.threads is not None
     assert outcome.copied_bytes > sum(path.stat().st_size for path in tiny_bundle.glob("*.tflite"))
     release = read(Release, (board.base / "current/release.json").read_text())
     assert release == Release(
@@ -52,6 +53,7 @@ def test_first_deploy(first: First, tiny_bundle: Path) -> None:
         backend="ai-edge-litert",
         python=f"3.{sys.version_info[1]}",
         mixer_edge=mixer_edge.__version__,
+        threads=outcome.threads,
     )
     there = {path.name for path in (board.base / "current/bundle").iterdir()}
     assert there == {path.name for path in tiny_bundle.iterdir()} - {"calibration.json"}
@@ -216,13 +218,13 @@ def test_a_step_that_runs_on_is_waited_for_so_long(
 def test_a_damaged_release_json(board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str]) -> None:
     """The board keeps its row, what needs the release says so in one line, and a deploy puts it right."""
     name, host = board.current, board.host
-    (board.base / "current/release.json").write_bytes(b'{"schema_version": 1, "na\xff\n\x00current=x\n')
+    (board.base / "current/release.json").write_bytes(b'{"schema_version": 2, "na\xff\n\x00current=x\n')
     reason = "not JSON: Invalid \\escape: line 1 column 26 (char 25)"
     broken = f"release.json of {name} there cannot be read ({reason})"
     assert main(["status", host]) == 0
     told = capsys.readouterr()
     assert told.err == f"[{host}] status   {broken}\n"
-    assert re.search(rf"^{host} .* unknown: deploy again  {name}  -  ", told.out, re.MULTILINE)
+    assert re.search(rf"^{host} .* unknown: deploy again  - +{name}  -  ", told.out, re.MULTILINE)
     assert main(["status", host, "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
     assert (row["host"], row["current"], row["release"], row["release_error"]) == (host, name, None, reason)
@@ -231,7 +233,7 @@ def test_a_damaged_release_json(board: StandIn, deployer: Deployer, capsys: pyte
     assert ("verify", f"{broken}; installing a new copy") in said
     assert (outcome.release, board.current, board.previous) == (f"{name}-2", f"{name}-2", name)
     assert main(["status", host]) == 0
-    assert f"tiny int8 on ai-edge-litert  {name}-2  {name}  " in capsys.readouterr().out
+    assert f"tiny int8 on ai-edge-litert  {outcome.threads}        {name}-2  {name}  " in capsys.readouterr().out
     assert errors(capsys, "rollback", host) == [f"[{host}] error: {broken}; deploy again"]
     assert board.current == f"{name}-2"
 
@@ -239,7 +241,8 @@ def test_a_damaged_release_json(board: StandIn, deployer: Deployer, capsys: pyte
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ('"schema_version": 1', '"schema_version": 2', "field 'schema_version' is 2, this program knows 1"),
+        ('"schema_version": 2', '"schema_version": 3', "field 'schema_version' is 3, this program knows 2"),
+        ('"schema_version": 2', '"schema_version": 1', "field 'schema_version' is 1, this program knows 2"),
         ('"mixer_edge"', '"mixer-edge"', "unknown field 'mixer-edge'"),
     ],
 )
@@ -316,10 +319,10 @@ def test_status_of_boards(board: StandIn, first: First, capsys: pytest.CaptureFi
     stand_in("bare")
     assert main(["status", "first", "bare", "absent"]) == 1
     told = capsys.readouterr()
-    assert [re.split("  +", row)[:1] + re.split("  +", row)[2:5] for row in told.out.splitlines()] == [
-        ["host", "runs", "release", "others"],
-        ["first", "tiny int8 on ai-edge-litert", first.board.current, "-"],
-        ["bare", "nothing", "-", "-"],
-        ["absent", "-", "-", "-"],
+    assert [re.split("  +", row)[:1] + re.split("  +", row)[2:6] for row in told.out.splitlines()] == [
+        ["host", "runs", "threads", "release", "others"],
+        ["first", "tiny int8 on ai-edge-litert", str(first.outcome.threads), first.board.current, "-"],
+        ["bare", "nothing", "-", "-", "-"],
+        ["absent", "-", "-", "-", "-"],
     ]
     assert told.err.startswith("[absent] error: no such name on the network: check the spelling, ")

@@ -32,6 +32,7 @@ RELEASE = Release(
     backend="ai-edge-litert",
     python="3.11",
     mixer_edge="0.1.0",
+    threads=2,
 )
 VERIFICATION = Verification(
     variant="int8",

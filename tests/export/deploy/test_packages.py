@@ -22,6 +22,7 @@ RELEASE = Release(
     backend="tflite-runtime",
     python="3.11",
     mixer_edge=mixer_edge.__version__,
+    threads=1,
 )
 
 

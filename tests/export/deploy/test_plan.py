@@ -33,8 +33,8 @@ foreign_wrapper=no
 current=aaaa
 previous=bbbb
 releases=aaaa bbbb
-release={"schema_version": 1, "name": "digits", "task": "classification", "bundle": "ab", "variant": "int8", \
-"backend": "ai-edge-litert", "python": "3.11", "mixer_edge": "0.1.0"}
+release={"schema_version": 2, "name": "digits", "task": "classification", "bundle": "ab", "variant": "int8", \
+"backend": "ai-edge-litert", "python": "3.11", "mixer_edge": "0.1.0", "threads": 2}
 mixer-edge-probe-end
 """
 
@@ -46,6 +46,7 @@ RELEASE = Release(
     backend="ai-edge-litert",
     python="3.11",
     mixer_edge="0.1.0",
+    threads=2,
 )
 PI4 = BoardFacts(
     system="Linux",
@@ -101,10 +102,10 @@ def test_32_bit_python_on_a_64_bit_kernel_is_armv7l() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ('{"schema_version": 1', '{"schema_version": 2', "field 'schema_version' is 2, this program knows 1"),
-        ('"mixer_edge": "0.1.0"}', '"mixer-edge": "0.1.0"}', "unknown field 'mixer-edge'"),
+        ('{"schema_version": 2', '{"schema_version": 3', "field 'schema_version' is 3, this program knows 2"),
+        ('"mixer_edge": "0.1.0"', '"mixer-edge": "0.1.0"', "unknown field 'mixer-edge'"),
         ('"ab"', '"a\x0b\x85"', "not JSON: Invalid control character at: line 1 column 79 (char 78)"),
-        ('{"schema_version": 1', "\\xff\\xfe", "not JSON: Expecting value: line 1 column 1 (char 0)"),
+        ('{"schema_version": 2', "\\xff\\xfe", "not JSON: Expecting value: line 1 column 1 (char 0)"),
     ],
 )
 def test_a_release_that_cannot_be_read_is_told_and_the_other_facts_stand(old: str, new: str, reason: str) -> None:

@@ -69,7 +69,7 @@ def run_on_boards(
 
 def print_outcomes(arguments: argparse.Namespace, action: Callable[[Board], Outcome]) -> int:
     """Run ``action``, which changes the release in use, on every board; print one row each; return 1 if one failed."""
-    columns = ("board", "release", "interpreter", "golden", "label", "latency", "temperature", "copied")
+    columns = ("board", "release", "interpreter", "threads", "golden", "label", "latency", "temperature", "copied")
     return run_on_boards(arguments, action, columns, _row, asdict)
 
 
@@ -82,7 +82,8 @@ def _row(outcome: Outcome) -> list[tuple[str, ...]]:
     latency, copied = outcome.latency_ms, outcome.copied_bytes
     return [
         (
-            *(outcome.board, outcome.release or "none", outcome.backend or "-", outcome.verified or "-"),
+            *(outcome.board, outcome.release or "none", outcome.backend or "-"),
+            *("-" if outcome.threads is None else str(outcome.threads), outcome.verified or "-"),
             *(outcome.label or "-", "-" if latency is None else f"{latency:.1f} ms"),
             celsius(outcome.temperature_celsius),
             "-" if copied is None else f"{copied / 1e6:.1f} MB",

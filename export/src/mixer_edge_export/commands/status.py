@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one row per board and change nothing; 1 if one of them failed."""
     from mixer_edge_export.deploy.actions import status
 
-    columns = ("board", "runs", "release", "others", "temperature", "free")
+    columns = ("board", "runs", "threads", "release", "others", "temperature", "free")
     return run_on_boards(arguments, status, columns, _row, asdict)
 
 
@@ -33,6 +33,7 @@ def _row(facts: BoardFacts) -> list[tuple[str, ...]]:
         (
             facts.name,
             f"{release.name} {release.variant} on {release.backend}" if release else runs,
+            str(release.threads) if release else "-",
             facts.current or "-",
             ", ".join(name for name in facts.releases if name != facts.current) or "-",
             celsius(facts.temperature_celsius),

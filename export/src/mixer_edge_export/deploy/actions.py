@@ -16,6 +16,7 @@ from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
 from mixer_edge_export.deploy.stage import Stage, staged
+from mixer_edge_export.deploy.threads import choose_threads, describe
 
 SPARE_BYTES = 32 << 20
 """Free space that a deploy leaves on the board: a full disk breaks other programs."""
@@ -49,6 +50,8 @@ class Outcome:
     board: str
     release: str | None
     backend: str | None
+    threads: int | None
+    """The interpreter's threads, as measured there."""
     verified: str | None = None
     """How its golden outputs compare with the workstation's."""
     label: str | None = None
@@ -64,6 +67,7 @@ class Outcome:
             board=facts.name,
             release=facts.current or None,
             backend=facts.release.backend if facts.release else None,
+            threads=facts.release.threads if facts.release else None,
             temperature_celsius=facts.temperature_celsius,
         )
 
@@ -87,16 +91,17 @@ def deploy(board: Board, job: Job) -> Outcome:
     board.report("packages", "")
     with staged(job.bundle, job.variant, plan) as stage, board.locked():
         facts = board.probe()  # another deploy may have changed the board before this one got the lock
-        name, verified = _find(board, facts, stage)
+        name, found = _find(board, facts, stage)
         copied = 0
-        if verified is None:
-            copied, verified = _install(board, facts, stage, name)
-        outcome = _activate(board, facts, name, stage.release)
+        if found is None:
+            copied, found = _install(board, facts, stage, name)
+        release, verified = found
+        outcome = _activate(board, facts, name, release)
         board.report("tidy", "")
         board.tidy(job.keep)
         if job.service is not None:
             board.report("service", "")
-            unit = job.service.unit(stage.release)
+            unit = job.service.unit(release)
             board.report("service", board.write_service(unit, start=facts.has_systemd))
         elif facts.has_systemd:
             board.restart_service()
@@ -161,15 +166,16 @@ def _readable(board: Board, name: str) -> Release:
         raise DeployError(f"{error}; deploy again") from None
 
 
-def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, Verification | None]:
-    """Return the name for a release, and its verification if it is already on the board and intact."""
+def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, tuple[Release, Verification] | None]:
+    """Return the name for a release; also the release and its verification if it is on the board and intact."""
     existing = [name for name in facts.releases if name.split("-")[0] == stage.fingerprint]
     if not existing:
         return stage.fingerprint, None
     name = facts.current if facts.current in existing else existing[0]
     board.report("verify", f"{name} is already there")
     try:
-        return name, board.verify(name, board.read_release(name))
+        release = board.read_release(name)
+        return name, (release, board.verify(name, release))
     except RemoteError as error:
         reason = str(error).removeprefix(f"{board.host}: ")
         board.report("verify", f"{reason}; installing a new copy")
@@ -179,8 +185,8 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, Verificat
     return f"{stage.fingerprint}-{number}", None
 
 
-def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[int, Verification]:
-    """Copy, install and verify a release under its partial name; return the bytes sent and the verification."""
+def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[int, tuple[Release, Verification]]:
+    """Copy, install, verify and measure a release under its partial name; return the bytes sent and the results."""
     if facts.free_bytes < stage.size_bytes + SPARE_BYTES:
         raise DeployError(
             f"{board.host}: {facts.free_bytes / 1e6:.0f} MB free there, {stage.size_bytes / 1e6:.0f} MB needed and "
@@ -200,6 +206,12 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
         board.report(step, "golden vectors")
         verified = board.verify(f"{name}.partial", stage.release)
         board.report(step, _describe(verified))
+        step = "measure"
+        board.report(step, "")
+        rows = board.measure(f"{name}.partial", stage.release).rows
+        release = replace(stage.release, threads=choose_threads(rows))
+        board.write_release(f"{name}.partial", release)
+        board.report(step, describe(rows, release.threads))
     except RemoteError as error:
         # After a lost connection the next deploy continues with the partial release; after a failure it is removed.
         with suppress(DeployError):
@@ -208,7 +220,7 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
         raise DeployError(
             f"{error}: {step} failed, the board still runs {facts.current or 'nothing'}; {advice}"
         ) from None
-    return copied, verified
+    return copied, (release, verified)
 
 
 def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcome:
@@ -227,6 +239,7 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> O
         board=facts.name,
         release=name,
         backend=release.backend,
+        threads=release.threads,
         label=label,
         latency_ms=figures.rows[0].network.median_ms,
         temperature_celsius=figures.temperature_celsius.after,

@@ -17,6 +17,7 @@ from mixer_edge_export.deploy import probe, scripts, service, ssh
 from mixer_edge_export.deploy.layout import BASE, STEP_LOCK, Lock
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
+from mixer_edge_export.deploy.threads import MEASURE, WRITE_RELEASE
 
 T = TypeVar("T")
 Report = Callable[[str, str], None]
@@ -157,10 +158,25 @@ class Board:
             RemoteError: a command fails there.
         """
         *classified, measured = self.step(
-            scripts.SMOKE, release.task, release.variant, release.backend
+            scripts.SMOKE, release.task, release.variant, release.backend, str(release.threads)
         ).splitlines() or [""]
         labels = [self.read(Classification, line, release).categories[0].label for line in classified]
         return labels[0] if labels else None, self.read(BenchmarkReport, measured, release)
+
+    def measure(self, folder: str, release: Release) -> BenchmarkReport:
+        """Return a short benchmark of the release in ``releases/<folder>`` with 1, 2 and 4 threads.
+
+        The board has at least as many processors as the largest of them.
+
+        Raises:
+            RemoteError: the command fails there.
+        """
+        output = self.step(MEASURE, folder, release.variant, release.backend)
+        return self.read(BenchmarkReport, output, release)
+
+    def write_release(self, folder: str, release: Release) -> None:
+        """Write the ``release.json`` of the release in ``releases/<folder>``."""
+        self.step(WRITE_RELEASE, folder, strict_json.line(release))
 
     def benchmark(self, release: Release, variant: str, runs: int) -> BenchmarkReport:
         """Return the benchmark of a variant of the release in use.

@@ -100,9 +100,9 @@ rm -rf releases/*.partial
 
 SMOKE = f"""
 cd current
-set -- "$1" --variant "$2" --backend "$3"
-[ "$1" != classification ] || ~/{WRAPPER} classify bundle smoke.png --json --top-k 1 "$2" "$3" "$4" "$5" </dev/null
-~/{WRAPPER} benchmark bundle smoke.png --json --runs 10 --threads 1 "$2" "$3" "$4" "$5" </dev/null
+set -- "$1" "$4" --variant "$2" --backend "$3"
+[ "$1" != classification ] || ~/{WRAPPER} classify bundle smoke.png --json --top-k 1 "$3" "$4" "$5" "$6" </dev/null
+~/{WRAPPER} benchmark bundle smoke.png --json --runs 10 --threads "$2" "$3" "$4" "$5" "$6" </dev/null
 """
 
 DISCARD = 'rm -rf "releases/$1.partial"'

@@ -15,7 +15,7 @@ import mixer_edge
 from mixer_edge.bundle import Bundle
 from mixer_edge.decode import encode_png
 from mixer_edge.manifest import MANIFEST_NAME, file_sha256
-from mixer_edge.release import RELEASE_NAME, Release
+from mixer_edge.release import BUNDLE_FOLDER, RELEASE_NAME, Release
 from mixer_edge.strict_json import line
 from mixer_edge_export.deploy.plan import Plan
 from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes, wheelhouse
@@ -45,10 +45,10 @@ def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
     manifest = bundle.manifest
     with tempfile.TemporaryDirectory(prefix="mixer-edge-release-") as temporary:
         folder, packages = Path(temporary), wheelhouse(plan)
-        for name in ("bundle", "wheels"):
+        for name in (BUNDLE_FOLDER, "wheels"):
             (folder / name).mkdir()
         for name in (MANIFEST_NAME, *(file.name for file in manifest.files())):
-            (folder / "bundle" / name).symlink_to((bundle.folder / name).resolve())
+            (folder / BUNDLE_FOLDER / name).symlink_to((bundle.folder / name).resolve())
         for wheel in packages.glob("*.whl"):
             (folder / "wheels" / wheel.name).symlink_to(wheel)
         runtime_wheel(folder / "wheels")
@@ -61,6 +61,7 @@ def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
             backend=plan.backend,
             python=plan.python,
             mixer_edge=mixer_edge.__version__,
+            threads=1,
         )
         texts = {RELEASE_NAME: f"{line(release)}\n", "requirements.txt": requirements_text(folder / "wheels")}
         for name, text in texts.items():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.decode import MAX_PIXELS
 from mixer_edge.interpreter import BACKENDS
+from mixer_edge.threads import MAX_THREADS, default_threads
 
 
 def positive(text: str) -> int:
@@ -35,7 +37,11 @@ def add_classifier(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that ``load_classifier`` reads."""
     add_bundle(parser)
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
-    parser.add_argument("--threads", type=positive, help="interpreter threads (default: the interpreter's, one)")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        help=f"interpreter threads (default: as deploy measured; without deploy one per core, up to {MAX_THREADS})",
+    )
     parser.add_argument(
         "--max-pixels",
         type=positive,
@@ -50,7 +56,7 @@ def load_classifier(arguments: argparse.Namespace) -> Classifier:
         arguments.bundle,
         arguments.variant,
         backend=arguments.backend,
-        threads=arguments.threads,
+        threads=arguments.threads or default_threads(Path(arguments.bundle)),
         max_pixels=arguments.max_pixels,
     )
     if classifier.bundle.manifest.source.weights == "random":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mixer_edge.benchmark import (
     thread_counts,
 )
 from mixer_edge.bundle import Bundle
-from mixer_edge.commands import add_bundle, positive
+from mixer_edge.commands import add_bundle, positive, seconds
 from mixer_edge.decode import ImageSource
 from mixer_edge.interpreter import resolve_backend
 from mixer_edge.progress import progress
@@ -37,6 +38,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
     parser.add_argument("--threads", type=positive, nargs="+", help="(default: 1, 2, 4 ... up to all processors)")
     parser.add_argument("--runs", type=positive, default=50, help="timed runs of each kind (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=seconds, default=math.inf, help="end each kind after this time and 3 runs (default: never)"
+    )
     parser.add_argument("--system-root", type=Path, default=board.ROOT, help="where /sys and /proc are (default: /)")
     parser.add_argument("--warm-up", type=positive, default=5, help="untimed runs before them (default: %(default)s)")
 
@@ -57,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             threads=[count],
             runs=arguments.runs,
             warm_up=arguments.warm_up,
+            seconds=arguments.seconds,
             backend=backend,
         )
     after = board.temperature_celsius(arguments.system_root)
