@@ -134,8 +134,12 @@ def undeploy(board: Board) -> Outcome:
 
 
 def status(board: Board) -> BoardFacts:
-    """Return a board's facts and releases; if ``release.json`` cannot be read, report why."""
+    """Return a board's facts and releases; if the release in use or the command is damaged, report why."""
     facts = board.probe()
+    if facts.current:
+        facts = replace(facts, command_error=board.command_error())
+    if facts.command_error:
+        board.report("status", f"{facts.command_error}; deploy again")
     if facts.release_error:
         board.report("status", f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})")
     return facts

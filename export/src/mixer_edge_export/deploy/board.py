@@ -13,7 +13,7 @@ from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.classifier import Classification
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, VerifyReport
-from mixer_edge_export.deploy import probe, scripts, service, ssh
+from mixer_edge_export.deploy import command, probe, scripts, service, ssh
 from mixer_edge_export.deploy.layout import BASE, STEP_LOCK, Lock
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
@@ -55,6 +55,10 @@ class Board:
         except ValueError as error:
             message = f"{self.host}: {RELEASE_NAME} of {name} there cannot be read ({error})"
             raise RemoteError(message, code=0, stdout=text, stderr="") from None
+
+    def command_error(self) -> str | None:
+        """Return why ``~/.local/bin/mixer-edge`` cannot run the release in use, or None if it can."""
+        return self.connection.run(scripts.CHECK_COMMAND, command.TEXT.rstrip()).strip() or None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -144,7 +148,7 @@ class Board:
 
     def switch(self, name: str) -> None:
         """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it."""
-        self.step(scripts.SWITCH, name)
+        self.step(scripts.SWITCH, name, command.TEXT.rstrip())
 
     def switch_back(self, facts: BoardFacts) -> None:
         """Switch back to the release in use when the board was probed; if there was none, remove the command."""

@@ -38,3 +38,8 @@ class Lock:
 
 
 STEP_LOCK = Lock(path=f"{BASE}/step.lock", holder="a step of an earlier deploy")
+
+
+def ours(path: str) -> str:
+    """Return a shell condition: deploy wrote this file, or it is empty as after a power cut."""
+    return f"{{ grep -qsF '{MARK}' {path} || {{ [ -f {path} ] && [ ! -s {path} ]; }}; }}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mixer_edge import strict_json
 from mixer_edge.release import RELEASE_NAME, Release
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.layout import BASE, WRAPPER, ours
 from mixer_edge_export.deploy.ssh import DeployError
 
 _BEGIN, _END = "mixer-edge-probe-begin", "mixer-edge-probe-end"
@@ -32,7 +32,7 @@ for name in ("venv", "numpy", "PIL"):
     print("%s=%s" % (name, "yes" if find.find_spec(name) else "no"))
 EOF
 systemctl --user show-environment >/dev/null 2>&1 && echo systemd=yes || echo systemd=no
-if [ -e {WRAPPER} ] && ! grep -qsF '{MARK}' {WRAPPER}; then echo foreign_wrapper=yes; else echo foreign_wrapper=no; fi
+if [ -e {WRAPPER} ] && ! {ours(WRAPPER)}; then echo foreign_wrapper=yes; else echo foreign_wrapper=no; fi
 cd {BASE} 2>/dev/null && {{
 echo "current=$(readlink current 2>/dev/null | sed 's|^releases/||')"
 echo "previous=$(readlink previous 2>/dev/null | sed 's|^releases/||')"
@@ -75,6 +75,8 @@ class BoardFacts:
     """The ``release.json`` of the release in use; None if there is none or it cannot be read."""
     release_error: str | None
     """Why it cannot be read."""
+    command_error: str | None = None
+    """Why the command there cannot run the release in use; only ``status`` checks this."""
 
     @property
     def name(self) -> str:

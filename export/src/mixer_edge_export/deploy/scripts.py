@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from mixer_edge.release import RELEASE_NAME
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER, Lock
+from mixer_edge_export.deploy.layout import BASE, WRAPPER, Lock, ours
 from mixer_edge_export.deploy.ssh import BUSY
 
 WAIT_S = 300
@@ -57,25 +57,35 @@ cd "releases/$1"
 venv/bin/python -I -m mixer_edge verify bundle --variant "$2" --backend "$3" --json </dev/null
 """
 
-# Write the files to the disk before the name that points to them.
-SWITCH = f"""
-[ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
-touch "releases/$1"
-sync -f .
+# After a power cut, the disk has the renames up to some point, and the content of files only if it was flushed. So
+# flush before the first rename, and after the last one.
+_FLUSH = """
+flush() {
+    sync -f .
+    [ "$(stat -c %d .)" = "$(stat -c %d ~/.local/bin)" ] || sync -f ~/.local/bin
+}
+"""
+
+# $2 is the text of the command.
+SWITCH = f"""{_FLUSH}
+touch "releases/$1.partial" 2>/dev/null || touch "releases/$1"
 old=$(readlink current || true)
-if [ "$old" != "releases/$1" ]; then
-    if [ -n "$old" ]; then ln -sfn "$old" previous.new; mv -T previous.new previous; fi
-    ln -sfn "releases/$1" current.new
-    mv -T current.new current
-fi
+rm -f current.new previous.new ~/{WRAPPER}.new
 mkdir -p ~/.local/bin
-cat > ~/{WRAPPER}.new <<'EOF'
-#!/bin/sh
-{MARK}
-exec "$(readlink -f ~/{BASE}/current)/venv/bin/python" -I -m mixer_edge "$@"
-EOF
-chmod 755 ~/{WRAPPER}.new
-mv -T ~/{WRAPPER}.new ~/{WRAPPER}
+if ! [ -x ~/{WRAPPER} ] || [ "$(cat ~/{WRAPPER})" != "$2" ]; then
+    printf '%s\\n' "$2" > ~/{WRAPPER}.new
+    chmod 755 ~/{WRAPPER}.new
+fi
+if [ "$old" != "releases/$1" ]; then
+    [ -z "$old" ] || ln -s "$old" previous.new
+    ln -s "releases/$1" current.new
+fi
+flush
+[ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
+[ ! -e ~/{WRAPPER}.new ] || mv -T ~/{WRAPPER}.new ~/{WRAPPER}
+[ ! -L previous.new ] || mv -T previous.new previous
+[ ! -L current.new ] || mv -T current.new current
+flush
 """
 
 SWITCH_BACK = f"""
@@ -109,11 +119,16 @@ DISCARD = 'rm -rf "releases/$1.partial"'
 
 REMOVE_ALL = f"""
 rm -rf current previous releases
-if grep -qsF '{MARK}' ~/{WRAPPER}; then rm -f ~/{WRAPPER}; fi
+if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 cd && rm -rf {BASE}
 """
 
-# These two change nothing, so they need no lock.
+# These change nothing, so they need no lock.
 READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
 
 BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'
+
+# $1 is the text of the command. Prints what is wrong with it.
+CHECK_COMMAND = f"""
+[ "$(cat ~/{WRAPPER} 2>/dev/null)" = "$1" ] || echo "~/{WRAPPER} there is not the one that deploy writes"
+"""

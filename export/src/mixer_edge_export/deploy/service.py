@@ -5,32 +5,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixer_edge.release import Release
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER, ours
 from mixer_edge_export.deploy.ssh import DeployError
 
 NAME = "mixer-edge.service"
-UNIT = f".config/systemd/user/{NAME}"
+FOLDER = ".config/systemd/user"
+UNIT = f"{FOLDER}/{NAME}"
 
+# The new unit has its final name in a folder beside the old one: systemd checks names, and a rename is one step.
 WRITE = f"""
 set -eu
 cd
-if [ -e {UNIT} ] && ! grep -qsF '{MARK}' {UNIT}; then
+if [ -e {UNIT} ] && ! {ours(UNIT)}; then
     echo "error: ~/{UNIT} there was not written by deploy; move it away, then repeat" >&2
     exit 1
 fi
-mkdir -p "$(dirname {UNIT})"
-new=$(mktemp -d)
-printf %s "$1" > "$new/{NAME}"
+mkdir -p {FOLDER}
+new={FOLDER}/.mixer-edge.new
+rm -rf $new
+mkdir $new
+trap "rm -rf $new" EXIT
+printf %s "$1" > $new/{NAME}
 if command -v systemd-analyze >/dev/null 2>&1; then
-    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$new}} systemd-analyze --user verify "$new/{NAME}"
+    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$HOME/$new}} systemd-analyze --user verify $new/{NAME}
 fi
-mv -f "$new/{NAME}" {UNIT}
-rm -rf "$new"
+sync $new/{NAME}
+mv -T $new/{NAME} {UNIT}
+sync {FOLDER}
 """
-START = f"systemctl --user daemon-reload && systemctl --user enable {NAME} && systemctl --user restart {NAME}"
-RESTART = f"! grep -qsF '{MARK}' ~/{UNIT} || systemctl --user try-restart {NAME}"
+START = f"""
+set -e
+systemctl --user daemon-reload
+systemctl --user enable {NAME}
+sync -f ~/{FOLDER}
+systemctl --user restart {NAME}
+"""
+RESTART = f"! {ours(f'~/{UNIT}')} || systemctl --user try-restart {NAME}"
 REMOVE = f"""
-if grep -qsF '{MARK}' ~/{UNIT}; then
+if {ours(f"~/{UNIT}")}; then
     systemctl --user disable --now {NAME} 2>/dev/null || true
     rm -f ~/{UNIT}
     systemctl --user daemon-reload 2>/dev/null || true
