@@ -7,6 +7,8 @@ flushed after its last change; a name may survive without it.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -14,7 +16,7 @@ from tests.export.deploy.conftest import Deployer, First
 from tests.stand_in_boards import StandIn, stand_in
 
 from mixer_edge_export.cli import main
-from mixer_edge_export.deploy.layout import WRAPPER
+from mixer_edge_export.deploy.layout import BASE, WRAPPER
 from mixer_edge_export.deploy.service import UNIT, Service
 
 RECORDER = """
@@ -128,3 +130,86 @@ def test_undeploy_removes_an_empty_command_and_an_empty_unit(
     assert main(["undeploy", board.host]) == 0
     assert not (board.home / WRAPPER).exists()
     assert not (board.home / UNIT).exists()
+
+
+PACKAGE = "venv/lib/python3.*/site-packages/mixer_edge"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        (f"{PACKAGE}/**/*.py", "mixer_edge/__init__.py is damaged"),
+        (f"{PACKAGE}/cli.py", "mixer_edge/cli.py is damaged"),
+        (f"{PACKAGE}/commands/verify.py", "mixer_edge/commands/verify.py is damaged"),
+        (f"{PACKAGE}/commands/watch.py", "mixer_edge/commands/watch.py is damaged"),
+        (f"{PACKAGE}/../this_machine.pth", "this_machine.pth is damaged"),
+        ("wheels/mixer_edge-*.whl", "requirements.txt or a wheel is damaged"),
+        ("requirements.txt", "requirements.txt or a wheel is damaged"),
+    ],
+)
+def test_a_release_with_empty_files(
+    board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str], pattern: str, reason: str
+) -> None:
+    """The board's verify and a rollback to it fail in one line that says what to do; the next deploy repairs it."""
+    name, host = str(board.current), board.host
+    message = f"error: release {name} cannot run: {reason}; deploy again\n"
+    emptied = [path for path in (board.base / "current").glob(pattern) if path.is_file()]
+    assert emptied
+    for path in emptied:
+        path.write_bytes(b"")
+    done = mixer_edge(board, "verify", f"{BASE}/current/bundle", "--variant", "int8")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+    (board.base / "current").unlink()
+    assert main(["rollback", host, "--to", name]) == 1
+    assert capsys.readouterr().err == f"[{host}] verify   {name}\n[{host}] error: {message}"
+    (board.base / "current").symlink_to(f"releases/{name}")
+    outcome, said = deployer(board)
+    assert ("verify", f"{message.removesuffix('; deploy again' + chr(10))}; installing a new copy") in said
+    assert (outcome.release, board.current) == (f"{name}-2", f"{name}-2")
+    assert mixer_edge(board, "verify", f"{BASE}/current/bundle", "--variant", "int8").returncode == 0
+
+
+@pytest.mark.parametrize("module", ["cli", "__init__", "commands/classify", "classifier"])
+def test_a_command_of_a_release_with_an_empty_module(board: StandIn, module: str) -> None:
+    """It never ends with exit code 0 or a traceback."""
+    (package,) = (board.base / "current").glob(PACKAGE)
+    (package / f"{module}.py").write_bytes(b"")
+    done = mixer_edge(board, "classify", f"{BASE}/current/bundle", f"{BASE}/current/smoke.png")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"error: release {board.current} cannot run: mixer_edge/{module}.py is damaged; deploy again\n",
+    )
+
+
+def test_an_empty_golden_picture_is_repaired(board: StandIn, deployer: Deployer) -> None:
+    """Nothing but the switch reads it, so deploy checks it before."""
+    name = board.current
+    (board.base / "current/smoke.png").write_bytes(b"")
+    outcome, said = deployer(board)
+    assert ("verify", f"smoke.png of release {name} is damaged; installing a new copy") in said
+    assert (outcome.release, outcome.label) == (f"{name}-2", "bird")
+
+
+def test_another_bundle_in_a_release(board: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundle is intact, but not the release's: rollback refuses it."""
+    name, host = str(board.current), board.host
+    release = board.base / "releases" / name / "release.json"
+    release.write_text(release.read_text().replace('"bundle": "', '"bundle": "0'))
+    (board.base / "current").unlink()
+    assert main(["rollback", host, "--to", name]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"[{host}] error: the bundle of release {name} is not the one in its release.json; deploy again"
+    )
+
+
+def mixer_edge(board: StandIn, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the board's command in its home folder."""
+    return subprocess.run(
+        ["sh", "-c", f'~/{WRAPPER} "$@"', "sh", *arguments],
+        cwd=board.home,
+        env={"HOME": str(board.home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

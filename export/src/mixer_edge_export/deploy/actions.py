@@ -10,12 +10,13 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, check_files
 from mixer_edge_export.deploy.board import Board
+from mixer_edge_export.deploy.command import REMEDY
 from mixer_edge_export.deploy.layout import BASE, KEEP
 from mixer_edge_export.deploy.plan import make_plan
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
-from mixer_edge_export.deploy.stage import Stage, staged
+from mixer_edge_export.deploy.stage import SMOKE_NAME, Stage, staged
 
 SPARE_BYTES = 32 << 20
 """Free space that a deploy leaves on the board: a full disk breaks other programs."""
@@ -116,9 +117,12 @@ def rollback(board: Board, to: str | None) -> Outcome:
         if name not in facts.releases or name == facts.current:
             others = ", ".join(other for other in facts.releases if other != facts.current) or "none"
             raise DeployError(f"{board.host}: no release to go back to; others there: {others}")
-        release = _readable(board, name)
-        board.report("verify", name)
-        verified = board.verify(name, release)
+        try:
+            release = board.read_release(name)
+            board.report("verify", name)
+            verified = board.verify(name, release)
+        except RemoteError as error:
+            raise DeployError(f"{str(error).removesuffix(REMEDY)}{REMEDY}") from None
         outcome = _activate(board, facts, name, release)
         if facts.has_systemd:
             board.restart_service()
@@ -154,15 +158,11 @@ def benchmark(board: Board, *, runs: int, variant: str | None) -> BenchmarkRepor
     facts = board.probe()
     if not facts.current:
         raise DeployError(f"{board.host}: nothing is deployed there; deploy a bundle first")
-    release = _readable(board, facts.current)
-    return board.benchmark(release, variant or release.variant, runs)
-
-
-def _readable(board: Board, name: str) -> Release:
     try:
-        return board.read_release(name)
+        release = board.read_release(facts.current)
     except RemoteError as error:
-        raise DeployError(f"{error}; deploy again") from None
+        raise DeployError(f"{error}{REMEDY}") from None
+    return board.benchmark(release, variant or release.variant, runs)
 
 
 def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, Verification | None]:
@@ -173,10 +173,13 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, Verificat
     name = facts.current if facts.current in existing else existing[0]
     board.report("verify", f"{name} is already there")
     try:
-        return name, board.verify(name, board.read_release(name))
+        verified = board.verify(name, board.read_release(name))
+        if board.has_picture(name, stage.folder / SMOKE_NAME):
+            return name, verified
+        reason = f"{SMOKE_NAME} of release {name} is damaged"
     except RemoteError as error:
-        reason = str(error).removeprefix(f"{board.host}: ")
-        board.report("verify", f"{reason}; installing a new copy")
+        reason = str(error).removeprefix(f"{board.host}: ").removesuffix(REMEDY)
+    board.report("verify", f"{reason}; installing a new copy")
     number = 2
     while f"{stage.fingerprint}-{number}" in facts.releases:
         number += 1
@@ -210,7 +213,8 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
             board.discard(name)
         advice = "free some space there, then repeat" if error.disk_full else "fix this, then repeat"
         raise DeployError(
-            f"{error}: {step} failed, the board still runs {facts.current or 'nothing'}; {advice}"
+            f"{str(error).removesuffix(REMEDY)}: {step} failed, the board still runs {facts.current or 'nothing'}; "
+            f"{advice}"
         ) from None
     return copied, verified
 
@@ -225,7 +229,8 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> O
     except RemoteError as error:
         board.switch_back(facts)
         raise DeployError(
-            f"{error}: the release failed after the switch, the board runs {facts.current or 'nothing'} again"
+            f"{str(error).removesuffix(REMEDY)}: the release failed after the switch, the board runs "
+            f"{facts.current or 'nothing'} again"
         ) from None
     return Outcome(
         board=facts.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 from mixer_edge import strict_json
 from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.classifier import Classification
+from mixer_edge.manifest import file_sha256
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, VerifyReport
 from mixer_edge_export.deploy import command, probe, scripts, service, ssh
@@ -135,7 +136,11 @@ class Board:
             if error.code != 1 or not error.stdout.startswith("{"):
                 raise
             output = error.stdout
-        (result,) = self.read(VerifyReport, output, release).variants
+        report = self.read(VerifyReport, output, release)
+        if report.fingerprint != release.bundle:
+            reason = f"the bundle of release {folder} is not the one in its {RELEASE_NAME}{command.REMEDY}"
+            raise RemoteError(f"{self.host}: {reason}", code=1, stdout=output, stderr="")
+        (result,) = report.variants
         if not result.passed:
             raise RemoteError(
                 f"{self.host}: the board's outputs differ from the workstation's: "
@@ -145,6 +150,12 @@ class Board:
                 stderr="",
             )
         return result
+
+    def has_picture(self, name: str, picture: Path) -> bool:
+        """Return whether the golden picture of a release is this one."""
+        with suppress(RemoteError):  # it is missing
+            return self.connection.run(scripts.SMOKE_SHA256, name).split()[0] == file_sha256(picture)
+        return False
 
     def switch(self, name: str) -> None:
         """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it."""
@@ -213,4 +224,4 @@ class Board:
             return strict_json.read(cls, output)
         except ValueError as error:
             reason = f"this version cannot read the output of its mixer-edge {release.mixer_edge} ({error})"
-            raise RemoteError(f"{self.host}: {reason}; deploy again", code=0, stdout=output, stderr="") from None
+            raise RemoteError(f"{self.host}: {reason}{command.REMEDY}", code=0, stdout=output, stderr="") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from mixer_edge.release import RELEASE_NAME
+from mixer_edge_export.deploy.command import RUN
 from mixer_edge_export.deploy.layout import BASE, WRAPPER, Lock, ours
 from mixer_edge_export.deploy.ssh import BUSY
 
@@ -52,9 +53,10 @@ venv/bin/python -I "$(echo wheels/pip-*.whl)/pip" --isolated install --quiet --n
     --requirement requirements.txt </dev/null
 """
 
-VERIFY = """
-cd "releases/$1"
-venv/bin/python -I -m mixer_edge verify bundle --variant "$2" --backend "$3" --json </dev/null
+VERIFY = f"""
+release=$PWD/releases/$1
+cd "$release"
+{RUN}verify bundle --variant "$2" --backend "$3" --json </dev/null
 """
 
 # After a power cut, the disk has the renames up to some point, and the content of files only if it was flushed. So
@@ -125,6 +127,8 @@ cd && rm -rf {BASE}
 
 # These change nothing, so they need no lock.
 READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
+
+SMOKE_SHA256 = f'sha256sum < ~/{BASE}/releases/"$1"/smoke.png'
 
 BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'
 
