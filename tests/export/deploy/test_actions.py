@@ -98,6 +98,51 @@ def test_upgrade_rollback_and_what_is_kept(
     ]
 
 
+def test_a_clock_that_starts_in_1970(board: StandIn, deployer: Deployer) -> None:
+    """A release deployed before the clock was set is still the previous one after the next deploy."""
+    board.program("touch", 'exec /usr/bin/touch --date=@0 "$@"')
+    second, _ = deployer(board, variant="float16")
+    third, _ = deployer(board, variant="float32")
+    assert (board.current, board.previous) == (third.release, second.release)
+    assert board.releases == {third.release, second.release}
+
+
+def test_the_releases_used_last_are_kept(board: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """The order is that of use; status prints it, and tidy never removes the release in use or the previous one."""
+    first = str(board.current)
+    names = [first, "a", "b", "c", "d"]
+    for name in names[1:]:
+        shutil.copytree(board.base / "releases" / first, board.base / "releases" / name, symlinks=True)
+    for name in ("c", "a", first, "d"):
+        board.run(f"set -- {name} '#'; cd .local/share/mixer-edge; {scripts.SWITCH}")
+    assert main(["status", board.host, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["current"], row["previous"], row["releases"]) == ("d", first, ["d", first, "a", "c", "b"])
+    for keep, left in ((4, {"d", first, "a", "c"}), (3, {"d", first, "a"}), (1, {"d", first})):
+        board.run(f"set -- {keep}; cd .local/share/mixer-edge; {scripts.TIDY}")
+        assert board.releases == left
+
+
+def test_a_switch_that_was_cut_between_its_renames(board: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """``previous`` is already the release in use: status and rollback use the one before."""
+    name = str(board.current)
+    shutil.copytree(board.base / "current", board.base / "releases/before", symlinks=True)
+    (board.base / "previous").symlink_to(f"releases/{name}")
+    assert main(["status", board.host, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["previous"] == "before"
+
+
+def test_fewer_than_two_releases_are_refused(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rollback needs the previous one."""
+    with pytest.raises(SystemExit):
+        main(["deploy", str(tiny_bundle), "pi", "--keep", "1"])
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith("argument --keep: 1; expected 2 or more: rollback needs the previous release")
+    )
+
+
 def test_a_dry_run_changes_nothing(board: StandIn, deployer: Deployer) -> None:
     """The plan is told, with what the board runs now."""
     before = sorted(board.home.rglob("*"))

@@ -45,7 +45,7 @@ if program == "sync":
 else:
     base = home / ".local/share/mixer-edge"
     final = [path for path in files(base / "releases") if ".partial" not in path.relative_to(base).parts[1]]
-    final += [home / name for name in (".local/bin/mixer-edge", ".config/systemd/user/mixer-edge.service")]
+    final += [base / "history", home / ".local/bin/mixer-edge", home / ".config/systemd/user/mixer-edge.service"]
     final = [path for path in final if path.exists() and "__pycache__" not in path.parts]
     entry = {"mv": arguments[-1], "lost": [str(path) for path in final if identity(path) not in flushed]}
 with log.open("a") as file:
@@ -82,6 +82,7 @@ def test_a_first_deploy_loses_nothing_in_a_power_cut(first: First, deployer: Dep
         ("mv", f"releases/{outcome.release}"),
         ("mv", WRAPPER),
         ("mv", "current"),
+        ("mv", "history"),
         ("sync", "-f ."),
     ]
 
@@ -96,6 +97,7 @@ def test_an_upgrade_loses_nothing_in_a_power_cut(board: StandIn, deployer: Deplo
         ("mv", f"releases/{outcome.release}"),
         ("mv", "previous"),
         ("mv", "current"),
+        ("mv", "history"),
         ("sync", "-f ."),
         ("sync", f"{folder}/.mixer-edge.new/{name}"),
         ("mv", UNIT),

@@ -187,7 +187,7 @@ class Board:
         return self.read(BenchmarkReport, output, release)
 
     def tidy(self, keep: int) -> None:
-        """Remove unfinished releases and all but the newest ``keep``; the one in use counts as the newest."""
+        """Remove unfinished releases, and all but ``keep``: the one in use, the previous one, and those used last."""
         self.step(scripts.TIDY, str(keep))
 
     def discard(self, name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mixer_edge import strict_json
 from mixer_edge.release import RELEASE_NAME, Release
-from mixer_edge_export.deploy.layout import BASE, WRAPPER, ours
+from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, WRAPPER, ours
 from mixer_edge_export.deploy.ssh import DeployError
 
 _BEGIN, _END = "mixer-edge-probe-begin", "mixer-edge-probe-end"
@@ -36,7 +36,7 @@ if [ -e {WRAPPER} ] && ! {ours(WRAPPER)}; then echo foreign_wrapper=yes; else ec
 cd {BASE} 2>/dev/null && {{
 echo "current=$(readlink current 2>/dev/null | sed 's|^releases/||')"
 echo "previous=$(readlink previous 2>/dev/null | sed 's|^releases/||')"
-echo "releases=$(ls -t releases 2>/dev/null | grep -v '[.]partial$' | tr '\\n' ' ')"
+echo "releases=$({NEWEST_FIRST} | tr '\\n' ' ')"
 printf 'release=%s\\n' "$(head -c 65536 current/{RELEASE_NAME} 2>/dev/null | tr -d '\\000\\r\\n')"
 }}
 echo {_END}
@@ -70,7 +70,7 @@ class BoardFacts:
     """Name of the release in use, or empty."""
     previous: str
     releases: tuple[str, ...]
-    """All complete releases, the newest first."""
+    """All complete releases; the one used last is the first."""
     release: Release | None
     """The ``release.json`` of the release in use; None if there is none or it cannot be read."""
     release_error: str | None
@@ -104,7 +104,10 @@ def parse(output: str, host: str) -> BoardFacts:
         )
     lines = lines[lines.index(_BEGIN) + 1 : lines.index(_END)]
     facts = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    temperature, current = facts.get("temperature", ""), facts.get("current", "")
+    temperature, current, previous = (facts.get(key, "") for key in ("temperature", "current", "previous"))
+    releases = tuple(facts.get("releases", "").split())
+    if previous == current:  # the power was cut between the two renames of a switch
+        previous = next((name for name in releases if name != current), "") if current else ""
     release, release_error = _release(facts.get("release", "")) if current else (None, None)
     return BoardFacts(
         system=facts.get("system", ""),
@@ -123,8 +126,8 @@ def parse(output: str, host: str) -> BoardFacts:
         foreign_wrapper=facts.get("foreign_wrapper") == "yes",
         temperature_celsius=int(temperature) / 1000 if temperature.isdigit() else None,
         current=current,
-        previous=facts.get("previous", ""),
-        releases=tuple(facts.get("releases", "").split()),
+        previous=previous,
+        releases=releases,
         release=release,
         release_error=release_error,
     )

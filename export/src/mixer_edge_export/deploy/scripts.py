@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from mixer_edge.release import RELEASE_NAME
 from mixer_edge_export.deploy.command import RUN
-from mixer_edge_export.deploy.layout import BASE, WRAPPER, Lock, ours
+from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, WRAPPER, Lock, ours
 from mixer_edge_export.deploy.ssh import BUSY
 
 WAIT_S = 300
@@ -70,9 +70,8 @@ flush() {
 
 # $2 is the text of the command.
 SWITCH = f"""{_FLUSH}
-touch "releases/$1.partial" 2>/dev/null || touch "releases/$1"
 old=$(readlink current || true)
-rm -f current.new previous.new ~/{WRAPPER}.new
+rm -f current.new previous.new history.new ~/{WRAPPER}.new
 mkdir -p ~/.local/bin
 if ! [ -x ~/{WRAPPER} ] || [ "$(cat ~/{WRAPPER})" != "$2" ]; then
     printf '%s\\n' "$2" > ~/{WRAPPER}.new
@@ -82,11 +81,13 @@ if [ "$old" != "releases/$1" ]; then
     [ -z "$old" ] || ln -s "$old" previous.new
     ln -s "releases/$1" current.new
 fi
+{{ printf '%s\\n' "$1" "${{old#releases/}}"; {NEWEST_FIRST}; }} | awk 'NF && !seen[$0]++' > history.new
 flush
 [ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
 [ ! -e ~/{WRAPPER}.new ] || mv -T ~/{WRAPPER}.new ~/{WRAPPER}
 [ ! -L previous.new ] || mv -T previous.new previous
 [ ! -L current.new ] || mv -T current.new current
+mv -T history.new history
 flush
 """
 
@@ -98,16 +99,18 @@ else rm -f previous; fi
 """
 
 # Rename a release before removing its files: a partly removed release never looks complete.
-TIDY = """
+TIDY = f"""
 current=$(basename "$(readlink current)")
+previous=$(basename "$(readlink previous || true)")
+[ -e previous ] || rm -f previous
 count=1
-for name in $(ls -t releases); do
-    case $name in "$current" | *.partial) continue ;; esac
+[ ! -e previous ] || [ "$previous" = "$current" ] || count=2
+for name in $({NEWEST_FIRST}); do
+    case $name in "$current" | "$previous") continue ;; esac
     count=$((count + 1))
     [ "$count" -le "$1" ] || mv -T "releases/$name" "releases/$name.partial"
 done
 rm -rf releases/*.partial
-[ -e previous ] || rm -f previous
 """
 
 SMOKE = f"""
@@ -120,7 +123,7 @@ set -- "$1" --variant "$2" --backend "$3"
 DISCARD = 'rm -rf "releases/$1.partial"'
 
 REMOVE_ALL = f"""
-rm -rf current previous releases
+rm -rf current previous history releases
 if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 cd && rm -rf {BASE}
 """
