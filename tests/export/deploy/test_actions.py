@@ -221,7 +221,7 @@ def test_a_release_that_fails_once_in_use(board: StandIn, deployer: Deployer) ->
     with pytest.raises(Exception, match="the release failed after the switch") as caught:
         deployer(board, variant="float16", at={"smoke": lambda: damaged_picture(board)})
     assert str(caught.value) == (
-        f"{board.host}: error: smoke.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
+        f"{board.host}: smoke.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
         f"b'no picture'): the release failed after the switch, the board runs {first} again"
     )
     assert (board.current, board.previous) == (first, "before")
@@ -325,7 +325,7 @@ def test_the_service_is_written_started_and_restarted(board: StandIn, deployer: 
     board.program("systemctl", 'echo "$*" >> ~/systemctl.log')
     board.program("systemd-analyze", "exit 0")
     _, said = deployer(board, service=Service.parse("watch:~/in"))
-    assert said[-1] == (
+    assert said[-2] == (
         "service",
         "mixer-edge.service started; to run it without a login: sudo loginctl enable-linger, there",
     )

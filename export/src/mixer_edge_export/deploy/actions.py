@@ -92,15 +92,13 @@ def deploy(board: Board, job: Job) -> Outcome:
         copied = 0
         if verified is None:
             copied, verified = _install(board, facts, stage, name)
-        outcome = _activate(board, facts, name, stage.release)
+        unit = None if job.service is None else job.service.unit(stage.release)
+        outcome = _activate(board, facts, name, stage.release, unit)
         board.report("tidy", "")
-        board.tidy(job.keep)
-        if job.service is not None:
-            board.report("service", "")
-            unit = job.service.unit(stage.release)
-            board.report("service", board.write_service(unit, start=facts.has_systemd))
-        elif facts.has_systemd:
-            board.restart_service()
+        try:
+            board.tidy(job.keep)
+        except RemoteError as error:  # the new release is in use and works
+            board.report("tidy", f"{_reason(board, error)}; the next deploy tries again")
     return replace(outcome, verified=_describe(verified), copied_bytes=copied)
 
 
@@ -122,10 +120,8 @@ def rollback(board: Board, to: str | None) -> Outcome:
             board.report("verify", name)
             verified = board.verify(name, release)
         except RemoteError as error:
-            raise DeployError(f"{str(error).removesuffix(REMEDY)}{REMEDY}") from None
+            raise DeployError(f"{board.host}: {_reason(board, error)}{REMEDY}") from None
         outcome = _activate(board, facts, name, release)
-        if facts.has_systemd:
-            board.restart_service()
     return replace(outcome, verified=_describe(verified))
 
 
@@ -178,7 +174,7 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, Verificat
             return name, verified
         reason = f"{SMOKE_NAME} of release {name} is damaged"
     except RemoteError as error:
-        reason = str(error).removeprefix(f"{board.host}: ").removesuffix(REMEDY)
+        reason = _reason(board, error)
     board.report("verify", f"{reason}; installing a new copy")
     number = 2
     while f"{stage.fingerprint}-{number}" in facts.releases:
@@ -211,25 +207,41 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
         # After a lost connection the next deploy continues with the partial release; after a failure it is removed.
         with suppress(DeployError):
             board.discard(name)
-        advice = "free some space there, then repeat" if error.disk_full else "fix this, then repeat"
-        raise DeployError(
-            f"{str(error).removesuffix(REMEDY)}: {step} failed, the board still runs {facts.current or 'nothing'}; "
-            f"{advice}"
-        ) from None
+        raise _failed(board, facts, step, error) from None
     return copied, verified
 
 
-def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcome:
-    """Switch to a release and classify the golden picture with it; switch back if that fails."""
-    board.report("switch", name)
-    board.switch(name)
-    board.report("smoke", "")
+def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit: str | None = None) -> Outcome:
+    """Switch to a release, classify the golden picture with it and start its service; switch back if that fails."""
+    step = "service"
     try:
-        label, figures = board.smoke(release)
+        if unit is not None:
+            board.prepare_service(unit)
+        step = "switch"
+        board.report(step, name)
+        board.switch(name)
     except RemoteError as error:
-        board.switch_back(facts)
+        with suppress(DeployError):
+            board.discard(name)
+            board.discard_service()
+        raise _failed(board, facts, step, error) from None
+    try:
+        board.report("smoke", "")
+        label, figures = board.smoke(release)
+        if unit is not None:
+            board.report("service", "")
+            board.report("service", board.use_service(start=facts.has_systemd))
+        elif facts.has_systemd:
+            board.restart_service()
+    except RemoteError as error:
+        board.switch_back()
+        with suppress(RemoteError):  # the service may have failed before too
+            if unit is not None:
+                board.restore_service()
+            elif facts.has_systemd:
+                board.restart_service()
         raise DeployError(
-            f"{str(error).removesuffix(REMEDY)}: the release failed after the switch, the board runs "
+            f"{board.host}: {_reason(board, error)}: the release failed after the switch, the board runs "
             f"{facts.current or 'nothing'} again"
         ) from None
     return Outcome(
@@ -240,6 +252,18 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> O
         latency_ms=figures.rows[0].network.median_ms,
         temperature_celsius=figures.temperature_celsius.after,
     )
+
+
+def _failed(board: Board, facts: BoardFacts, step: str, error: RemoteError) -> DeployError:
+    advice = "free some space there, then repeat" if error.disk_full else "fix this, then repeat"
+    return DeployError(
+        f"{board.host}: {_reason(board, error)}: {step} failed, the board still runs {facts.current or 'nothing'}; "
+        f"{advice}"
+    )
+
+
+def _reason(board: Board, error: RemoteError) -> str:
+    return str(error).removeprefix(f"{board.host}: ").removeprefix("error: ").removesuffix(REMEDY)
 
 
 def _describe(result: Verification) -> str:

@@ -158,12 +158,16 @@ class Board:
         return False
 
     def switch(self, name: str) -> None:
-        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it."""
+        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it.
+
+        Raises:
+            RemoteError: a file cannot be written; nothing has changed.
+        """
         self.step(scripts.SWITCH, name, command.TEXT.rstrip())
 
-    def switch_back(self, facts: BoardFacts) -> None:
-        """Switch back to the release in use when the board was probed; if there was none, remove the command."""
-        self.step(scripts.SWITCH_BACK, facts.current, facts.previous)
+    def switch_back(self) -> None:
+        """Switch back to the release in use before ``switch``; if there was none, remove the command."""
+        self.step(scripts.SWITCH_BACK)
 
     def smoke(self, release: Release) -> tuple[str | None, BenchmarkReport]:
         """Return the label of the golden picture (None for a feature extractor) and a benchmark of the release in use.
@@ -199,13 +203,35 @@ class Board:
         self.connection.run(service.REMOVE)
         self.step(scripts.REMOVE_ALL)
 
-    def write_service(self, unit: str, *, start: bool) -> str:
-        """Write and check the unit, start it if ``start`` is set, and return a description of the result."""
-        self.connection.run(service.WRITE, unit)
+    def prepare_service(self, unit: str) -> None:
+        """Write and check the unit, but do not use it yet.
+
+        Raises:
+            RemoteError: it cannot be written, or another program has written the unit there.
+        """
+        self.connection.run(service.PREPARE, unit)
+
+    def use_service(self, *, start: bool) -> str:
+        """Replace the unit by the prepared one, start it if ``start`` is set, and return a description of the result.
+
+        Raises:
+            RemoteError: it cannot be started.
+        """
+        self.connection.run(service.COMMIT)
+        if start:
+            self.connection.run(service.START)
+        self.connection.run(service.DONE)
         if not start:
             return f"~/{service.UNIT} written, not started: this user has no running systemd there"
-        self.connection.run(service.START)
         return f"{service.NAME} started; to run it without a login: sudo loginctl enable-linger, there"
+
+    def restore_service(self) -> None:
+        """Restore and restart the unit that was there before ``use_service``; if there was none, remove it."""
+        self.connection.run(service.BACK)
+
+    def discard_service(self) -> None:
+        """Remove a prepared unit that is not used."""
+        self.connection.run(service.DONE)
 
     def restart_service(self) -> None:
         """Restart the unit if deploy wrote it and it is running, so that it uses the current release."""

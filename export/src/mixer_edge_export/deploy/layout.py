@@ -5,6 +5,7 @@
     ~/.local/share/mixer-edge/
         current -> releases/<name>      the release that ~/.local/bin/mixer-edge runs
         previous -> releases/<name>     the release that rollback switches to
+        current.old, previous.old       the two links before the last switch, for the switch back
         history                         names of releases, the one used last first
         releases/<name>/                bundle/ wheels/ venv/ requirements.txt release.json smoke.png
         releases/<name>.partial/        a release that is incomplete, or being removed

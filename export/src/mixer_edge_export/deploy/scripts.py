@@ -68,13 +68,37 @@ flush() {
 }
 """
 
-# $2 is the text of the command.
-SWITCH = f"""{_FLUSH}
+# Renames and removals only, so that a full disk does not stop it.
+_BACK = f"""
+back() {{
+    if [ -L current.old ]; then mv -T current.old current; else rm -f current ~/{WRAPPER}; fi
+    if [ -L previous.old ]; then mv -T previous.old previous; else rm -f previous; fi
+    rm -f current.new previous.new history.new ~/{WRAPPER}.new
+}}
+"""
+
+# $2 is the text of the command. What needs space comes before the first rename. A failed script changes nothing.
+SWITCH = f"""{_FLUSH}{_BACK}
 old=$(readlink current || true)
-rm -f current.new previous.new history.new ~/{WRAPPER}.new
+before=$(readlink previous || true)
+rm -f current.old previous.old current.new previous.new history.new ~/{WRAPPER}.new
+linked=
+moved=
+undo() {{
+    [ "$1" != 0 ] || return 0
+    set +e
+    [ -z "$linked" ] || back
+    rm -f current.old previous.old
+    [ -z "$moved" ] || mv -T "$moved" "$moved.partial"
+    flush
+}}
+trap 'undo $?' EXIT
+[ -z "$old" ] || ln -s "$old" current.old
+[ -z "$before" ] || ln -s "$before" previous.old
+linked=yes
 mkdir -p ~/.local/bin
 if ! [ -x ~/{WRAPPER} ] || [ "$(cat ~/{WRAPPER})" != "$2" ]; then
-    printf '%s\\n' "$2" > ~/{WRAPPER}.new
+    printf '%s\\n' "$2" | cat > ~/{WRAPPER}.new
     chmod 755 ~/{WRAPPER}.new
 fi
 if [ "$old" != "releases/$1" ]; then
@@ -83,7 +107,7 @@ if [ "$old" != "releases/$1" ]; then
 fi
 {{ printf '%s\\n' "$1" "${{old#releases/}}"; {NEWEST_FIRST}; }} | awk 'NF && !seen[$0]++' > history.new
 flush
-[ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
+[ -d "releases/$1" ] || {{ mv -T "releases/$1.partial" "releases/$1"; moved=releases/$1; }}
 [ ! -e ~/{WRAPPER}.new ] || mv -T ~/{WRAPPER}.new ~/{WRAPPER}
 [ ! -L previous.new ] || mv -T previous.new previous
 [ ! -L current.new ] || mv -T current.new current
@@ -91,11 +115,9 @@ mv -T history.new history
 flush
 """
 
-SWITCH_BACK = f"""
-if [ -n "$1" ]; then ln -sfn "releases/$1" current.new; mv -T current.new current
-else rm -f current ~/{WRAPPER}; fi
-if [ -n "$2" ]; then ln -sfn "releases/$2" previous.new; mv -T previous.new previous
-else rm -f previous; fi
+SWITCH_BACK = f"""{_FLUSH}{_BACK}
+back
+flush
 """
 
 # Rename a release before removing its files: a partly removed release never looks complete.
@@ -111,6 +133,7 @@ for name in $({NEWEST_FIRST}); do
     [ "$count" -le "$1" ] || mv -T "releases/$name" "releases/$name.partial"
 done
 rm -rf releases/*.partial
+rm -f current.old previous.old
 """
 
 SMOKE = f"""
@@ -123,7 +146,7 @@ set -- "$1" --variant "$2" --backend "$3"
 DISCARD = 'rm -rf "releases/$1.partial"'
 
 REMOVE_ALL = f"""
-rm -rf current previous history releases
+rm -rf current current.old previous previous.old history releases
 if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 cd && rm -rf {BASE}
 """

@@ -11,9 +11,11 @@ from mixer_edge_export.deploy.ssh import DeployError
 NAME = "mixer-edge.service"
 FOLDER = ".config/systemd/user"
 UNIT = f"{FOLDER}/{NAME}"
+_NEW = f"{FOLDER}/.mixer-edge.new"
 
-# The new unit has its final name in a folder beside the old one: systemd checks names, and a rename is one step.
-WRITE = f"""
+# The new unit has its final name in a folder beside the old one: systemd checks names, and a rename is one step. What
+# needs space is here, before the switch.
+PREPARE = f"""
 set -eu
 cd
 if [ -e {UNIT} ] && ! {ours(UNIT)}; then
@@ -21,17 +23,40 @@ if [ -e {UNIT} ] && ! {ours(UNIT)}; then
     exit 1
 fi
 mkdir -p {FOLDER}
-new={FOLDER}/.mixer-edge.new
-rm -rf $new
-mkdir $new
-trap "rm -rf $new" EXIT
-printf %s "$1" > $new/{NAME}
+rm -rf {_NEW} {UNIT}.old
+trap '[ $? = 0 ] || rm -rf {_NEW} {UNIT}.old' EXIT
+mkdir {_NEW}
+printf %s "$1" | cat > {_NEW}/{NAME}
 if command -v systemd-analyze >/dev/null 2>&1; then
-    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$HOME/$new}} systemd-analyze --user verify $new/{NAME}
+    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$HOME/{_NEW}}} systemd-analyze --user verify {_NEW}/{NAME}
 fi
-sync $new/{NAME}
-mv -T $new/{NAME} {UNIT}
+[ ! -e {UNIT} ] || ln {UNIT} {UNIT}.old
+sync {_NEW}/{NAME}
+"""
+COMMIT = f"""
+set -eu
+cd
+mv -T {_NEW}/{NAME} {UNIT}
+rm -rf {_NEW}
 sync {FOLDER}
+"""
+DONE = f"cd && rm -rf {_NEW} {UNIT}.old"
+BACK = f"""
+set -eu
+cd
+if [ -e {UNIT}.old ]; then
+    mv -T {UNIT}.old {UNIT}
+    sync {FOLDER}
+    if systemctl --user daemon-reload 2>/dev/null && systemctl --user --quiet is-enabled {NAME}; then
+        systemctl --user restart {NAME}
+    fi
+else
+    systemctl --user disable --now {NAME} 2>/dev/null || true
+    rm -f {UNIT}
+    sync {FOLDER}
+    systemctl --user daemon-reload 2>/dev/null || true
+fi
+rm -rf {_NEW}
 """
 START = f"""
 set -e
