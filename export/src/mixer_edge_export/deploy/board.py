@@ -59,7 +59,8 @@ class Board:
 
     def command_error(self) -> str | None:
         """Return why ``~/.local/bin/mixer-edge`` cannot run the release in use, or None if it can."""
-        return self.connection.run(scripts.CHECK_COMMAND, command.TEXT.rstrip()).strip() or None
+        printed = self.connection.run(scripts.CHECK_COMMAND, command.TEXT.rstrip()).strip()
+        return printed.removeprefix("error: ").removesuffix(command.REMEDY) or None
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -158,7 +158,11 @@ SMOKE_SHA256 = f'sha256sum < ~/{BASE}/releases/"$1"/smoke.png'
 
 BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'
 
-# $1 is the text of the command. Prints what is wrong with it.
+# $1 is the text of the command. Prints why it does not run.
 CHECK_COMMAND = f"""
-[ "$(cat ~/{WRAPPER} 2>/dev/null)" = "$1" ] || echo "~/{WRAPPER} there is not the one that deploy writes"
+if [ "$(cat ~/{WRAPPER} 2>/dev/null)" != "$1" ]; then echo "~/{WRAPPER} there is not the one that deploy writes"
+elif ! said=$(~/{WRAPPER} --version 2>&1 </dev/null); then
+    said=$(printf '%s\\n' "$said" | tail -n 1)
+    printf '%s\\n' "${{said:-~/{WRAPPER} there ends without a message}}"
+fi
 """
