@@ -101,7 +101,8 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
     assert second["release"] != first["release"]
     assert second["copied_bytes"] < 1e6  # packages and files are those of the release before
     unit = (board.home / ".config/systemd/user/mixer-edge.service").read_text()
-    assert f'"watch" "%h/{BASE}/current/bundle" "%h/in box" "--variant" "float16"' in unit
+    assert f'"watch" "%h/{BASE}/current/bundle" "%h/in box" "--record" "%h/{BASE}/watched-' in unit
+    assert '"--variant" "float16"' in unit
 
     status = export_json(server, "status", "board")
     assert (status["current"], status["previous"]) == (second["release"], first["release"])

@@ -330,7 +330,8 @@ def test_the_service_is_written_started_and_restarted(board: StandIn, deployer: 
         "mixer-edge.service started; to run it without a login: sudo loginctl enable-linger, there",
     )
     unit = (board.home / UNIT).read_text()
-    assert '"watch" "%h/.local/share/mixer-edge/current/bundle" "%h/in" "--variant" "int8"' in unit
+    assert '"watch" "%h/.local/share/mixer-edge/current/bundle" "%h/in" "--record" ' in unit
+    assert '"--variant" "int8"' in unit
     deployer(board)
     calls = [call for call in (board.home / "systemctl.log").read_text().splitlines() if "show-environ" not in call]
     assert calls == [

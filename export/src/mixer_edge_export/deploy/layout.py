@@ -9,6 +9,7 @@
         history                         names of releases, the one used last first
         releases/<name>/                bundle/ wheels/ venv/ requirements.txt release.json smoke.png
         releases/<name>.partial/        a release that is incomplete, or being removed
+        watched-<hash>                  which pictures of a folder the service has answered
         deploy.lock                     held while a deploy, rollback or undeploy is connected
         step.lock                       held by each step until it ends, even if its connection or client is lost
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from mixer_edge.release import Release
@@ -102,6 +103,7 @@ class Service:
         arguments = [self.command, f"%h/{BASE}/current/bundle"]
         if self.command == "watch":
             arguments += [f"%h/{_escape(self.argument[2:])}" if self.argument[0] == "~" else _escape(self.argument)]
+            arguments += ["--record", f"%h/{BASE}/watched-{hashlib.sha256(self.argument.encode()).hexdigest()[:8]}"]
         elif self.argument:
             arguments += ["--source", _escape(self.argument)]
         arguments += ["--variant", release.variant, "--backend", release.backend, "--json"]
