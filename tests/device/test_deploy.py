@@ -145,7 +145,7 @@ def test_one_board_of_two_fails(served: tuple[Board, Server], digits: Path) -> N
 def test_undeploy_leaves_nothing(served: tuple[Board, Server], digits: Path) -> None:
     """Every file of deploy and its service is removed, other files stay, and a second time is not an error."""
     board, server = served
-    export_json(server, "deploy", str(digits), "board", "--service", "camera")
+    export_json(server, "deploy", str(digits), "board", "--service", "watch:~/in")
     board.run(["touch", ".local/bin/other"])
     for _ in range(2):
         assert export_json(server, "undeploy", "board")["release"] is None

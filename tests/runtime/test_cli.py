@@ -7,6 +7,7 @@ import os
 import platform
 import pty
 import re
+import socket
 import subprocess
 import sys
 import termios
@@ -437,6 +438,27 @@ def test_watch_goes_on_after_it_was_killed(tiny_bundle: Path, photos: Path, tmp_
         for name in (*left, "d.png")
         if name in doubtful
     ]
+
+
+@pytest.mark.parametrize("name", ["socket", "@mixer-edge-test-{pid}"])
+@pytest.mark.parametrize("command", ["watch", "camera"])
+def test_a_service_reports_that_it_works(
+    tiny_bundle: Path, photos: Path, tmp_path: Path, command: str, name: str
+) -> None:
+    """By a message on systemd's socket, which is a file or an abstract name; an error sends none."""
+    address = name.format(pid=os.getpid()) if name.startswith("@") else str(tmp_path / name)
+    source = [str(photos), "--existing", "--count", "1"] if command == "watch" else ["--source", str(photos)]
+    environment = os.environ | {"NOTIFY_SOCKET": address}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address.replace("@", "\0"))
+        systemd.setblocking(False)
+        missing = [str(tmp_path / "none")] if command == "watch" else ["--source", "none"]
+        failed = subprocess.run([*COMMAND, command, str(tiny_bundle), *missing], env=environment, capture_output=True)
+        assert failed.returncode == 2
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+        subprocess.run([*COMMAND, command, str(tiny_bundle), *source], env=environment, capture_output=True, check=True)
+        assert systemd.recv(100) == b"READY=1"
 
 
 def test_importing_the_package_is_light() -> None:

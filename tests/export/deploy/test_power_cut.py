@@ -76,14 +76,18 @@ def test_a_first_deploy_loses_nothing_in_a_power_cut(first: First, deployer: Dep
     """Everything is flushed before the first rename, and the renames before deploy reports success."""
     board = stand_in("cut")
     record(board)
-    outcome, _ = deployer(board)
+    outcome, _ = deployer(board, service=Service.parse("watch:~/in"))
+    folder, name = UNIT.rsplit("/", 1)
     assert recorded(board) == [
+        ("sync", f"{folder}/.mixer-edge.new/{name}"),
         ("sync", "-f ."),
         ("mv", f"releases/{outcome.release}"),
         ("mv", WRAPPER),
         ("mv", "current"),
         ("mv", "history"),
         ("sync", "-f ."),
+        ("mv", UNIT),
+        ("sync", folder),
     ]
 
 

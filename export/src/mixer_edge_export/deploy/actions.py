@@ -79,6 +79,8 @@ def deploy(board: Board, job: Job) -> Outcome:
     facts = board.probe()
     board.report("probe", str(facts))
     plan = make_plan(facts, job.backend)
+    if job.service is not None:
+        job.service.check(facts)
     for line in plan.lines:
         board.report("plan", line)
     now = f"now {facts.current or 'nothing'} there"

@@ -205,7 +205,7 @@ class Board:
         self.step(scripts.REMOVE_ALL)
 
     def prepare_service(self, unit: str) -> None:
-        """Write and check the unit, but do not use it yet.
+        """Write the unit, but do not use it yet.
 
         Raises:
             RemoteError: it cannot be written, or another program has written the unit there.
@@ -213,18 +213,23 @@ class Board:
         self.connection.run(service.PREPARE, unit)
 
     def use_service(self, *, start: bool) -> str:
-        """Replace the unit by the prepared one, start it if ``start`` is set, and return a description of the result.
+        """Check the prepared unit, use it, start it if ``start`` is set, and return a description of the result.
+
+        It has started when it watches its folder, or has classified its first frame.
 
         Raises:
-            RemoteError: it cannot be started.
+            RemoteError: it does not start; the reason is in its log.
         """
         self.connection.run(service.COMMIT)
         if start:
-            self.connection.run(service.START)
+            self._start_service(service.START)
         self.connection.run(service.DONE)
         if not start:
             return f"~/{service.UNIT} written, not started: this user has no running systemd there"
-        return f"{service.NAME} started; to run it without a login: sudo loginctl enable-linger, there"
+        return (
+            f"{service.NAME} started and works; its labels, there: {service.SHOW_LABELS}; "
+            "to run it without a login: sudo loginctl enable-linger, there"
+        )
 
     def restore_service(self) -> None:
         """Restore and restart the unit that was there before ``use_service``; if there was none, remove it."""
@@ -235,8 +240,26 @@ class Board:
         self.connection.run(service.DONE)
 
     def restart_service(self) -> None:
-        """Restart the unit if deploy wrote it and it is running, so that it uses the current release."""
-        self.connection.run(service.RESTART)
+        """Restart the unit if deploy wrote it and it is running, so that it uses the current release.
+
+        Raises:
+            RemoteError: it does not start; the reason is in its log.
+        """
+        self._start_service(service.RESTART)
+
+    def _start_service(self, script: str) -> None:
+        try:
+            self.connection.run(script)
+        except RemoteError as error:
+            lines = [line for line in error.stdout.splitlines() if line.strip()]
+            for line in lines:
+                self.report("service", line)
+            reasons = [line for line in lines if line.startswith("error: ")] or lines
+            unknown = f"{str(error).removeprefix(f'{self.host}: ')} (more: {service.SHOW_LABELS}, there)"
+            reason = reasons[-1].removeprefix("error: ") if reasons else unknown
+            raise RemoteError(
+                f"{self.host}: {service.NAME} does not start: {reason}", code=error.code, stdout="", stderr=error.stderr
+            ) from None
 
     def _held(self, lock: Lock, waited_s: int) -> DeployError:
         return DeployError(f"{self.host}: {lock.holder} still runs there after {waited_s} s; repeat later")

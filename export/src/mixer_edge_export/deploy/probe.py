@@ -28,7 +28,7 @@ import importlib.util as find, os, struct, sys
 print("python=%d.%d" % sys.version_info[:2])
 print("bits=%d" % (8 * struct.calcsize("P")))
 print("glibc=%s" % (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2])
-for name in ("venv", "numpy", "PIL"):
+for name in ("venv", "numpy", "PIL", "picamera2", "cv2"):
     print("%s=%s" % (name, "yes" if find.find_spec(name) else "no"))
 EOF
 systemctl --user show-environment >/dev/null 2>&1 && echo systemd=yes || echo systemd=no
@@ -59,6 +59,8 @@ class BoardFacts:
     has_venv: bool
     has_numpy: bool
     has_pillow: bool
+    camera_packages: tuple[str, ...]
+    """Which of picamera2 and cv2 the system's Python has."""
     has_rsync: bool
     has_flock: bool
     has_systemd: bool
@@ -120,6 +122,7 @@ def parse(output: str, host: str) -> BoardFacts:
         has_venv=facts.get("venv") == "yes",
         has_numpy=facts.get("numpy") == "yes",
         has_pillow=facts.get("PIL") == "yes",
+        camera_packages=tuple(name for name in ("picamera2", "cv2") if facts.get(name) == "yes"),
         has_rsync=facts.get("rsync") == "yes",
         has_flock=facts.get("flock") == "yes",
         has_systemd=facts.get("systemd") == "yes",

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from mixer_edge.release import Release
 from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER, ours
+from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import DeployError
 
 NAME = "mixer-edge.service"
+SHOW_LABELS = "journalctl --user -u mixer-edge"
 FOLDER = ".config/systemd/user"
 UNIT = f"{FOLDER}/{NAME}"
+START_TIMEOUT_S = 180
+"""How long the service may load, and wait for the first frame of a camera, before it counts as failed."""
 _NEW = f"{FOLDER}/.mixer-edge.new"
 
 # The new unit has its final name in a folder beside the old one: systemd checks names, and a rename is one step. What
@@ -28,15 +32,16 @@ rm -rf {_NEW} {UNIT}.old
 trap '[ $? = 0 ] || rm -rf {_NEW} {UNIT}.old' EXIT
 mkdir {_NEW}
 printf %s "$1" | cat > {_NEW}/{NAME}
-if command -v systemd-analyze >/dev/null 2>&1; then
-    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$HOME/{_NEW}}} systemd-analyze --user verify {_NEW}/{NAME}
-fi
 [ ! -e {UNIT} ] || ln {UNIT} {UNIT}.old
 sync {_NEW}/{NAME}
 """
+# systemd checks that the command exists, so this comes after the switch.
 COMMIT = f"""
 set -eu
 cd
+if command -v systemd-analyze >/dev/null 2>&1; then
+    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$HOME/{_NEW}}} systemd-analyze --user verify {_NEW}/{NAME}
+fi
 mv -T {_NEW}/{NAME} {UNIT}
 rm -rf {_NEW}
 sync {FOLDER}
@@ -59,14 +64,16 @@ else
 fi
 rm -rf {_NEW}
 """
+_LOG = f"{{ sleep 1; journalctl --user-unit {NAME} --no-pager --output cat --lines 10 2>/dev/null; exit 1; }}"
+"""Print the service's last lines and fail."""
 START = f"""
 set -e
 systemctl --user daemon-reload
 systemctl --user enable {NAME}
 sync -f ~/{FOLDER}
-systemctl --user restart {NAME}
+systemctl --user restart {NAME} >&2 || {_LOG}
 """
-RESTART = f"! {ours(f'~/{UNIT}')} || systemctl --user try-restart {NAME}"
+RESTART = f"! {ours(f'~/{UNIT}')} || systemctl --user try-restart {NAME} >&2 || {_LOG}"
 REMOVE = f"""
 if {ours(f"~/{UNIT}")}; then
     systemctl --user disable --now {NAME} 2>/dev/null || true
@@ -98,6 +105,23 @@ class Service:
             )
         return cls(command=command, argument=argument)
 
+    def check(self, facts: BoardFacts) -> None:
+        """Check that a board has the package that reads the camera; the release does not contain it.
+
+        Raises:
+            DeployError: it has not.
+        """
+        name = None
+        if self.command == "camera" and self.argument in ("", "picamera2"):
+            name, package = "picamera2", "python3-picamera2"
+        elif self.command == "camera" and (self.argument.isdigit() or self.argument.startswith("/dev/video")):
+            name, package = "cv2", "python3-opencv"
+        if name is not None and name not in facts.camera_packages:
+            raise DeployError(
+                f"{facts.name}: its Python has no {name}, which reads the camera: sudo apt install {package} there, "
+                "then repeat"
+            )
+
     def unit(self, release: Release) -> str:
         """Return the text of the unit that runs a release."""
         arguments = [self.command, f"%h/{BASE}/current/bundle"]
@@ -110,7 +134,8 @@ class Service:
         command = " ".join(f'"{argument}"' for argument in arguments)
         return (
             f"{MARK}\n[Unit]\nDescription=mixer-edge {self.command}\n\n"
-            f"[Service]\nExecStart=%h/{WRAPPER} {command}\nRestart=on-failure\nRestartSec=5\n\n"
+            f"[Service]\nType=notify\nExecStart=%h/{WRAPPER} {command}\n"
+            f"TimeoutStartSec={START_TIMEOUT_S}\nRestart=on-failure\nRestartSec=5\n\n"
             "[Install]\nWantedBy=default.target\n"
         )
 

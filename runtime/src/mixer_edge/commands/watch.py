@@ -13,6 +13,7 @@ from mixer_edge.classifier import Classification
 from mixer_edge.commands import add_classifier, load_classifier, positive, seconds
 from mixer_edge.commands.classify import text
 from mixer_edge.errors import ImageError
+from mixer_edge.service import ready
 from mixer_edge.strict_json import line
 from mixer_edge.watch import watch_folder
 
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.folder, interval=arguments.interval, existing=arguments.existing, answered=record
         )
         classifier = stack.enter_context(load_classifier(arguments))
+        ready()
         for path in islice(paths, arguments.count):
             if record is not None and path.name in record.begun:
                 print(f"note: {path}: a run was stopped at this picture, it may have been answered", file=sys.stderr)
