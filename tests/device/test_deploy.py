@@ -101,7 +101,8 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
     assert second["release"] != first["release"]
     assert second["copied_bytes"] < 1e6  # packages and files are those of the release before
     unit = (board.home / ".config/systemd/user/mixer-edge.service").read_text()
-    assert f'"watch" "%h/{BASE}/current/bundle" "%h/in box" "--variant" "float16"' in unit
+    assert f'"watch" "%h/{BASE}/current/bundle" "%h/in box" "--record" "%h/{BASE}/watched-' in unit
+    assert '"--variant" "float16"' in unit
 
     status = export_json(server, "status", "board")
     assert (status["current"], status["previous"]) == (second["release"], first["release"])
@@ -109,12 +110,13 @@ def test_upgrade_repeat_rollback_and_keep(served: tuple[Board, Server], digits: 
     assert export_json(server, "rollback", "board")["release"] == first["release"]
     assert (board.home / BASE / "current").readlink() == Path("releases") / first["release"]
 
-    third = export_json(server, "deploy", str(digits), "board", "--keep", "1")
+    third = export_json(server, "deploy", str(digits), "board")
     assert third["release"] == first["release"]
-    assert [path.name for path in (board.home / BASE / "releases").iterdir()] == [first["release"]]
-    none = export(server, "rollback", "board")
+    there = {path.name for path in (board.home / BASE / "releases").iterdir()}
+    assert there == {first["release"], second["release"]}
+    none = export(server, "rollback", "board", "--to", first["release"])
     assert none.returncode == 1
-    assert "error: no release to go back to; others there: none\n" in none.stderr
+    assert f"error: no release to go back to; others there: {second['release']}\n" in none.stderr
 
 
 def test_benchmark_brings_figures_back(served: tuple[Board, Server], digits: Path) -> None:
@@ -143,7 +145,7 @@ def test_one_board_of_two_fails(served: tuple[Board, Server], digits: Path) -> N
 def test_undeploy_leaves_nothing(served: tuple[Board, Server], digits: Path) -> None:
     """Every file of deploy and its service is removed, other files stay, and a second time is not an error."""
     board, server = served
-    export_json(server, "deploy", str(digits), "board", "--service", "camera")
+    export_json(server, "deploy", str(digits), "board", "--service", "watch:~/in")
     board.run(["touch", ".local/bin/other"])
     for _ in range(2):
         assert export_json(server, "undeploy", "board")["release"] is None

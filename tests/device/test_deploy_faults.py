@@ -41,13 +41,12 @@ class Bench:
         *,
         variant: str = "int8",
         backend: str = "auto",
-        keep: int = 2,
         at: dict[str, Hook] | None = None,
         bundle: Path | None = None,
     ) -> Outcome:
         """Deploy; ``at`` names what happens when a step begins, once."""
         hooks = dict(at or {})
-        job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant, backend=backend, keep=keep)
+        job = Job(bundle=Bundle.open(bundle or self.bundle), variant=variant, backend=backend)
         with connect("board", config=self.server.ssh_config) as connection:
             return deploy(RemoteBoard(connection, lambda step, text: hooks.pop(step, _nothing)() and None), job)
 
@@ -301,7 +300,10 @@ def test_corrupted_on_the_way(bench: Bench) -> None:
         path.unlink()  # not through the hard link: the release in use has the same file
         path.write_bytes(content)
 
-    bench.deploy(keep=1)
+    name = bench.deploy().release
+    for release in (bench.board.home / BASE / "releases").iterdir():
+        if release.name != name:
+            shutil.rmtree(release)
     for step, name, words in (
         ("install", "wheels/numpy-*.whl", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"),
         ("verify", "bundle/float16.tflite", "bundle/float16.tflite: damaged, its sha256 is not the manifest's"),

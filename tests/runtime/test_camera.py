@@ -143,11 +143,102 @@ def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch:
     )
     assert refusal("9") == "9: cannot be opened as a camera or video; expected a V4L2 camera or a video file"
     monkeypatch.setitem(sys.modules, "cv2", None)
-    assert refusal("0") == "this source needs cv2, which is not installed; pip install 'mixer-edge[camera]'"
+    assert refusal("0") == "this source needs cv2, which is not installed; " + (
+        "apt install python3-opencv, or pip install 'mixer-edge[camera]'"
+    )
     monkeypatch.setitem(sys.modules, "picamera2", None)
     assert refusal("picamera2") == (
         "this source needs picamera2, which is not installed; apt install python3-picamera2"
     )
+
+
+STUB = """
+import sys, numpy
+
+
+class Picamera2:
+    def create_video_configuration(self, main):
+        return main
+
+    def configure(self, configuration):
+        self.size = configuration["size"]
+
+    def start(self):
+        self.left = 2
+
+    def capture_array(self, stream):
+        if not self.left:
+            raise RuntimeError("camera unplugged")
+        self.left -= 1
+        return numpy.full((self.size[1], self.size[0], 3), (1, 2, 3), numpy.uint8)
+
+    def close(self):
+        print("released", file=sys.stderr, flush=True)
+"""
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of packages that only the system's Python sees, as Debian installs them."""
+    packages = tmp_path / "dist-packages"
+    packages.mkdir()
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python3"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -I ] && shift\nPYTHONPATH={packages} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    return packages
+
+
+def test_picamera2_of_the_system(system: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A venv reads the frames through the system's Python; the camera's error is one line, and it is released."""
+    (system / "picamera2.py").write_text(STUB)
+    frames, live = open_frames("picamera2", (4, 2))
+    for _ in range(2):
+        np.testing.assert_array_equal(next(frames), np.full((2, 4, 3), (1, 2, 3), np.uint8))
+    with pytest.raises(DataError) as error:
+        next(frames)
+    assert live
+    assert str(error.value) == "picamera2: RuntimeError: camera unplugged"
+    assert capfd.readouterr().err == "released\n"
+
+
+def test_a_reader_that_stops_early_releases_the_systems_camera(system: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The process ends when nobody reads it."""
+    (system / "picamera2.py").write_text(STUB.replace("self.left -= 1", ""))
+    frames, _ = open_frames("picamera2", (640, 480))
+    next(frames)
+    frames.close()  # type: ignore[attr-defined]
+    assert capfd.readouterr().err == "released\n"
+
+
+def test_opencv_of_the_system(system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a V4L2 camera."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    (system / "cv2.py").write_text(
+        "import numpy\nCAP_PROP_FRAME_WIDTH, CAP_PROP_FRAME_HEIGHT = 3, 4\n\n\nclass VideoCapture:\n"
+        "    def __init__(self, source):\n        self.left = 1 if source == 0 else 0\n"
+        "    def isOpened(self):\n        return self.left\n"
+        "    def set(self, key, value):\n        pass\n"
+        "    def read(self):\n        self.left -= 1\n"
+        "        return self.left == 0, numpy.array([[[30, 20, 10]]], numpy.uint8)\n"
+        "    def release(self):\n        pass\n"
+    )
+    np.testing.assert_array_equal(list(open_frames("0")[0]), [RED_GREEN_BLUE])
+    with pytest.raises(DataError) as error:
+        list(open_frames("9")[0])
+    assert str(error.value) == "9: cannot be opened as a camera or video; expected a V4L2 camera or a video file"
+
+
+def test_a_reading_process_that_is_killed(system: Path) -> None:
+    """This is an error, not the end of the frames."""
+    (system / "picamera2.py").write_text(
+        STUB.replace('raise RuntimeError("camera unplugged")', "import os; os._exit(3)")
+    )
+    frames, _ = open_frames("picamera2", (4, 2))
+    with pytest.raises(DataError) as error:
+        list(frames)
+    assert str(error.value) == "picamera2: the process that reads it ended with exit code 3"
 
 
 def test_a_late_reader_gets_the_newest_frame() -> None:

@@ -7,6 +7,7 @@ import os
 import platform
 import pty
 import re
+import socket
 import subprocess
 import sys
 import termios
@@ -22,6 +23,7 @@ from tests.conftest import LABELS, reseal
 
 import mixer_edge
 from mixer_edge import strict_json
+from mixer_edge.answered import Answered
 from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.board import Board
 from mixer_edge.classifier import Classification
@@ -407,6 +409,59 @@ def test_watch_classifies_what_lands(tiny_bundle: Path, photos: Path, tmp_path: 
     assert errors.splitlines() == [
         f"error: {folder / 'b.jpg'}: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with b'<html>')"
     ]
+
+
+def test_watch_goes_on_after_it_was_killed(tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
+    """What landed meanwhile is classified, what was answered is not, and pictures in doubt are named."""
+    folder, record, picture = tmp_path / "inbox", tmp_path / "record", (photos / "a.png").read_bytes()
+    folder.mkdir()
+    for age, name in enumerate(("c.png", "b.png", "a.png")):
+        (folder / name).write_bytes(picture)
+        os.utime(folder / name, (1000 - age, 1000 - age))
+    arguments = [*COMMAND, "watch", str(tiny_bundle), str(folder), "--interval", "0.1", "--json"]
+    arguments += ["--record", str(record)]
+    with subprocess.Popen([*arguments, "--existing"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first, second = (Path(json.loads(process.stdout.readline())["image"]).name for _ in range(2))
+        process.kill()
+    assert (first, second) == ("a.png", "b.png")
+    (folder / "d.png").write_bytes(picture)
+    killed = Answered(record)
+    assert "a.png" in killed.finished
+    left = [name for name in ("b.png", "c.png") if name not in killed.finished]
+    killed.begin("d.png", (1, 1))
+    doubtful = {*killed.begun, "d.png"}
+    killed.close()
+    done = subprocess.run([*arguments, "--count", str(len(left) + 1)], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["image"] for line in done.stdout.splitlines()] == [
+        str(folder / name) for name in (*left, "d.png")
+    ]
+    assert [line for line in done.stderr.splitlines() if line.startswith("note: /")] == [
+        f"note: {folder / name}: a run was stopped at this picture, it may have been answered"
+        for name in (*left, "d.png")
+        if name in doubtful
+    ]
+
+
+@pytest.mark.parametrize("name", ["socket", "@mixer-edge-test-{pid}"])
+@pytest.mark.parametrize("command", ["watch", "camera"])
+def test_a_service_reports_that_it_works(
+    tiny_bundle: Path, photos: Path, tmp_path: Path, command: str, name: str
+) -> None:
+    """By a message on systemd's socket, which is a file or an abstract name; an error sends none."""
+    address = name.format(pid=os.getpid()) if name.startswith("@") else str(tmp_path / name)
+    source = [str(photos), "--existing", "--count", "1"] if command == "watch" else ["--source", str(photos)]
+    environment = os.environ | {"NOTIFY_SOCKET": address}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address.replace("@", "\0"))
+        systemd.setblocking(False)
+        missing = [str(tmp_path / "none")] if command == "watch" else ["--source", "none"]
+        failed = subprocess.run([*COMMAND, command, str(tiny_bundle), *missing], env=environment, capture_output=True)
+        assert failed.returncode == 2
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+        subprocess.run([*COMMAND, command, str(tiny_bundle), *source], env=environment, capture_output=True, check=True)
+        assert systemd.recv(100) == b"READY=1"
 
 
 def test_importing_the_package_is_light() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mixer_edge.answered import Answered
 from mixer_edge.errors import DataError
 from mixer_edge.watch import watch_folder
 
@@ -27,12 +28,17 @@ def nothing() -> None:
     """Let time pass."""
 
 
-def landed(folder: Path, *steps: Callable[[], object], existing: bool = False) -> list[str]:
-    """Return the names that were yielded until the steps ran out."""
+def landed(folder: Path, *steps: Callable[[], object], existing: bool = False, record: Path | None = None) -> list[str]:
+    """Return the names that were yielded until the steps ran out; with a record, each was answered."""
     names = []
+    answered = None if record is None else Answered(record)
     with pytest.raises(RuntimeError, match="generator raised StopIteration"):
-        for path in watch_folder(folder, existing=existing, wait=Steps(*steps)):
+        for path in watch_folder(folder, existing=existing, answered=answered, wait=Steps(*steps)):
             names.append(path.name)
+            if answered is not None:
+                answered.finish(path.name)
+    if answered is not None:
+        answered.close()
     return names
 
 
@@ -90,3 +96,38 @@ def test_a_folder_that_is_not_there_or_goes_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         next(watch_folder(folder, wait=Steps(folder.rmdir)))
     assert str(error.value) == f"{folder}: cannot be watched (No such file or directory); expected a folder"
+
+
+def test_a_file_that_lands_after_the_call_is_new(tmp_path: Path) -> None:
+    """The caller may load a network before it takes the first picture."""
+    paths = watch_folder(tmp_path, wait=Steps(nothing))
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    assert next(paths).name == "a.jpg"
+
+
+def test_with_a_record_the_next_run_goes_on(tmp_path: Path) -> None:
+    """Files that land, grow or are replaced between two runs are yielded in the second, and no other."""
+    folder, record = tmp_path / "in", tmp_path / "record"
+    folder.mkdir()
+    for name in ("before.jpg", "grows.jpg"):
+        (folder / name).write_bytes(b"1")
+    assert landed(folder, lambda: (folder / "a.jpg").write_bytes(b"1"), nothing, nothing, record=record) == ["a.jpg"]
+    (folder / "between.jpg").write_bytes(b"1")
+    os.utime(folder / "between.jpg", (0, 0))  # by a clock that has not been set yet
+    (folder / "grows.jpg").write_bytes(b"12")
+    copy = folder / "copy"
+    copy.write_bytes(b"1")  # the same picture with another inode, as after a new mount
+    times = (folder / "a.jpg").stat()
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    copy.rename(folder / "a.jpg")
+    assert landed(folder, nothing, nothing, record=record) == ["between.jpg", "grows.jpg"]
+    assert landed(folder, nothing, nothing, record=record) == []
+
+
+def test_with_a_record_a_file_that_still_grows_comes_once(tmp_path: Path) -> None:
+    """It was being written when the first run was stopped."""
+    folder, record = tmp_path / "in", tmp_path / "record"
+    folder.mkdir()
+    path = folder / "a.jpg"
+    assert landed(folder, lambda: path.write_bytes(b"1"), lambda: path.write_bytes(b"12"), record=record) == []
+    assert landed(folder, lambda: path.write_bytes(b"123"), nothing, nothing, nothing, record=record) == ["a.jpg"]

@@ -1,28 +1,36 @@
 """Frames from a camera, a video, an animated picture or a folder, and their smoothed labels.
 
-Only this module imports picamera2 and OpenCV, and only for a source that needs them.
+Only ``capture`` imports picamera2 and OpenCV, and only for a source that needs them. If they are not in this
+environment, it runs in the system's Python.
 """
 
 from __future__ import annotations
 
-import importlib
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge import capture
 from mixer_edge.classifier import Category, Classifier, categories
 from mixer_edge.dataset import SUFFIXES, find_images
 from mixer_edge.decode import ImageSource, read_frames
 from mixer_edge.errors import DataError
 
 FPS_WINDOW = 30
+_RELEASE_S = 5
+"""How long the process that reads a camera may take to release it."""
+_REMEDIES = {
+    "picamera2": "apt install python3-picamera2",
+    "cv2": "apt install python3-opencv, or pip install 'mixer-edge[camera]'",
+}
 Frames = Generator[ImageSource, None, None]
 
 
@@ -49,14 +57,14 @@ def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterat
     """
     path = Path(source)
     if source == "picamera2":
-        return _picamera2_frames(_import("picamera2", "apt install python3-picamera2"), size), True
+        return _captured("picamera2", source, size), True
     if source.isdigit() or source.startswith("/dev/video"):
-        return _opencv_frames(int(source) if source.isdigit() else source, size), True
+        return _captured("cv2", source, size), True
     if path.is_dir():
         return iter(find_images(path)), False
     if not path.is_file():
         raise DataError(f"{source}: no such source; expected picamera2, a camera's number, a video or a folder")
-    return (read_frames(path) if path.suffix.lower() in SUFFIXES else _opencv_frames(source, None)), False
+    return (read_frames(path) if path.suffix.lower() in SUFFIXES else _captured("cv2", source, None)), False
 
 
 class LatestFrame:
@@ -128,38 +136,49 @@ def classify_frames(
         )
 
 
-def _picamera2_frames(module: Any, size: tuple[int, int]) -> Frames:
-    camera = module.Picamera2()
+def _captured(module: str, source: str, size: tuple[int, int] | None) -> Frames:
     try:
-        # its BGR888 lists the bytes of a word from the highest to the lowest: in memory they are red, green, blue
-        camera.configure(camera.create_video_configuration(main={"size": size, "format": "BGR888"}))
-        camera.start()
-        while True:
-            yield camera.capture_array("main")
-    finally:
-        camera.close()
-
-
-def _opencv_frames(source: int | str, size: tuple[int, int] | None) -> Frames:
-    cv2 = _import("cv2", "pip install 'mixer-edge[camera]'")
-    capture = cv2.VideoCapture(source)
-    try:
-        if not capture.isOpened():
-            raise DataError(f"{source}: cannot be opened as a camera or video; expected a V4L2 camera or a video file")
-        if size is not None:
-            capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
-            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-        while True:
-            read, frame = capture.read()
-            if not read:
-                return
-            yield np.ascontiguousarray(frame[:, :, ::-1])  # OpenCV returns blue, green, red
-    finally:
-        capture.release()
-
-
-def _import(module: str, remedy: str) -> Any:
-    try:
-        return importlib.import_module(module)
+        return _explained(source, capture.frames(module, source, size))
     except ImportError:
-        raise DataError(f"this source needs {module}, which is not installed; {remedy}") from None
+        python = Path(sys.base_prefix, "bin/python3")
+        if sys.prefix == sys.base_prefix or not _has(python, module):
+            raise DataError(f"this source needs {module}, which is not installed; {_REMEDIES[module]}") from None
+    return _explained(source, _system_frames(python, module, source, size or (0, 0)))
+
+
+def _explained(source: str, frames: Frames) -> Frames:
+    try:
+        yield from frames
+    except capture.CaptureError as error:
+        raise DataError(f"{source}: {error}") from None
+
+
+def _has(python: Path, module: str) -> bool:
+    program = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    try:
+        return subprocess.run([python, "-I", "-c", program], stdin=subprocess.DEVNULL, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _system_frames(python: Path, module: str, source: str, size: tuple[int, int]) -> Frames:
+    command = [str(python), "-I", capture.__file__, module, source, *map(str, size)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None  # for mypy
+        try:
+            while header := process.stdout.read(capture.HEADER.size):
+                height, width = capture.HEADER.unpack(header.ljust(capture.HEADER.size, b"\0"))
+                if height == 0:
+                    raise capture.CaptureError(process.stdout.read(width).decode(errors="replace"))
+                pixels = process.stdout.read(height * width * 3)
+                if len(pixels) < height * width * 3:
+                    break
+                yield np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+            if process.wait():
+                raise capture.CaptureError(f"the process that reads it ended with exit code {process.returncode}")
+        finally:
+            process.stdout.close()  # it ends at its next frame, after it has released the camera
+            try:
+                process.wait(_RELEASE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -23,7 +23,11 @@ from mixer_edge.release import Release
 from mixer_edge.strict_json import line, read
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy import scripts
+from mixer_edge_export.deploy.actions import Job, deploy
+from mixer_edge_export.deploy.board import Board
+from mixer_edge_export.deploy.layout import BASE
 from mixer_edge_export.deploy.service import Service
+from mixer_edge_export.deploy.ssh import DeployError, connect
 
 UNIT = ".config/systemd/user/mixer-edge.service"
 
@@ -98,6 +102,51 @@ def test_upgrade_rollback_and_what_is_kept(
     assert errors(capsys, "rollback", board.host, "--to", str(first)) == [
         f"[{board.host}] error: no release to go back to; others there: {second}"
     ]
+
+
+def test_a_clock_that_starts_in_1970(board: StandIn, deployer: Deployer) -> None:
+    """A release deployed before the clock was set is still the previous one after the next deploy."""
+    board.program("touch", 'exec /usr/bin/touch --date=@0 "$@"')
+    second, _ = deployer(board, variant="float16")
+    third, _ = deployer(board, variant="float32")
+    assert (board.current, board.previous) == (third.release, second.release)
+    assert board.releases == {third.release, second.release}
+
+
+def test_the_releases_used_last_are_kept(board: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """The order is that of use; status prints it, and tidy never removes the release in use or the previous one."""
+    first = str(board.current)
+    names = [first, "a", "b", "c", "d"]
+    for name in names[1:]:
+        shutil.copytree(board.base / "releases" / first, board.base / "releases" / name, symlinks=True)
+    for name in ("c", "a", first, "d"):
+        board.run(f"set -- {name} '#'; cd .local/share/mixer-edge; {scripts.SWITCH}")
+    assert main(["status", board.host, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["current"], row["previous"], row["releases"]) == ("d", first, ["d", first, "a", "c", "b"])
+    for keep, left in ((4, {"d", first, "a", "c"}), (3, {"d", first, "a"}), (1, {"d", first})):
+        board.run(f"set -- {keep}; cd .local/share/mixer-edge; {scripts.TIDY}")
+        assert board.releases == left
+
+
+def test_a_switch_that_was_cut_between_its_renames(board: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """``previous`` is already the release in use: status and rollback use the one before."""
+    name = str(board.current)
+    shutil.copytree(board.base / "current", board.base / "releases/before", symlinks=True)
+    (board.base / "previous").symlink_to(f"releases/{name}")
+    assert main(["status", board.host, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["previous"] == "before"
+
+
+def test_fewer_than_two_releases_are_refused(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rollback needs the previous one."""
+    with pytest.raises(SystemExit):
+        main(["deploy", str(tiny_bundle), "pi", "--keep", "1"])
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith("argument --keep: 1; expected 2 or more: rollback needs the previous release")
+    )
 
 
 def test_a_dry_run_changes_nothing(board: StandIn, deployer: Deployer) -> None:
@@ -178,7 +227,7 @@ def test_a_release_that_fails_once_in_use(board: StandIn, deployer: Deployer) ->
     with pytest.raises(Exception, match="the release failed after the switch") as caught:
         deployer(board, variant="float16", at={"smoke": lambda: damaged_picture(board)})
     assert str(caught.value) == (
-        f"{board.host}: error: smoke.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
+        f"{board.host}: smoke.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture (it begins with "
         f"b'no picture'): the release failed after the switch, the board runs {first} again"
     )
     assert (board.current, board.previous) == (first, "before")
@@ -283,12 +332,14 @@ def test_the_service_is_written_started_and_restarted(board: StandIn, deployer: 
     board.program("systemctl", 'echo "$*" >> ~/systemctl.log')
     board.program("systemd-analyze", "exit 0")
     _, said = deployer(board, service=Service.parse("watch:~/in"))
-    assert said[-1] == (
+    assert said[-2] == (
         "service",
-        "mixer-edge.service started; to run it without a login: sudo loginctl enable-linger, there",
+        "mixer-edge.service started and works; its labels, there: journalctl --user -u mixer-edge; "
+        "to run it without a login: sudo loginctl enable-linger, there",
     )
     unit = (board.home / UNIT).read_text()
-    assert '"watch" "%h/.local/share/mixer-edge/current/bundle" "%h/in" "--variant" "int8"' in unit
+    assert '"watch" "%h/.local/share/mixer-edge/current/bundle" "%h/in" "--record" ' in unit
+    assert '"--variant" "int8"' in unit
     deployer(board)
     calls = [call for call in (board.home / "systemctl.log").read_text().splitlines() if "show-environ" not in call]
     assert calls == [
@@ -299,11 +350,69 @@ def test_the_service_is_written_started_and_restarted(board: StandIn, deployer: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("error: /home/pi/in: cannot be watched\nmixer-edge.service: Failed", "/home/pi/in: cannot be watched"),
+        ("mixer-edge.service: start operation timed out", "mixer-edge.service: start operation timed out"),
+        ("", "Job failed (more: journalctl --user -u mixer-edge, there)"),
+    ],
+)
+def test_a_service_that_does_not_start_says_why(board: StandIn, deployer: Deployer, log: str, reason: str) -> None:
+    """With the last lines of its log; the board runs the same release again, and has no unit."""
+    board.program("systemd-analyze", "exit 0")
+    board.program("systemctl", 'case $* in *" restart "*) echo "Job failed" >&2; exit 1 ;; esac')
+    board.program("journalctl", f"cat <<'END'\n{log}\nEND\n")
+    name, said = board.current, []
+    with connect(board.host) as connection, pytest.raises(DeployError) as caught:
+        job = Job(bundle=Bundle.open(deployer.bundle), variant="float16", service=Service.parse("watch:~/in"))
+        deploy(Board(connection, lambda step, text: said.append((step, text))), job)
+    assert str(caught.value) == (
+        f"{board.host}: mixer-edge.service does not start: {reason}: the release failed after the switch, "
+        f"the board runs {name} again"
+    )
+    assert [text for step, text in said if step == "service" and text] == log.splitlines()
+    assert board.current == name
+    assert not (board.home / UNIT).exists()
+
+
+def test_a_running_service_that_does_not_start_again(
+    board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After an upgrade without ``--service`` the board runs the same release, and the service is restarted with it."""
+    board.program("systemd-analyze", "exit 0")
+    board.program("systemctl", "exit 0")
+    deployer(board, service=Service.parse("watch:~/in"))
+    name = board.current
+    board.program(
+        "systemctl", f'case $* in *try-restart*) [ "$(readlink ~/{BASE}/current)" = releases/{name} ] ;; esac'
+    )
+    with pytest.raises(DeployError, match="does not start: .* the board runs .* again$"):
+        deployer(board, variant="float16")
+    assert board.current == name
+
+
+@pytest.mark.parametrize(
+    ("service", "missing"),
+    [
+        ("camera", "picamera2, which reads the camera: sudo apt install python3-picamera2"),
+        ("camera:picamera2", "picamera2, which reads the camera: sudo apt install python3-picamera2"),
+        ("camera:0", "cv2, which reads the camera: sudo apt install python3-opencv"),
+        ("camera:/dev/video1", "cv2, which reads the camera: sudo apt install python3-opencv"),
+    ],
+)
+def test_a_camera_without_its_package(board: StandIn, deployer: Deployer, service: str, missing: str) -> None:
+    """It is refused before anything changes; other sources need none."""
+    board.program("python3", f'{sys.executable} "$@" | sed "s/^cv2=yes/cv2=no/"')
+    message = deployer.refused(board, variant="float16", service=Service.parse(service))
+    assert message.endswith(f": its Python has no {missing} there, then repeat")
+
+
 def test_undeploy_removes_what_deploy_put_there(
     board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Releases, command and unit go, other files stay, and a second time is no error."""
-    deployer(board, service=Service.parse("camera"))
+    deployer(board, service=Service.parse("watch:~/in"))
     assert (board.home / UNIT).exists()
     (board.home / ".local/bin/other").write_text("mine")
     for _ in range(2):

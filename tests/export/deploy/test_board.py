@@ -70,7 +70,7 @@ def pi(boards: Path) -> StandIn:
 def prints(pi: StandIn, *, code: int = 0, **outputs: str) -> None:
     """Have the board's mixer-edge print these texts, each for the command of its name, and end with ``code``."""
     cases = "".join(f"    {command}) cat <<'END'\n{text}\nEND\n    ;;\n" for command, text in outputs.items())
-    script = f'while [ "$1" != mixer_edge ]; do shift; done\ncase $2 in\n{cases}esac\nexit {code}\n'
+    script = f"for word; do case $word in\n{cases}esac; done\nexit {code}\n"
     python = write_program(pi.base / "releases/abc/venv/bin/python", f"#!/bin/sh\n{script}")
     write_program(pi.home / WRAPPER, f'#!/bin/sh\nexec {python} -m mixer_edge "$@"\n')
 

@@ -59,8 +59,11 @@ def test_lock_leaves_pip_out(tmp_path: Path) -> None:
     [
         ("camera", '"camera" "%h/B"'),
         ("camera:/dev/video0", '"camera" "%h/B" "--source" "/dev/video0"'),
-        ("watch:/srv/in", '"watch" "%h/B" "/srv/in"'),
-        ('watch:~/5% of $HOME "x" \\', '"watch" "%h/B" "%h/5%% of $$HOME \\"x\\" \\\\"'),
+        ("watch:/srv/in", '"watch" "%h/B" "/srv/in" "--record" "%h/W-6b41d5df"'),
+        (
+            'watch:~/5% of $HOME "x" \\',
+            '"watch" "%h/B" "%h/5%% of $$HOME \\"x\\" \\\\" "--record" "%h/W-8b5b1e29"',
+        ),
     ],
 )
 def test_unit_quotes_what_systemd_would_expand(text: str, command: str) -> None:
@@ -68,6 +71,7 @@ def test_unit_quotes_what_systemd_would_expand(text: str, command: str) -> None:
     unit = Service.parse(text).unit(RELEASE)
     (line,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
     command = command.replace("%h/B", "%h/.local/share/mixer-edge/current/bundle")
+    command = command.replace("%h/W", "%h/.local/share/mixer-edge/watched")
     assert line == (
         f'ExecStart=%h/.local/bin/mixer-edge {command} "--variant" "int8" "--backend" "tflite-runtime" "--json"'
     )

@@ -25,7 +25,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_hosts(parser)
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
     parser.add_argument("--backend", choices=["auto", *BACKENDS], default="auto", help="(default: %(default)s)")
-    parser.add_argument("--keep", type=positive, default=KEEP, help="releases to keep there (default: %(default)s)")
+    parser.add_argument(
+        "--keep",
+        type=_at_least_two,
+        default=KEEP,
+        metavar="N",
+        help="releases to keep there: the one in use, the previous one, and those used last (default: %(default)s)",
+    )
     parser.add_argument(
         "--service", metavar="WHAT", help="run watch:/FOLDER, camera or camera:SOURCE on the board as a systemd service"
     )
@@ -50,3 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     job.check()
     return print_outcomes(arguments, lambda board: deploy(board, job))
+
+
+def _at_least_two(text: str) -> int:
+    if (keep := positive(text)) < KEEP:
+        raise argparse.ArgumentTypeError(f"{keep}; expected {KEEP} or more: rollback needs the previous release")
+    return keep

@@ -29,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _row(facts: BoardFacts) -> list[tuple[str, ...]]:
     release, runs = facts.release, "unknown: deploy again" if facts.release_error else "nothing"
+    if facts.command_error:
+        release, runs = None, "damaged: deploy again"
     return [
         (
             facts.name,

@@ -10,12 +10,13 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, check_files
 from mixer_edge_export.deploy.board import Board
+from mixer_edge_export.deploy.command import REMEDY
 from mixer_edge_export.deploy.layout import BASE, KEEP
 from mixer_edge_export.deploy.plan import make_plan
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
-from mixer_edge_export.deploy.stage import Stage, staged
+from mixer_edge_export.deploy.stage import SMOKE_NAME, Stage, staged
 from mixer_edge_export.deploy.threads import choose_threads, describe
 
 SPARE_BYTES = 32 << 20
@@ -82,6 +83,8 @@ def deploy(board: Board, job: Job) -> Outcome:
     facts = board.probe()
     board.report("probe", str(facts))
     plan = make_plan(facts, job.backend)
+    if job.service is not None:
+        job.service.check(facts)
     for line in plan.lines:
         board.report("plan", line)
     now = f"now {facts.current or 'nothing'} there"
@@ -96,15 +99,13 @@ def deploy(board: Board, job: Job) -> Outcome:
         if found is None:
             copied, found = _install(board, facts, stage, name)
         release, verified = found
-        outcome = _activate(board, facts, name, release)
+        unit = None if job.service is None else job.service.unit(release)
+        outcome = _activate(board, facts, name, release, unit)
         board.report("tidy", "")
-        board.tidy(job.keep)
-        if job.service is not None:
-            board.report("service", "")
-            unit = job.service.unit(release)
-            board.report("service", board.write_service(unit, start=facts.has_systemd))
-        elif facts.has_systemd:
-            board.restart_service()
+        try:
+            board.tidy(job.keep)
+        except RemoteError as error:  # the new release is in use and works
+            board.report("tidy", f"{_reason(board, error)}; the next deploy tries again")
     return replace(outcome, verified=_describe(verified), copied_bytes=copied)
 
 
@@ -121,12 +122,13 @@ def rollback(board: Board, to: str | None) -> Outcome:
         if name not in facts.releases or name == facts.current:
             others = ", ".join(other for other in facts.releases if other != facts.current) or "none"
             raise DeployError(f"{board.host}: no release to go back to; others there: {others}")
-        release = _readable(board, name)
-        board.report("verify", name)
-        verified = board.verify(name, release)
+        try:
+            release = board.read_release(name)
+            board.report("verify", name)
+            verified = board.verify(name, release)
+        except RemoteError as error:
+            raise DeployError(f"{board.host}: {_reason(board, error)}{REMEDY}") from None
         outcome = _activate(board, facts, name, release)
-        if facts.has_systemd:
-            board.restart_service()
     return replace(outcome, verified=_describe(verified))
 
 
@@ -139,8 +141,12 @@ def undeploy(board: Board) -> Outcome:
 
 
 def status(board: Board) -> BoardFacts:
-    """Return a board's facts and releases; if ``release.json`` cannot be read, report why."""
+    """Return a board's facts and releases; if the release in use or the command is damaged, report why."""
     facts = board.probe()
+    if facts.current:
+        facts = replace(facts, command_error=board.command_error())
+    if facts.command_error:
+        board.report("status", f"{facts.command_error}; deploy again")
     if facts.release_error:
         board.report("status", f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})")
     return facts
@@ -155,15 +161,11 @@ def benchmark(board: Board, *, runs: int, variant: str | None) -> BenchmarkRepor
     facts = board.probe()
     if not facts.current:
         raise DeployError(f"{board.host}: nothing is deployed there; deploy a bundle first")
-    release = _readable(board, facts.current)
-    return board.benchmark(release, variant or release.variant, runs)
-
-
-def _readable(board: Board, name: str) -> Release:
     try:
-        return board.read_release(name)
+        release = board.read_release(facts.current)
     except RemoteError as error:
-        raise DeployError(f"{error}; deploy again") from None
+        raise DeployError(f"{error}{REMEDY}") from None
+    return board.benchmark(release, variant or release.variant, runs)
 
 
 def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, tuple[Release, Verification] | None]:
@@ -175,10 +177,13 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, tuple[Rel
     board.report("verify", f"{name} is already there")
     try:
         release = board.read_release(name)
-        return name, (release, board.verify(name, release))
+        verified = board.verify(name, release)
+        if board.has_picture(name, stage.folder / SMOKE_NAME):
+            return name, (release, verified)
+        reason = f"{SMOKE_NAME} of release {name} is damaged"
     except RemoteError as error:
-        reason = str(error).removeprefix(f"{board.host}: ")
-        board.report("verify", f"{reason}; installing a new copy")
+        reason = _reason(board, error)
+    board.report("verify", f"{reason}; installing a new copy")
     number = 2
     while f"{stage.fingerprint}-{number}" in facts.releases:
         number += 1
@@ -216,24 +221,42 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
         # After a lost connection the next deploy continues with the partial release; after a failure it is removed.
         with suppress(DeployError):
             board.discard(name)
-        advice = "free some space there, then repeat" if error.disk_full else "fix this, then repeat"
-        raise DeployError(
-            f"{error}: {step} failed, the board still runs {facts.current or 'nothing'}; {advice}"
-        ) from None
+        raise _failed(board, facts, step, error) from None
     return copied, (release, verified)
 
 
-def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> Outcome:
-    """Switch to a release and classify the golden picture with it; switch back if that fails."""
-    board.report("switch", name)
-    board.switch(name)
-    board.report("smoke", "")
+def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit: str | None = None) -> Outcome:
+    """Switch to a release, classify the golden picture with it and start its service; switch back if that fails."""
+    step = "service"
     try:
-        label, figures = board.smoke(release)
+        if unit is not None:
+            board.prepare_service(unit)
+        step = "switch"
+        board.report(step, name)
+        board.switch(name)
     except RemoteError as error:
-        board.switch_back(facts)
+        with suppress(DeployError):
+            board.discard(name)
+            board.discard_service()
+        raise _failed(board, facts, step, error) from None
+    try:
+        board.report("smoke", "")
+        label, figures = board.smoke(release)
+        if unit is not None:
+            board.report("service", "")
+            board.report("service", board.use_service(start=facts.has_systemd))
+        elif facts.has_systemd:
+            board.restart_service()
+    except RemoteError as error:
+        board.switch_back()
+        with suppress(RemoteError):  # the service may have failed before too
+            if unit is not None:
+                board.restore_service()
+            elif facts.has_systemd:
+                board.restart_service()
         raise DeployError(
-            f"{error}: the release failed after the switch, the board runs {facts.current or 'nothing'} again"
+            f"{board.host}: {_reason(board, error)}: the release failed after the switch, the board runs "
+            f"{facts.current or 'nothing'} again"
         ) from None
     return Outcome(
         board=facts.name,
@@ -244,6 +267,18 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release) -> O
         latency_ms=figures.rows[0].network.median_ms,
         temperature_celsius=figures.temperature_celsius.after,
     )
+
+
+def _failed(board: Board, facts: BoardFacts, step: str, error: RemoteError) -> DeployError:
+    advice = "free some space there, then repeat" if error.disk_full else "fix this, then repeat"
+    return DeployError(
+        f"{board.host}: {_reason(board, error)}: {step} failed, the board still runs {facts.current or 'nothing'}; "
+        f"{advice}"
+    )
+
+
+def _reason(board: Board, error: RemoteError) -> str:
+    return str(error).removeprefix(f"{board.host}: ").removeprefix("error: ").removesuffix(REMEDY)
 
 
 def _describe(result: Verification) -> str:

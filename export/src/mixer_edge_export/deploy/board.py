@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,9 +11,10 @@ from typing import TypeVar
 from mixer_edge import strict_json
 from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.classifier import Classification
+from mixer_edge.manifest import file_sha256
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, VerifyReport
-from mixer_edge_export.deploy import probe, scripts, service, ssh
+from mixer_edge_export.deploy import command, probe, scripts, service, ssh
 from mixer_edge_export.deploy.layout import BASE, STEP_LOCK, Lock
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
@@ -56,6 +57,11 @@ class Board:
         except ValueError as error:
             message = f"{self.host}: {RELEASE_NAME} of {name} there cannot be read ({error})"
             raise RemoteError(message, code=0, stdout=text, stderr="") from None
+
+    def command_error(self) -> str | None:
+        """Return why ``~/.local/bin/mixer-edge`` cannot run the release in use, or None if it can."""
+        printed = self.connection.run(scripts.CHECK_COMMAND, command.TEXT.rstrip()).strip()
+        return printed.removeprefix("error: ").removesuffix(command.REMEDY) or None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -132,7 +138,11 @@ class Board:
             if error.code != 1 or not error.stdout.startswith("{"):
                 raise
             output = error.stdout
-        (result,) = self.read(VerifyReport, output, release).variants
+        report = self.read(VerifyReport, output, release)
+        if report.fingerprint != release.bundle:
+            reason = f"the bundle of release {folder} is not the one in its {RELEASE_NAME}{command.REMEDY}"
+            raise RemoteError(f"{self.host}: {reason}", code=1, stdout=output, stderr="")
+        (result,) = report.variants
         if not result.passed:
             raise RemoteError(
                 f"{self.host}: the board's outputs differ from the workstation's: "
@@ -143,13 +153,23 @@ class Board:
             )
         return result
 
-    def switch(self, name: str) -> None:
-        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it."""
-        self.step(scripts.SWITCH, name)
+    def has_picture(self, name: str, picture: Path) -> bool:
+        """Return whether the golden picture of a release is this one."""
+        with suppress(RemoteError):  # it is missing
+            return self.connection.run(scripts.SMOKE_SHA256, name).split()[0] == file_sha256(picture)
+        return False
 
-    def switch_back(self, facts: BoardFacts) -> None:
-        """Switch back to the release in use when the board was probed; if there was none, remove the command."""
-        self.step(scripts.SWITCH_BACK, facts.current, facts.previous)
+    def switch(self, name: str) -> None:
+        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it.
+
+        Raises:
+            RemoteError: a file cannot be written; nothing has changed.
+        """
+        self.step(scripts.SWITCH, name, command.TEXT.rstrip())
+
+    def switch_back(self) -> None:
+        """Switch back to the release in use before ``switch``; if there was none, remove the command."""
+        self.step(scripts.SWITCH_BACK)
 
     def smoke(self, release: Release) -> tuple[str | None, BenchmarkReport]:
         """Return the label of the golden picture (None for a feature extractor) and a benchmark of the release in use.
@@ -188,7 +208,7 @@ class Board:
         return self.read(BenchmarkReport, output, release)
 
     def tidy(self, keep: int) -> None:
-        """Remove unfinished releases and all but the newest ``keep``; the one in use counts as the newest."""
+        """Remove unfinished releases, and all but ``keep``: the one in use, the previous one, and those used last."""
         self.step(scripts.TIDY, str(keep))
 
     def discard(self, name: str) -> None:
@@ -200,17 +220,62 @@ class Board:
         self.connection.run(service.REMOVE)
         self.step(scripts.REMOVE_ALL)
 
-    def write_service(self, unit: str, *, start: bool) -> str:
-        """Write and check the unit, start it if ``start`` is set, and return a description of the result."""
-        self.connection.run(service.WRITE, unit)
+    def prepare_service(self, unit: str) -> None:
+        """Write the unit, but do not use it yet.
+
+        Raises:
+            RemoteError: it cannot be written, or another program has written the unit there.
+        """
+        self.connection.run(service.PREPARE, unit)
+
+    def use_service(self, *, start: bool) -> str:
+        """Check the prepared unit, use it, start it if ``start`` is set, and return a description of the result.
+
+        It has started when it watches its folder, or has classified its first frame.
+
+        Raises:
+            RemoteError: it does not start; the reason is in its log.
+        """
+        self.connection.run(service.COMMIT)
+        if start:
+            self._start_service(service.START)
+        self.connection.run(service.DONE)
         if not start:
             return f"~/{service.UNIT} written, not started: this user has no running systemd there"
-        self.connection.run(service.START)
-        return f"{service.NAME} started; to run it without a login: sudo loginctl enable-linger, there"
+        return (
+            f"{service.NAME} started and works; its labels, there: {service.SHOW_LABELS}; "
+            "to run it without a login: sudo loginctl enable-linger, there"
+        )
+
+    def restore_service(self) -> None:
+        """Restore and restart the unit that was there before ``use_service``; if there was none, remove it."""
+        self.connection.run(service.BACK)
+
+    def discard_service(self) -> None:
+        """Remove a prepared unit that is not used."""
+        self.connection.run(service.DONE)
 
     def restart_service(self) -> None:
-        """Restart the unit if deploy wrote it and it is running, so that it uses the current release."""
-        self.connection.run(service.RESTART)
+        """Restart the unit if deploy wrote it and it is running, so that it uses the current release.
+
+        Raises:
+            RemoteError: it does not start; the reason is in its log.
+        """
+        self._start_service(service.RESTART)
+
+    def _start_service(self, script: str) -> None:
+        try:
+            self.connection.run(script)
+        except RemoteError as error:
+            lines = [line for line in error.stdout.splitlines() if line.strip()]
+            for line in lines:
+                self.report("service", line)
+            reasons = [line for line in lines if line.startswith("error: ")] or lines
+            unknown = f"{str(error).removeprefix(f'{self.host}: ')} (more: {service.SHOW_LABELS}, there)"
+            reason = reasons[-1].removeprefix("error: ") if reasons else unknown
+            raise RemoteError(
+                f"{self.host}: {service.NAME} does not start: {reason}", code=error.code, stdout="", stderr=error.stderr
+            ) from None
 
     def _held(self, lock: Lock, waited_s: int) -> DeployError:
         return DeployError(f"{self.host}: {lock.holder} still runs there after {waited_s} s; repeat later")
@@ -225,4 +290,4 @@ class Board:
             return strict_json.read(cls, output)
         except ValueError as error:
             reason = f"this version cannot read the output of its mixer-edge {release.mixer_edge} ({error})"
-            raise RemoteError(f"{self.host}: {reason}; deploy again", code=0, stdout=output, stderr="") from None
+            raise RemoteError(f"{self.host}: {reason}{command.REMEDY}", code=0, stdout=output, stderr="") from None

@@ -5,8 +5,11 @@
     ~/.local/share/mixer-edge/
         current -> releases/<name>      the release that ~/.local/bin/mixer-edge runs
         previous -> releases/<name>     the release that rollback switches to
+        current.old, previous.old       the two links before the last switch, for the switch back
+        history                         names of releases, the one used last first
         releases/<name>/                bundle/ wheels/ venv/ requirements.txt release.json smoke.png
         releases/<name>.partial/        a release that is incomplete, or being removed
+        watched-<hash>                  which pictures of a folder the service has answered
         deploy.lock                     held while a deploy, rollback or undeploy is connected
         step.lock                       held by each step until it ends, even if its connection or client is lost
 
@@ -24,7 +27,17 @@ WRAPPER = ".local/bin/mixer-edge"
 MARK = "# written by mixer-edge-export deploy"
 """A line in the files outside ``BASE`` that deploy may replace and remove."""
 KEEP = 2
-"""Default number of releases to keep on a board: the one in use and the previous one."""
+"""Default and smallest number of releases to keep on a board: the one in use and the previous one."""
+
+# Not by time: a Raspberry Pi has no clock of its own and may start in 1970.
+NEWEST_FIRST = """{ cat history; ls releases; } 2>/dev/null | awk '!seen[$0]++' | grep '^[0-9A-Za-z]' |
+while read -r name; do
+    case $name in
+        *.partial | */*) ;;
+        *) [ ! -d "releases/$name" ] || echo "$name" ;;
+    esac
+done"""
+"""Shell script, run in ``BASE``, that prints the complete releases; the one used last is the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +51,8 @@ class Lock:
 
 
 STEP_LOCK = Lock(path=f"{BASE}/step.lock", holder="a step of an earlier deploy")
+
+
+def ours(path: str) -> str:
+    """Return a shell condition: deploy wrote this file, or it is empty as after a power cut."""
+    return f"{{ grep -qsF '{MARK}' {path} || {{ [ -f {path} ] && [ ! -s {path} ]; }}; }}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mixer_edge import strict_json
 from mixer_edge.release import RELEASE_NAME, Release
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, WRAPPER, ours
 from mixer_edge_export.deploy.ssh import DeployError
 
 _BEGIN, _END = "mixer-edge-probe-begin", "mixer-edge-probe-end"
@@ -28,15 +28,15 @@ import importlib.util as find, os, struct, sys
 print("python=%d.%d" % sys.version_info[:2])
 print("bits=%d" % (8 * struct.calcsize("P")))
 print("glibc=%s" % (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2])
-for name in ("venv", "numpy", "PIL"):
+for name in ("venv", "numpy", "PIL", "picamera2", "cv2"):
     print("%s=%s" % (name, "yes" if find.find_spec(name) else "no"))
 EOF
 systemctl --user show-environment >/dev/null 2>&1 && echo systemd=yes || echo systemd=no
-if [ -e {WRAPPER} ] && ! grep -qsF '{MARK}' {WRAPPER}; then echo foreign_wrapper=yes; else echo foreign_wrapper=no; fi
+if [ -e {WRAPPER} ] && ! {ours(WRAPPER)}; then echo foreign_wrapper=yes; else echo foreign_wrapper=no; fi
 cd {BASE} 2>/dev/null && {{
 echo "current=$(readlink current 2>/dev/null | sed 's|^releases/||')"
 echo "previous=$(readlink previous 2>/dev/null | sed 's|^releases/||')"
-echo "releases=$(ls -t releases 2>/dev/null | grep -v '[.]partial$' | tr '\\n' ' ')"
+echo "releases=$({NEWEST_FIRST} | tr '\\n' ' ')"
 printf 'release=%s\\n' "$(head -c 65536 current/{RELEASE_NAME} 2>/dev/null | tr -d '\\000\\r\\n')"
 }}
 echo {_END}
@@ -59,6 +59,8 @@ class BoardFacts:
     has_venv: bool
     has_numpy: bool
     has_pillow: bool
+    camera_packages: tuple[str, ...]
+    """Which of picamera2 and cv2 the system's Python has."""
     has_rsync: bool
     has_flock: bool
     has_systemd: bool
@@ -70,11 +72,13 @@ class BoardFacts:
     """Name of the release in use, or empty."""
     previous: str
     releases: tuple[str, ...]
-    """All complete releases, the newest first."""
+    """All complete releases; the one used last is the first."""
     release: Release | None
     """The ``release.json`` of the release in use; None if there is none or it cannot be read."""
     release_error: str | None
     """Why it cannot be read."""
+    command_error: str | None = None
+    """Why the command there cannot run the release in use; only ``status`` checks this."""
 
     @property
     def name(self) -> str:
@@ -102,7 +106,10 @@ def parse(output: str, host: str) -> BoardFacts:
         )
     lines = lines[lines.index(_BEGIN) + 1 : lines.index(_END)]
     facts = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    temperature, current = facts.get("temperature", ""), facts.get("current", "")
+    temperature, current, previous = (facts.get(key, "") for key in ("temperature", "current", "previous"))
+    releases = tuple(facts.get("releases", "").split())
+    if previous == current:  # the power was cut between the two renames of a switch
+        previous = next((name for name in releases if name != current), "") if current else ""
     release, release_error = _release(facts.get("release", "")) if current else (None, None)
     return BoardFacts(
         system=facts.get("system", ""),
@@ -115,14 +122,15 @@ def parse(output: str, host: str) -> BoardFacts:
         has_venv=facts.get("venv") == "yes",
         has_numpy=facts.get("numpy") == "yes",
         has_pillow=facts.get("PIL") == "yes",
+        camera_packages=tuple(name for name in ("picamera2", "cv2") if facts.get(name) == "yes"),
         has_rsync=facts.get("rsync") == "yes",
         has_flock=facts.get("flock") == "yes",
         has_systemd=facts.get("systemd") == "yes",
         foreign_wrapper=facts.get("foreign_wrapper") == "yes",
         temperature_celsius=int(temperature) / 1000 if temperature.isdigit() else None,
         current=current,
-        previous=facts.get("previous", ""),
-        releases=tuple(facts.get("releases", "").split()),
+        previous=previous,
+        releases=releases,
         release=release,
         release_error=release_error,
     )

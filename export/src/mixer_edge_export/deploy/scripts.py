@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from mixer_edge.release import RELEASE_NAME
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER, Lock
+from mixer_edge_export.deploy.command import RUN
+from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, WRAPPER, Lock, ours
 from mixer_edge_export.deploy.ssh import BUSY
 
 WAIT_S = 300
@@ -52,50 +53,87 @@ venv/bin/python -I "$(echo wheels/pip-*.whl)/pip" --isolated install --quiet --n
     --requirement requirements.txt </dev/null
 """
 
-VERIFY = """
-cd "releases/$1"
-venv/bin/python -I -m mixer_edge verify bundle --variant "$2" --backend "$3" --json </dev/null
+VERIFY = f"""
+release=$PWD/releases/$1
+cd "$release"
+{RUN}verify bundle --variant "$2" --backend "$3" --json </dev/null
 """
 
-# Write the files to the disk before the name that points to them.
-SWITCH = f"""
-[ -d "releases/$1" ] || mv -T "releases/$1.partial" "releases/$1"
-touch "releases/$1"
-sync -f .
+# After a power cut, the disk has the renames up to some point, and the content of files only if it was flushed. So
+# flush before the first rename, and after the last one.
+_FLUSH = """
+flush() {
+    sync -f .
+    [ "$(stat -c %d .)" = "$(stat -c %d ~/.local/bin)" ] || sync -f ~/.local/bin
+}
+"""
+
+# Renames and removals only, so that a full disk does not stop it.
+_BACK = f"""
+back() {{
+    if [ -L current.old ]; then mv -T current.old current; else rm -f current ~/{WRAPPER}; fi
+    if [ -L previous.old ]; then mv -T previous.old previous; else rm -f previous; fi
+    rm -f current.new previous.new history.new ~/{WRAPPER}.new
+}}
+"""
+
+# $2 is the text of the command. What needs space comes before the first rename. A failed script changes nothing.
+SWITCH = f"""{_FLUSH}{_BACK}
 old=$(readlink current || true)
-if [ "$old" != "releases/$1" ]; then
-    if [ -n "$old" ]; then ln -sfn "$old" previous.new; mv -T previous.new previous; fi
-    ln -sfn "releases/$1" current.new
-    mv -T current.new current
-fi
+before=$(readlink previous || true)
+rm -f current.old previous.old current.new previous.new history.new ~/{WRAPPER}.new
+linked=
+moved=
+undo() {{
+    [ "$1" != 0 ] || return 0
+    set +e
+    [ -z "$linked" ] || back
+    rm -f current.old previous.old
+    [ -z "$moved" ] || mv -T "$moved" "$moved.partial"
+    flush
+}}
+trap 'undo $?' EXIT
+[ -z "$old" ] || ln -s "$old" current.old
+[ -z "$before" ] || ln -s "$before" previous.old
+linked=yes
 mkdir -p ~/.local/bin
-cat > ~/{WRAPPER}.new <<'EOF'
-#!/bin/sh
-{MARK}
-exec "$(readlink -f ~/{BASE}/current)/venv/bin/python" -I -m mixer_edge "$@"
-EOF
-chmod 755 ~/{WRAPPER}.new
-mv -T ~/{WRAPPER}.new ~/{WRAPPER}
+if ! [ -x ~/{WRAPPER} ] || [ "$(cat ~/{WRAPPER})" != "$2" ]; then
+    printf '%s\\n' "$2" | cat > ~/{WRAPPER}.new
+    chmod 755 ~/{WRAPPER}.new
+fi
+if [ "$old" != "releases/$1" ]; then
+    [ -z "$old" ] || ln -s "$old" previous.new
+    ln -s "releases/$1" current.new
+fi
+{{ printf '%s\\n' "$1" "${{old#releases/}}"; {NEWEST_FIRST}; }} | awk 'NF && !seen[$0]++' > history.new
+flush
+[ -d "releases/$1" ] || {{ mv -T "releases/$1.partial" "releases/$1"; moved=releases/$1; }}
+[ ! -e ~/{WRAPPER}.new ] || mv -T ~/{WRAPPER}.new ~/{WRAPPER}
+[ ! -L previous.new ] || mv -T previous.new previous
+[ ! -L current.new ] || mv -T current.new current
+mv -T history.new history
+flush
 """
 
-SWITCH_BACK = f"""
-if [ -n "$1" ]; then ln -sfn "releases/$1" current.new; mv -T current.new current
-else rm -f current ~/{WRAPPER}; fi
-if [ -n "$2" ]; then ln -sfn "releases/$2" previous.new; mv -T previous.new previous
-else rm -f previous; fi
+SWITCH_BACK = f"""{_FLUSH}{_BACK}
+back
+flush
 """
 
 # Rename a release before removing its files: a partly removed release never looks complete.
-TIDY = """
+TIDY = f"""
 current=$(basename "$(readlink current)")
+previous=$(basename "$(readlink previous || true)")
+[ -e previous ] || rm -f previous
 count=1
-for name in $(ls -t releases); do
-    case $name in "$current" | *.partial) continue ;; esac
+[ ! -e previous ] || [ "$previous" = "$current" ] || count=2
+for name in $({NEWEST_FIRST}); do
+    case $name in "$current" | "$previous") continue ;; esac
     count=$((count + 1))
     [ "$count" -le "$1" ] || mv -T "releases/$name" "releases/$name.partial"
 done
 rm -rf releases/*.partial
-[ -e previous ] || rm -f previous
+rm -f current.old previous.old
 """
 
 SMOKE = f"""
@@ -108,12 +146,23 @@ set -- "$1" "$4" --variant "$2" --backend "$3"
 DISCARD = 'rm -rf "releases/$1.partial"'
 
 REMOVE_ALL = f"""
-rm -rf current previous releases
-if grep -qsF '{MARK}' ~/{WRAPPER}; then rm -f ~/{WRAPPER}; fi
+rm -rf current current.old previous previous.old history releases
+if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 cd && rm -rf {BASE}
 """
 
-# These two change nothing, so they need no lock.
+# These change nothing, so they need no lock.
 READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
 
+SMOKE_SHA256 = f'sha256sum < ~/{BASE}/releases/"$1"/smoke.png'
+
 BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'
+
+# $1 is the text of the command. Prints why it does not run.
+CHECK_COMMAND = f"""
+if [ "$(cat ~/{WRAPPER} 2>/dev/null)" != "$1" ]; then echo "~/{WRAPPER} there is not the one that deploy writes"
+elif ! said=$(~/{WRAPPER} --version 2>&1 </dev/null); then
+    said=$(printf '%s\\n' "$said" | tail -n 1)
+    printf '%s\\n' "${{said:-~/{WRAPPER} there ends without a message}}"
+fi
+"""

@@ -20,6 +20,9 @@ from mixer_edge.strict_json import line
 from mixer_edge_export.deploy.plan import Plan
 from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes, wheelhouse
 
+SMOKE_NAME = "smoke.png"
+"""A golden picture, in the folder of a release."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -52,7 +55,7 @@ def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
         for wheel in packages.glob("*.whl"):
             (folder / "wheels" / wheel.name).symlink_to(wheel)
         runtime_wheel(folder / "wheels")
-        (folder / "smoke.png").write_bytes(encode_png(bundle.golden()["images"][0].astype(np.uint8)))
+        (folder / SMOKE_NAME).write_bytes(encode_png(bundle.golden()["images"][0].astype(np.uint8)))
         release = Release(
             name=manifest.name,
             task=manifest.task,

@@ -14,6 +14,7 @@ from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_fr
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.decode import ImageSource
 from mixer_edge.progress import show
+from mixer_edge.service import ready
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         answers = classify_frames(classifier, frames, top_k=arguments.top_k, smoothing=arguments.smoothing)
         in_place = sys.stdout.isatty() and sys.stderr.isatty() and not arguments.json
         for answer in islice(answers, arguments.frames):
+            if answer.frame == 0:
+                ready()
             if in_place:
                 show(_line(answer))
             else:

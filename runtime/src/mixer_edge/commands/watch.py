@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
+from mixer_edge.answered import Answered
 from mixer_edge.classifier import Classification
 from mixer_edge.commands import add_classifier, load_classifier, positive, seconds
 from mixer_edge.commands.classify import text
 from mixer_edge.errors import ImageError
+from mixer_edge.service import ready
 from mixer_edge.strict_json import line
 from mixer_edge.watch import watch_folder
 
@@ -29,21 +32,40 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--top-k", type=positive, default=1, help="labels per picture (default: %(default)s)")
     parser.add_argument("--interval", type=seconds, default=0.5, help="seconds between checks (default: %(default)s)")
     parser.add_argument("--existing", action="store_true", help="also classify the pictures that are already there")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="remember in this file which pictures are answered: the next run also classifies those that land until "
+        "it starts",
+    )
     parser.add_argument("--count", type=positive, help="stop after this many pictures (default: never)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify until interrupted, or until ``--count`` pictures; 1 if some could not be read."""
     failed = 0
-    with load_classifier(arguments) as classifier:
-        paths = watch_folder(arguments.folder, interval=arguments.interval, existing=arguments.existing)
+    with ExitStack() as stack:
+        record = None
+        if arguments.record is not None:
+            record = stack.enter_context(closing(Answered(arguments.record)))
+        # before the classifier is loaded: pictures that land meanwhile are new
+        paths = watch_folder(
+            arguments.folder, interval=arguments.interval, existing=arguments.existing, answered=record
+        )
+        classifier = stack.enter_context(load_classifier(arguments))
+        ready()
         for path in islice(paths, arguments.count):
+            if record is not None and path.name in record.begun:
+                print(f"note: {path}: a run was stopped at this picture, it may have been answered", file=sys.stderr)
             try:
                 categories = tuple(classifier.classify(path, arguments.top_k))
             except ImageError as error:
                 failed += 1
                 print(f"error: {error}", file=sys.stderr)
-                continue
-            found = Classification(image=str(path), categories=categories)
-            print((line if arguments.json else text)(found), flush=True)
+            else:
+                found = Classification(image=str(path), categories=categories)
+                print((line if arguments.json else text)(found), flush=True)
+            if record is not None:
+                record.finish(path.name)
     return 1 if failed else 0
