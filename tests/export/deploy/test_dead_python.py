@@ -41,7 +41,7 @@ def test_a_release_without_its_python(
     assert main(["status", host]) == 0
     told = capsys.readouterr()
     assert told.err == f"[{host}] status   {message}; deploy again\n"
-    assert f"  damaged: deploy again  {name}  " in told.out
+    assert f"  damaged: deploy again  -        {name}  " in told.out
     assert main(["status", host, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["command_error"] == message
     classify = f"~/{WRAPPER} classify {BASE}/current/bundle {BASE}/current/smoke.png"

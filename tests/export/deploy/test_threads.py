@@ -116,7 +116,7 @@ def test_a_benchmark_that_fails_is_a_failure_of_the_release(board: StandIn, depl
     """Its message and what to do; the board runs what it ran."""
     failing = "echo 'error: no interpreter is installed' >&2; exit 2"
     assert deployer.refused(board, variant="float16", at={"measure": lambda: use_figures(board, failing)}) == (
-        f"{board.host}: error: no interpreter is installed: measure failed, the board still runs {board.current}; "
+        f"{board.host}: no interpreter is installed: measure failed, the board still runs {board.current}; "
         "fix this, then repeat"
     )
 

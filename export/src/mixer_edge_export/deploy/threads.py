@@ -17,10 +17,11 @@ venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads $co
 """
 
 # A new file: the old one may be a hard link to that of another release. cat fails on a full disk, the shell may not.
+# Only for a partial release, which the switch flushes.
 WRITE_RELEASE = f"""
 cd "releases/$1"
-printf '%s\\n' "$2" | cat > {RELEASE_NAME}.new
-mv -T {RELEASE_NAME}.new {RELEASE_NAME}
+rm {RELEASE_NAME}
+printf '%s\\n' "$2" | cat > {RELEASE_NAME}
 """
 
 MIN_GAIN = 0.05
