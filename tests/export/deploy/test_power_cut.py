@@ -110,6 +110,15 @@ def test_an_upgrade_loses_nothing_in_a_power_cut(board: StandIn, deployer: Deplo
     assert sorted(path.name for path in (board.home / folder).iterdir()) == [name]
 
 
+def test_an_undeploy_leaves_no_part_of_a_release_in_a_power_cut(
+    board: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The releases lose their names before their files, and everything is flushed before undeploy reports success."""
+    record(board)
+    assert main(["undeploy", board.host]) == 0
+    assert recorded(board) == [("mv", "removed"), ("sync", "-f .")]
+
+
 def test_an_empty_command_and_an_empty_unit_are_repaired(
     board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str]
 ) -> None:
