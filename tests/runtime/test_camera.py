@@ -102,9 +102,13 @@ def test_the_pi_camera_gives_rgb_and_is_closed(modules: None) -> None:
 
 @pytest.mark.parametrize(("source", "opened"), [("0", 0), ("/dev/video2", "/dev/video2")])
 def test_a_v4l2_camera_gives_rgb_and_is_released(modules: None, source: str, opened: int | str) -> None:
-    """OpenCV's blue, green, red is turned; the size is asked for."""
+    """OpenCV's blue, green, red is turned; the size is asked for; a camera that is unplugged is an error."""
     frames, live = open_frames(source, (320, 240))
-    np.testing.assert_array_equal(list(frames), [RED_GREEN_BLUE] * 2)
+    for _ in range(2):
+        np.testing.assert_array_equal(next(frames), RED_GREEN_BLUE)
+    with pytest.raises(DataError) as error:
+        next(frames)
+    assert str(error.value) == f"{source}: the camera gives no more frames; is it still connected?"
     (capture,) = captures
     assert (live, capture.source, capture.settings, capture.released) == (True, opened, {3: 320, 4: 240}, True)
 
@@ -224,7 +228,7 @@ def test_opencv_of_the_system(system: Path, tmp_path: Path, monkeypatch: pytest.
         "        return self.left == 0, numpy.array([[[30, 20, 10]]], numpy.uint8)\n"
         "    def release(self):\n        pass\n"
     )
-    np.testing.assert_array_equal(list(open_frames("0")[0]), [RED_GREEN_BLUE])
+    np.testing.assert_array_equal(next(open_frames("0")[0]), RED_GREEN_BLUE)
     with pytest.raises(DataError) as error:
         list(open_frames("9")[0])
     assert str(error.value) == "9: cannot be opened as a camera or video; expected a V4L2 camera or a video file"

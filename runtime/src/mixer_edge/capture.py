@@ -27,7 +27,7 @@ def frames(module: str, source: str, size: tuple[int, int] | None) -> Generator[
     Args:
         module: ``picamera2`` or ``cv2``.
         source: for OpenCV, a camera's number or path, or a video.
-        size: (width, height) to request from a camera.
+        size: (width, height) to request from a camera; None for a video.
 
     Raises:
         ImportError: the module is not installed.
@@ -58,8 +58,10 @@ def _opencv_frames(cv2: Any, source: str, size: tuple[int, int] | None) -> Gener
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         while True:
             read, frame = capture.read()
+            if not read and size is None:
+                return  # the end of a video
             if not read:
-                return
+                raise CaptureError("the camera gives no more frames; is it still connected?")
             yield frame[:, :, ::-1].copy()  # OpenCV returns blue, green, red
     finally:
         capture.release()

@@ -52,7 +52,7 @@ def deployed(host: str, folder: Path, *, prelude: str = "", **changes: str) -> P
     Args:
         host: the board, made here.
         folder: what is deployed.
-        prelude: shell lines before the board's Python; its words are ``-m mixer_edge COMMAND ...``.
+        prelude: shell lines before the board's Python; its words are ``-c PROGRAM RELEASE COMMAND ...``.
         changes: fields of ``release.json`` other than those of this bundle and this program.
     """
     base = stand_in(host).base
@@ -177,7 +177,7 @@ def test_what_a_board_decodes_otherwise_is_told(
     deployed(
         "a",
         tiny_bundle,
-        prelude='if [ "$3" = evaluate ]; then\n'
+        prelude='if [ "$4" = evaluate ]; then\n'
         "    cd evaluations/*/pictures\n"
         '    echo broken > "$(ls | sed -n 1p)"; cp "$(ls | sed -n 3p)" "$(ls | sed -n 2p)"; cd ../../..\n'
         "fi",
@@ -245,7 +245,7 @@ def test_figures_that_cannot_be_read(
     tiny_bundle: Path, data: Path, boards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the board prints is not what this version prints: one line, and no traceback."""
-    deployed("a", tiny_bundle, prelude='[ "$3" != benchmark ] || { echo "{}"; exit 0; }')
+    deployed("a", tiny_bundle, prelude='[ "$4" != benchmark ] || { echo "{}"; exit 0; }')
     (board,), told = compared(capsys, tiny_bundle, "--data", data, "--on", "a", code=1)
     assert board["error"] == (
         f"this version cannot read the output of its mixer-edge {mixer_edge.__version__} (no field 'bundle'); "

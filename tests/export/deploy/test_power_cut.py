@@ -110,6 +110,15 @@ def test_an_upgrade_loses_nothing_in_a_power_cut(board: StandIn, deployer: Deplo
     assert sorted(path.name for path in (board.home / folder).iterdir()) == [name]
 
 
+def test_an_undeploy_leaves_no_part_of_a_release_in_a_power_cut(
+    board: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The releases lose their names before their files, and everything is flushed before undeploy reports success."""
+    record(board)
+    assert main(["undeploy", board.host]) == 0
+    assert recorded(board) == [("mv", "removed"), ("sync", "-f .")]
+
+
 def test_an_empty_command_and_an_empty_unit_are_repaired(
     board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,13 +138,15 @@ def test_an_empty_command_and_an_empty_unit_are_repaired(
 def test_undeploy_removes_an_empty_command_and_an_empty_unit(
     board: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A power cut left them empty."""
+    """A power cut left them empty, and the parts of a unit that was being replaced."""
     (board.home / WRAPPER).write_text("")
-    (board.home / UNIT).parent.mkdir(parents=True)
-    (board.home / UNIT).write_text("")
+    folder = (board.home / UNIT).parent
+    (folder / ".mixer-edge.new").mkdir(parents=True)
+    for name in ("mixer-edge.service", "mixer-edge.service.old", ".mixer-edge.new/mixer-edge.service"):
+        (folder / name).write_text("")
     assert main(["undeploy", board.host]) == 0
     assert not (board.home / WRAPPER).exists()
-    assert not (board.home / UNIT).exists()
+    assert list(folder.iterdir()) == []
 
 
 PACKAGE = "venv/lib/python3.*/site-packages/mixer_edge"

@@ -32,6 +32,7 @@ from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.scores import score
 from mixer_edge_export.comparison.types import BoardResult, BoardVariant
 from mixer_edge_export.deploy.board import Board
+from mixer_edge_export.deploy.command import RUN
 from mixer_edge_export.deploy.layout import BASE, Lock
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
@@ -48,20 +49,22 @@ LOCK = Lock(path=f"{BASE}/evaluations/lock", holder="an evaluation")
 _PREPARE = 'mkdir -p evaluations/"$1"/pictures'
 
 _BENCHMARK = f"""
-cd releases/"$1"
-exec venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads 1 --runs {LATENCY_RUNS} \\
+release=$PWD/releases/$1
+cd "$release"
+{RUN}benchmark bundle smoke.png --json --threads 1 --runs {LATENCY_RUNS} \\
     --variant "$2" --backend "$3" </dev/null
 """
 
 # A picture that was copied again has a new modification time, so its journal would be refused: remove the journals if
 # the listing has changed.
-_EVALUATE = """
+_EVALUATE = f"""
+release=$PWD/releases/$1
 cd evaluations/"$2"
 ls -l --full-time pictures > listing.new
 cmp -s listing.new listing || rm -f *.journal
 mv listing.new listing
 cd ../..
-exec "releases/$1/venv/bin/python" -I -m mixer_edge evaluate "releases/$1/bundle" "evaluations/$2/pictures" --json \\
+{RUN}evaluate "releases/$1/bundle" "evaluations/$2/pictures" --json \\
     --variants "$3" --backend "$4" --journal "evaluations/$2/$1.$3.journal" </dev/null
 """
 

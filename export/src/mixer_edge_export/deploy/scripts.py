@@ -146,9 +146,12 @@ set -- "$1" "$4" --variant "$2" --backend "$3"
 DISCARD = 'rm -rf "releases/$1.partial"'
 
 REMOVE_ALL = f"""
-rm -rf current current.old previous previous.old history releases
+rm -rf removed
 if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
+rm -f current current.old previous previous.old history
+[ ! -d releases ] || mv -T releases removed
 cd && rm -rf {BASE}
+sync -f .
 """
 
 # These change nothing, so they need no lock.

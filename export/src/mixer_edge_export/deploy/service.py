@@ -80,6 +80,7 @@ if {ours(f"~/{UNIT}")}; then
     rm -f ~/{UNIT}
     systemctl --user daemon-reload 2>/dev/null || true
 fi
+rm -rf ~/{_NEW} ~/{UNIT}.old
 """
 
 
