@@ -24,7 +24,7 @@ from mixer_edge_export.calibration import (
 )
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import split_folder
-from mixer_edge_export.quantize.activation_ranges import Observed, observe, tune
+from mixer_edge_export.quantize.activation_ranges import Observed, Ranges, observe, tune
 from mixer_edge_export.quantize.half_precision import LARGEST, SMALLEST, Spread, scale_stream, spread
 from mixer_edge_export.quantize.layers import Layer, find_layers
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, find_mixture, format_mixture
@@ -135,19 +135,22 @@ def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, var
     judgement = source.judgement(normalize(golden, spec))
     gc.collect()  # the judge's objects reference each other and would keep its variables in memory
     calibrated, half = any(it.calibrated for it in variants), any(it.half for it in variants)
-    observed: dict[str, Observed] = {}
-    if calibrated or half:
-        observed = _observe(content, spec, pictures)
-        if half and (factor := spread(content, observed).factor) != 1:
-            content = scale_stream(content, source.architecture, factor)
+    observed = _observe(content, spec, pictures) if calibrated or half else {}
+    if half:
+        found = spread(content, observed)
+        if source.lossless_input and found.factor != 1:
+            content = scale_stream(content, source.architecture, found.factor)
             observed = _observe(content, spec, pictures)
+            found = spread(content, observed)
+        half = _fits_half_precision(found)
+    ranges = tune(observed) if calibrated else {}
     return FloatFile(
         source=source,
         spec=spec,
         content=content,
-        ranges=tune(observed) if calibrated else {},
-        half=half and _fits_half_precision(spread(content, observed)),
-        float_layers=_float_layers(content, source, observed) if calibrated else (),
+        ranges=ranges,
+        half=half,
+        float_layers=_float_layers(content, source, observed, ranges) if calibrated else (),
         golden=golden,
         judgement=judgement,
     )
@@ -157,10 +160,12 @@ def _observe(content: bytes, spec: PreprocessSpec, pictures: CalibrationSet) -> 
     return observe(content, pictures.representative_dataset(spec), len(pictures.pixels))
 
 
-def _float_layers(content: bytes, source: Source, observed: Mapping[str, Observed]) -> tuple[Layer, ...]:
+def _float_layers(
+    content: bytes, source: Source, observed: Mapping[str, Observed], ranges: Ranges
+) -> tuple[Layer, ...]:
     if not source.lossless_input:
         return ()  # not a Mixer: its layers have no names
-    return noisiest_layers(content, find_layers(content, source.architecture), observed, tune(observed))
+    return noisiest_layers(content, find_layers(content, source.architecture), observed, ranges)
 
 
 def _fits_half_precision(found: Spread) -> bool:

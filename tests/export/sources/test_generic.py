@@ -78,6 +78,27 @@ def test_a_classifier_of_another_kind_is_exported(convnet: Path, tmp_path: Path)
     )
 
 
+@pytest.mark.parametrize("normalised", [False, True])
+def test_constants_and_norms_of_another_network_stay_as_they_are(tmp_path: Path, normalised: bool) -> None:
+    """The stream is scaled in a Mixer alone: another network with a LayerNorm or a ``+ 3`` is exported unchanged."""
+    kernel = tf.Variable(np.random.default_rng(0).normal(size=(5, 5, 3, 16)).astype(np.float32) * 200)
+    dense = tf.Variable(np.random.default_rng(1).normal(size=(16, 4)).astype(np.float32) / 200)
+
+    def network(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.nn.conv2d(pictures, kernel, 2, "SAME")
+        if normalised:
+            features *= tf.math.rsqrt(tf.reduce_mean(features * features, axis=-1, keepdims=True) + 1e-6)
+        else:
+            features *= tf.nn.relu6(features + 3.0) / 6.0
+        return {"logits": tf.reduce_mean(features, axis=[1, 2]) @ dense}
+
+    spec = tf.TensorSpec([None, 24, 32, 3], tf.float32, name="pictures")
+    folder = save(tmp_path / "other", network, spec, variables=[kernel, dense])
+    manifest = export(str(folder), tmp_path / "bundle", variants=["float16"])
+    assert [variant.half_precision for variant in manifest.variants] == [False, not normalised]
+    assert (manifest.variants[0].runtimes["ai-edge-litert"].max_error or 1) < 1e-4
+
+
 def test_a_pixel_range_is_for_other_networks_alone(twin: Path) -> None:
     """A Mixer's input is [-1, 1], whatever is asked for."""
     with pytest.raises(ModelError) as raised:

@@ -51,12 +51,11 @@ class Spread:
 
 def spread(model: bytes, observed: Mapping[str, Observed]) -> Spread:
     """Return the spread of a float32 file's activations, as observed on the calibration pictures."""
-    variances = [op.inputs[0].name for op in epsilons(model)]
-    sums = {op.outputs[0].name: op.inputs[0].name for op in Graph.read(model).operators if op.name == "MEAN"}
+    means = [mean for mean, _ in layer_norms(model)]
     return Spread(
         largest=max(max(-values.low, values.high) for values in observed.values()),
-        square=max((observed[sums[name]].high for name in variances), default=0.0),
-        variance=min((observed[name].low for name in variances), default=math.inf),
+        square=max((observed[mean.inputs[0].name].high for mean in means), default=0.0),
+        variance=min((observed[mean.outputs[0].name].low for mean in means), default=math.inf),
     )
 
 
@@ -69,15 +68,20 @@ def scale_stream(model: bytes, architecture: Mapping[str, int | None], factor: f
             _, kernel, bias = operators[layer.operators[0][1]].inputs
             kernel.values[...] *= factor
             bias.values[...] *= factor
-    for epsilon in {op.inputs[1].index: op.inputs[1] for op in epsilons(content)}.values():
+    for epsilon in {add.inputs[1].index: add.inputs[1] for _, add in layer_norms(content)}.values():
         epsilon.values[...] *= factor**2
     return bytes(content)
 
 
-def epsilons(model: bytes | bytearray) -> list[Operator]:
-    """Return the additions of a LayerNorm's epsilon to a variance."""
+def layer_norms(model: bytes | bytearray) -> list[tuple[Operator, Operator]]:
+    """Return the mean of squares and the addition of epsilon to it, for each LayerNorm in the order of the network."""
+    operators = Graph.read(model).operators
+    means = {op.outputs[0].index: op for op in operators if op.name == "MEAN"}
     return [
-        op
-        for op in Graph.read(model).operators
-        if op.name == "ADD" and op.inputs[1].buffer is not None and math.prod(op.inputs[1].shape) == 1
+        (means[op.inputs[0].index], op)
+        for op in operators
+        if op.name == "ADD"
+        and op.inputs[0].index in means
+        and op.inputs[1].buffer is not None
+        and math.prod(op.inputs[1].shape) == 1
     ]

@@ -15,7 +15,7 @@ import numpy as np
 
 from mixer_edge_export.network.mixer import HEAD, STEM
 from mixer_edge_export.quantize.activation_ranges import Observed, Ranges
-from mixer_edge_export.quantize.half_precision import epsilons
+from mixer_edge_export.quantize.half_precision import layer_norms
 from mixer_edge_export.quantize.layers import Layer
 from mixer_edge_export.tflite.graph import Graph, Operator
 
@@ -35,9 +35,10 @@ def noisiest_layers(
         ranges: their int8 ranges.
     """
     noise = layer_noise(model, layers, observed, ranges)
-    operators = _own_operators(model, layers)
-    counts = {layer: math.prod(operators[layer].outputs[0].shape) * layer.kernel_size for layer in layers}
-    counts = {layer: count // operators[layer].inputs[1].shape[0] for layer, count in counts.items()}
+    counts = {
+        layer: math.prod(op.outputs[0].shape) * math.prod(op.inputs[1].shape[1:])
+        for layer, op in _own_operators(model, layers).items()
+    }
     left = LARGEST_SHARE * sum(counts.values())
     chosen = []
     for layer in sorted(noise, key=lambda layer: -noise[layer] / counts[layer]):
@@ -53,7 +54,7 @@ def layer_noise(
     """Return each layer's noise power over the power of the residual stream it is added to; the head is left out."""
     operators = _own_operators(model, layers)
     # the mean variance in each LayerNorm is the power of the stream behind the stem, token mixing, channel mixing ...
-    powers = iter([observed[op.inputs[0].name].mean for op in epsilons(model)])
+    powers = iter([observed[mean.outputs[0].name].mean for mean, _ in layer_norms(model)])
     noise, power = {}, 1.0
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         op = operators[layer]
