@@ -6,26 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import releases
 
 from mixer_edge import board
 from mixer_edge.errors import BundleError
-from mixer_edge.release import Release
 from mixer_edge.strict_json import line
 from mixer_edge.threads import default_threads
 
-RELEASE = Release(
-    name="digits",
-    task="classification",
-    bundle="ab",
-    variant="int8",
-    backend="ai-edge-litert",
-    python="3.11",
-    mixer_edge="0.1.0",
-    threads=3,
-)
+RELEASE = replace(releases.RELEASE, threads=3)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import releases
 from tests.conftest import LABELS, reseal
 from tests.pictures import write_pictures
 from tests.stand_in_boards import stand_in, write_program
@@ -20,7 +21,6 @@ import mixer_edge
 from mixer_edge.bundle import Bundle
 from mixer_edge.evaluate import record_dtype
 from mixer_edge.preprocess import load_pixels
-from mixer_edge.release import Release
 from mixer_edge.strict_json import line
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy import scripts
@@ -34,16 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RELEASE = Release(
-    name="tiny",
-    task="classification",
-    bundle="",
-    variant="int8",
-    backend="ai-edge-litert",
-    python="3.11",
-    mixer_edge=mixer_edge.__version__,
-    threads=1,
-)
+RELEASE = replace(releases.RELEASE, name="tiny", bundle="", mixer_edge=mixer_edge.__version__, threads=1)
 
 
 def deployed(host: str, folder: Path, *, prelude: str = "", **changes: str) -> Path:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.releases import RELEASE
 from tests.stand_in_boards import StandIn, stand_in, write_program
 
 from mixer_edge.benchmark import BenchmarkReport, BenchmarkRow, Latency, Temperatures
 from mixer_edge.board import Board as Machine
 from mixer_edge.classifier import Category, Classification
-from mixer_edge.release import Release
 from mixer_edge.strict_json import line
 from mixer_edge.verify import Verification, VerifyReport
 from mixer_edge_export.cli import main
@@ -24,16 +24,6 @@ from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.layout import WRAPPER
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError, connect
 
-RELEASE = Release(
-    name="digits",
-    task="classification",
-    bundle="ab",
-    variant="int8",
-    backend="ai-edge-litert",
-    python="3.11",
-    mixer_edge="0.1.0",
-    threads=2,
-)
 VERIFICATION = Verification(
     variant="int8",
     backend="ai-edge-litert",

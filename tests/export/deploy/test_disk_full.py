@@ -30,7 +30,6 @@ fi
 exec /usr/bin/{program} "$@"
 """
 
-
 # It writes the history.
 FULL_AWK = 'case $* in "NF &&"*) echo "No space left on device" >&2; exit 2 ;; esac; exec /usr/bin/awk "$@"'
 
@@ -95,9 +94,7 @@ def refused(board: StandIn, deployer: Deployer, **job: object) -> str:
 
 def test_a_deploy_whose_switch_fails(board: StandIn, deployer: Deployer) -> None:
     """The message says so, and the new release is removed."""
-    board.program(
-        "awk", 'case $* in "NF &&"*) echo "No space left on device" >&2; exit 2 ;; esac; exec /usr/bin/awk "$@"'
-    )
+    board.program("awk", FULL_AWK)
     assert refused(board, deployer, variant="float16") == (
         f"{board.host}: No space left on device: switch failed, the board still runs {board.current}; "
         "free some space there, then repeat"
@@ -107,9 +104,7 @@ def test_a_deploy_whose_switch_fails(board: StandIn, deployer: Deployer) -> None
 def test_a_rollback_whose_switch_fails(two: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     """The board runs the same release."""
     before = content(two)
-    two.program(
-        "awk", 'case $* in "NF &&"*) echo "No space left on device" >&2; exit 2 ;; esac; exec /usr/bin/awk "$@"'
-    )
+    two.program("awk", FULL_AWK)
     assert main(["rollback", two.host]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"[{two.host}] error: No space left on device: switch failed, the board still runs {two.current}; "

@@ -3,27 +3,19 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import releases
 
 import mixer_edge
-from mixer_edge.release import Release
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError
 from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes
 
-RELEASE = Release(
-    name="digits",
-    task="classification",
-    bundle="ab",
-    variant="int8",
-    backend="tflite-runtime",
-    python="3.11",
-    mixer_edge=mixer_edge.__version__,
-    threads=1,
-)
+RELEASE = replace(releases.RELEASE, backend="tflite-runtime", mixer_edge=mixer_edge.__version__, threads=1)
 
 
 def test_runtime_wheel_is_the_same_each_time_and_installs(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import subprocess
 from importlib.metadata import version
 
 import pytest
+from tests.releases import RELEASE
 
-from mixer_edge.release import Release
 from mixer_edge_export.deploy.plan import make_plan
 from mixer_edge_export.deploy.probe import SCRIPT, BoardFacts, parse
 from mixer_edge_export.deploy.ssh import DeployError
@@ -40,16 +40,6 @@ release={"schema_version": 2, "name": "digits", "task": "classification", "bundl
 mixer-edge-probe-end
 """
 
-RELEASE = Release(
-    name="digits",
-    task="classification",
-    bundle="ab",
-    variant="int8",
-    backend="ai-edge-litert",
-    python="3.11",
-    mixer_edge="0.1.0",
-    threads=2,
-)
 PI4 = BoardFacts(
     system="Linux",
     machine="aarch64",

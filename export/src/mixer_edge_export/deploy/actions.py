@@ -146,7 +146,7 @@ def status(board: Board) -> BoardFacts:
     if facts.current:
         facts = replace(facts, command_error=board.command_error())
     if facts.command_error:
-        board.report("status", f"{facts.command_error}; deploy again")
+        board.report("status", f"{facts.command_error}{REMEDY}")
     if facts.release_error:
         board.report("status", f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})")
     return facts

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from mixer_edge.benchmark import BenchmarkRow
 from mixer_edge.release import RELEASE_NAME
+from mixer_edge_export.deploy.command import RUN
 
 # Half a second of each kind suffices for a small network; a large one on a Pi 4 takes that for one of its three runs.
-MEASURE = """
-cd "releases/$1"
+MEASURE = f"""
+release=$PWD/releases/$1
+cd "$release"
 counts=1
 for count in 2 4; do [ "$count" -gt "$(nproc)" ] || counts="$counts $count"; done
-venv/bin/python -I -m mixer_edge benchmark bundle smoke.png --json --threads $counts --warm-up 1 --seconds 0.5 \\
+{RUN}benchmark bundle smoke.png --json --threads $counts --warm-up 1 --seconds 0.5 \\
     --variant "$2" --backend "$3" </dev/null
 """
 

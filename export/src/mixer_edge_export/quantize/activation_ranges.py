@@ -67,11 +67,6 @@ class Observed:
     histogram: Histogram | None
 
 
-def measure_ranges(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> Ranges:
-    """Return the range of every activation by name, from ``observe`` and ``tune`` on the calibration pictures."""
-    return tune(observe(float_model, images, total))
-
-
 def observe(float_model: bytes, images: Iterable[NDArray[np.float32]], total: int) -> dict[str, Observed]:
     """Return the observed values of every activation by name; the order of the images does not matter.
 
