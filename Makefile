@@ -70,7 +70,7 @@ runtimes: $(VENV)/installed ## install tflite-runtime, to test the files of ever
 	$(BIN)/mixer-edge-export runtimes
 
 test: $(VENV)/installed-dev ## run the tests
-	$(BIN)/python -m pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser

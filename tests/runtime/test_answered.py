@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,15 @@ def test_what_a_run_recorded_is_there_in_the_next(tmp_path: Path) -> None:
     assert again.finished == {"old.png": (1, 2), odd: (3, 4)}
     again.begin("old.png", (7, 8))
     again.close()
-    assert Answered(tmp_path / "new/record").begun == {"stopped.png", "old.png"}
+    with closing(Answered(tmp_path / "new/record")) as last:
+        assert last.begun == {"stopped.png", "old.png"}
 
 
 def test_a_record_that_was_never_started_is_new(tmp_path: Path) -> None:
     """A run stopped before it knew which pictures are there."""
     Answered(tmp_path / "record").close()
-    assert Answered(tmp_path / "record").is_new
+    with closing(Answered(tmp_path / "record")) as again:
+        assert again.is_new
 
 
 def test_an_empty_folder_starts_a_record(tmp_path: Path) -> None:
@@ -41,7 +44,8 @@ def test_an_empty_folder_starts_a_record(tmp_path: Path) -> None:
     record = Answered(tmp_path / "record")
     record.start({})
     record.close()
-    assert not Answered(tmp_path / "record").is_new
+    with closing(Answered(tmp_path / "record")) as again:
+        assert not again.is_new
 
 
 def test_the_oldest_pictures_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +56,8 @@ def test_the_oldest_pictures_are_forgotten(tmp_path: Path, monkeypatch: pytest.M
         record.begin(name, (1, 1))
         record.finish(name)
     record.close()
-    assert list(Answered(tmp_path / "record").finished) == ["c", "d"]
+    with closing(Answered(tmp_path / "record")) as again:
+        assert list(again.finished) == ["c", "d"]
 
 
 def test_a_record_in_use(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from mixer_edge.errors import DataError
@@ -32,9 +32,9 @@ class Answered:
             DataError: it cannot be written, is damaged, or another process has it open.
         """
         self._path = path
-        with self._explained():
+        with self._explained(), ExitStack() as on_error:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
+            self._database = on_error.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
             for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL"):
                 self._database.execute(f"PRAGMA {setting}")
             self._database.execute("BEGIN IMMEDIATE")
@@ -45,6 +45,7 @@ class Answered:
             self._database.execute("COMMIT")
             rows = list(self._database.execute("SELECT name, size, time, finished FROM pictures"))
             ((started,),) = self._database.execute("PRAGMA user_version")
+            on_error.pop_all()
         self.is_new = not started
         """Whether ``start`` is to be called: there was no earlier run."""
         self.finished = {os.fsdecode(name): (size, time) for name, size, time, finished in rows if finished}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,17 @@ def test_deploy_measures_and_the_release_keeps_the_number(
     assert (board.home / "ran.log").read_text().splitlines() == [*ran, *ran[1:]]
     assert main(["rollback", board.host, "--to", str(before), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["threads"] == read(Release, file.read_text()).threads
+
+
+def test_two_threads_are_measured_with_the_real_network(board: StandIn, deployer: Deployer) -> None:
+    """Nothing is a fake here but the number of cores."""
+    board.program("nproc", "echo 2")
+    outcome, said = deployer(board, variant="float16")
+    ((_, text),) = [words for words in said if words[0] == "measure" and words[1]]
+    found = re.fullmatch(r"([12]) threads? \(\d+\.\d ms with 1, \d+\.\d ms with 2\)", text)
+    assert found is not None, text
+    assert outcome.threads == int(found[1])
+    assert read(Release, (board.base / "current/release.json").read_text()).threads == int(found[1])
 
 
 def test_a_board_with_three_cores_measures_no_four_threads(board: StandIn, deployer: Deployer) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from tests.conftest import TINY
 from tests.hub_exporter import noisy, write_saved_model
 
 from mixer_edge.bundle import Bundle
@@ -181,8 +182,8 @@ def test_a_noisy_source_is_exported(saved: Saved, tmp_path: Path, capsys: pytest
 
 def test_other_names_and_a_batch_of_one(tmp_path: Path) -> None:
     """The list of variables may have any name, the signature any name or a second one beside it, the batch may be 1."""
-    weights = MixerWeights.random(load_source("digits").weights.config, seed=5)
-    images = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3)).astype(np.float32)
+    weights = MixerWeights.random(TINY, seed=5)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *TINY.input_shape[1:])).astype(np.float32)
     for name, options in {
         "list": {"owner": "params"},
         "signature": {"signatures": ("predict",)},

@@ -66,7 +66,8 @@ def convert_float(weights: MixerWeights) -> bytes:
             kernels = {key: tf.constant(numbers[key], tf.float32, shape) for key, shape in shapes.items()}
             return {OUTPUT: folded_mixer(weights.config, vectors | kernels, images)}
 
-        function = tf.function(network, [tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)])
+        inputs = [tf.TensorSpec(weights.config.input_shape, tf.float32, name=INPUT)]
+        function = tf.function(network, inputs, autograph=False)
         # the empty module is there to make the converter write a signature
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
         converter.exclude_conversion_metadata = True  # writing it copies the whole file twice

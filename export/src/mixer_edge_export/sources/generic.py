@@ -159,7 +159,8 @@ def _convert(folder: Path) -> tuple[Facts, bytes]:
         (output,) = signature.function(**{signature.input_name: images}).values()
         return {OUTPUT: tf.math.log(tf.maximum(output, SMALLEST)) if probabilities else output}
 
-    function = tf.function(network, [tf.TensorSpec([1, height, width, 3], tf.float32, name=INPUT)])
+    inputs = [tf.TensorSpec([1, height, width, 3], tf.float32, name=INPUT)]
+    function = tf.function(network, inputs, autograph=False)
     concrete = function.get_concrete_function()
     try:
         content = bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], signature.loaded).convert())
