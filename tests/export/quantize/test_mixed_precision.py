@@ -23,11 +23,11 @@ from mixer_edge_export.quantize.mixed_precision import Bound, search
 from mixer_edge_export.sources.npz import save_npz
 
 
-def layers(sizes: Sequence[int]) -> list[Layer]:
-    """Return layers a, b, c ... with kernels of these sizes."""
+def layers(sizes: Sequence[int], uses: Sequence[int] = [1] * 12) -> list[Layer]:
+    """Return layers a, b, c ... with kernels of these sizes, of which each weight is used so many times."""
     return [
-        Layer(name=name, operators=(("FULLY_CONNECTED", name),), kernel_size=size)
-        for name, size in zip("abcdefghijkl", sizes, strict=False)
+        Layer(name=name, operators=(("FULLY_CONNECTED", name),), kernel_size=size, multiply_accumulates=size * times)
+        for name, size, times in zip("abcdefghijkl", sizes, uses, strict=False)
     ]
 
 
@@ -53,7 +53,7 @@ def test_the_noisiest_layers_are_kept_and_no_more_than_needed() -> None:
     noise = dict(zip(layers([1] * 12), [9, 1, 8, 1, 7, 1, 6, 1, 1, 1, 1, 1], strict=True))
     drop = Drops({"a": 2.0, "c": 1.0, "e": 0.5, "g": 0.25})
     assert names(search(noise, drop, 1.0)) == "ac"
-    assert drop.calls == ["aceg", "aceg", "ac", "a", "a", "c"]
+    assert drop.calls == ["aceg", "ac", "a", "a", "c"]
 
 
 def test_a_noisy_layer_that_costs_nothing_goes_back_to_int8() -> None:
@@ -62,10 +62,20 @@ def test_a_noisy_layer_that_costs_nothing_goes_back_to_int8() -> None:
     assert names(search(noise, Drops({"c": 1.0}), 0.0)) == "c"
 
 
+def test_a_layer_that_costs_less_time_comes_first() -> None:
+    """Either a or b would do. Layer b has less noise, but also half the multiply-accumulates."""
+    noise = dict(zip(layers([1] * 6, [4, 2, 1, 1, 1, 1]), [9, 8, 0, 0, 0, 0], strict=True))
+    drop = Drops({"a": 1.0, "b": 1.0})
+    assert names(search(noise, drop, 1.0)) == "b"
+    assert drop.calls == ["ab", "b"]
+
+
 def test_a_large_layer_does_not_crowd_out_the_small_ones_that_count() -> None:
-    """By noise, a uses the whole limit of 4; by noise per weight b and c come first, and they are enough."""
-    noise = dict(zip(layers([4, 1, 1, 6]), [9, 8, 7, 1], strict=True))
-    assert names(search(noise, Drops({"a": 0.5, "b": 1.0, "c": 1.0}), 0.5)) == "bc"
+    """By noise per time or alone, a uses the whole limit of 4; by noise per weight b and c come first."""
+    noise = dict(zip(layers([4, 1, 1, 6], [1, 8, 8, 1]), [9, 8, 7, 1], strict=True))
+    drop = Drops({"a": 0.5, "b": 1.0, "c": 1.0})
+    assert names(search(noise, drop, 0.5)) == "bc"
+    assert drop.calls == ["a", "a", "bc", "b", "b", "c"]
 
 
 def test_a_bound_that_cannot_be_met_is_an_error() -> None:

@@ -27,6 +27,7 @@ class Layer:
     """Operator and name of its output tensor: the layer's own, then what reshapes or transposes its input or output."""
     kernel_size: int
     """Number of weights, without the bias."""
+    multiply_accumulates: int
 
 
 def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[Layer, ...]:
@@ -61,6 +62,7 @@ def find_layers(model: bytes, architecture: Mapping[str, int | None]) -> tuple[L
             name=key.removesuffix("/kernel"),
             operators=tuple((o.name, o.outputs[0].name) for o in (op, *moves(op))),
             kernel_size=math.prod(kernels[key]),
+            multiply_accumulates=math.prod(op.outputs[0].shape) * math.prod(op.inputs[1].shape[1:]),
         )
         for key, op in zip(kernels, own, strict=True)
     )

@@ -8,7 +8,6 @@ small. The estimates need no further run; docs/quantization.md compares them wit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,16 +34,12 @@ def noisiest_layers(
         ranges: their int8 ranges.
     """
     noise = layer_noise(model, layers, observed, ranges)
-    counts = {
-        layer: math.prod(op.outputs[0].shape) * math.prod(op.inputs[1].shape[1:])
-        for layer, op in _own_operators(model, layers).items()
-    }
-    left = LARGEST_SHARE * sum(counts.values())
+    left = LARGEST_SHARE * sum(layer.multiply_accumulates for layer in layers)
     chosen = []
-    for layer in sorted(noise, key=lambda layer: -noise[layer] / counts[layer]):
-        if counts[layer] <= left:
+    for layer in sorted(noise, key=lambda layer: -noise[layer] / layer.multiply_accumulates):
+        if layer.multiply_accumulates <= left:
             chosen.append(layer)
-            left -= counts[layer]
+            left -= layer.multiply_accumulates
     return tuple(layer for layer in layers if layer in chosen)
 
 
@@ -52,7 +47,8 @@ def layer_noise(
     model: bytes, layers: Sequence[Layer], observed: Mapping[str, Observed], ranges: Ranges
 ) -> dict[Layer, float]:
     """Return each layer's noise power over the power of the residual stream it is added to; the head is left out."""
-    operators = _own_operators(model, layers)
+    by_output = {op.outputs[0].name: op for op in Graph.read(model).operators}
+    operators = {layer: by_output[layer.operators[0][1]] for layer in layers}
     # the mean variance in each LayerNorm is the power of the stream behind the stem, token mixing, channel mixing ...
     powers = iter([observed[mean.outputs[0].name].mean for mean, _ in layer_norms(model)])
     noise, power = {}, 1.0
@@ -69,11 +65,6 @@ def layer_noise(
             noise[layer] *= _gain(operators[following]) / 2  # about half of a GELU's inputs pass
         noise[layer] /= power
     return noise
-
-
-def _own_operators(model: bytes, layers: Sequence[Layer]) -> dict[Layer, Operator]:
-    by_output = {op.outputs[0].name: op for op in Graph.read(model).operators}
-    return {layer: by_output[layer.operators[0][1]] for layer in layers}
 
 
 def _step_noise(limits: tuple[float, float]) -> float:
