@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ QUICK_STOCK = ("TFLiteConverter float32", "TFLiteConverter int8")
 class Bench:
     """What the stages share: the model's files in every tool, and how thoroughly to measure."""
 
-    def __init__(self, work: Path, *, quick: bool, peers: Path | None) -> None:
+    def __init__(self, work: Path, *, quick: bool, peers: Path | None, counted: Mapping[str, Any] | None) -> None:
         self.work, self.quick, self._peers = work, quick, peers
+        self.counted = counted
+        """Figures of the stage ``boards`` of which only ours are counted again; None to count all."""
         self.config = PUBLISHED_CONFIGS[MODEL]
 
     @cached_property
@@ -95,7 +98,11 @@ class Bench:
 
     def boards(self) -> dict[str, Any]:
         """Instructions on emulated boards."""
-        return boards.count(self.everybody, self.config)
+        if self.counted is None:
+            return boards.count(self.everybody, self.config)
+        folder, pixels = self.work / MODEL, self.pixels[:CALIBRATION]
+        found = boards.count(contestants(self.weights, pixels, folder, peers=None, stock=()), self.config)
+        return {name: facts | {"rows": self.counted[name]["rows"] | facts["rows"]} for name, facts in found.items()}
 
     def export(self) -> dict[str, Any]:
         """Time and memory of the export as the network grows."""
@@ -112,6 +119,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("build/benchmark"), help="default: %(default)s")
     parser.add_argument("--json", type=Path, help="default: results.json, or quick.json, in the work folder")
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="of an environment with peers/requirements.txt")
+    parser.add_argument("--ours", action="store_true", help="count our instructions, keep the other tools' of the file")
     parser.add_argument("--fresh", action="store_true", help="drop the stages that the file of results holds")
     arguments = parser.parse_args()
     target = arguments.json or arguments.work / ("quick.json" if arguments.quick else "results.json")
@@ -121,11 +129,21 @@ def main() -> int:
             setup()
         except HostError as error:
             parser.error(f"{error}; name the other stages with --stages")
-    bench = Bench(arguments.work.resolve(), quick=arguments.quick, peers=arguments.peers)
     found = {} if arguments.fresh else results.read(target)
+    counted = found["boards"] if arguments.ours and "boards" in found else None
+    if arguments.ours and counted is None:
+        parser.error(f"{target}: no counts to keep; omit --ours")
+    bench = Bench(
+        arguments.work.resolve(),
+        quick=arguments.quick,
+        peers=arguments.peers,
+        counted=counted and counted["figures"],
+    )
     for stage in stages:
-        peers = [] if stage in OURS_ALONE else [bench.peers]
-        found[stage] = {"machine": machine(*peers), "quick": arguments.quick, "figures": getattr(bench, stage)()}
+        measured_on = machine(*([] if stage in OURS_ALONE else [bench.peers]))
+        if stage == "boards" and counted and counted["machine"]["tools"] != measured_on["tools"]:
+            parser.error(f"{target}: counted with other versions of the tools; omit --ours")
+        found[stage] = {"machine": measured_on, "quick": arguments.quick, "figures": getattr(bench, stage)()}
         results.write(target, found)
     print(page(found, read_accuracy()), end="")
     print(f"written: {target}", file=sys.stderr)

@@ -29,6 +29,19 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *lines])
 
 
+def replace_part(page: Path, mark: str, text: str) -> None:
+    """Replace the lines between a mark and the next ``<!-- end -->`` of a page.
+
+    Raises:
+        ValueError: the page has no such part.
+    """
+    before, begin, rest = page.read_text().partition(f"{mark}\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    if not end:
+        raise ValueError(f"{page}: no lines between {mark} and <!-- end -->")
+    page.write_text(before + begin + text + "\n" + end + after)
+
+
 def spread(value: Mapping[str, float], digits: int = 1) -> str:
     """Return a median with its quartiles in brackets."""
     return f"{value['median']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"

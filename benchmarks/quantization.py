@@ -26,7 +26,7 @@ from benchmarks.boards import BOARDS
 from benchmarks.contestants import FLOOR, SPEC, contestants, peers_python
 from benchmarks.inference import outputs, workers
 from benchmarks.models import harden, heavy_tailed
-from benchmarks.page import DOCS, millions, table, title
+from benchmarks.page import DOCS, millions, replace_part, table, title
 from benchmarks.results import read, write
 from numpy.typing import NDArray
 
@@ -42,7 +42,7 @@ from mixer_edge_export.tflite.inspect import inspect_file
 
 STAGES = ("digits", "hard", "heavy-tailed")
 STOCK = ("TFLiteConverter int8", "TFLiteConverter dynamic int8", "ai-edge-quantizer static int8")
-MARKS = ("<!-- written by benchmarks.quantization -->\n", "<!-- end -->\n")
+MARK = "<!-- written by benchmarks.quantization -->"
 CALIBRATION, EVALUATION = 32, 64
 Rows = dict[str, dict[str, Any]]
 
@@ -191,10 +191,7 @@ def main() -> int:
         write(target, results)
     counts = instructions()
     (DOCS / "quantization.svg").write_text(plot(results["heavy-tailed"], counts))
-    page = (DOCS / "quantization.md").read_text()
-    before, _, rest = page.partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    (DOCS / "quantization.md").write_text(before + MARKS[0] + format_table(results, counts) + "\n" + MARKS[1] + after)
+    replace_part(DOCS / "quantization.md", MARK, format_table(results, counts))
     return 0
 
 

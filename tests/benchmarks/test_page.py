@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from benchmarks.bars import bars
-from benchmarks.page import DOCS, accurate, page, plots, read_accuracy, verdict
-from benchmarks.quantization import MARKS, format_table, instructions, plot
+from benchmarks.page import DOCS, accurate, page, plots, read_accuracy, replace_part, verdict
+from benchmarks.quantization import MARK, format_table, instructions, plot
 from benchmarks.results import read
 
 ACCURACY = {
@@ -27,9 +28,19 @@ def test_committed_page() -> None:
 def test_committed_quantization_table() -> None:
     """The table and plot of docs/quantization.md are made from the committed figures, to the byte."""
     results, counts = read(DOCS / "quantization.json"), instructions()
-    table = (DOCS / "quantization.md").read_text().split(MARKS[0])[1].split(MARKS[1])[0]
-    assert table == format_table(results, counts) + "\n"
+    assert f"{MARK}\n{format_table(results, counts)}\n<!-- end -->\n" in (DOCS / "quantization.md").read_text()
     assert (DOCS / "quantization.svg").read_text() == plot(results["heavy-tailed"], counts)
+
+
+def test_one_part_of_a_page_is_replaced(tmp_path: Path) -> None:
+    """The rest stays; a page without this part is an error."""
+    path = tmp_path / "page.md"
+    path.write_text("a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\n<!-- end -->\nc\n")
+    replace_part(path, "<!-- two -->", "2")
+    replace_part(path, "<!-- one -->", "1")
+    assert path.read_text() == "a\n<!-- one -->\n1\n<!-- end -->\nb\n<!-- two -->\n2\n<!-- end -->\nc\n"
+    with pytest.raises(ValueError, match=re.escape(f"{path}: no lines between <!-- three --> and <!-- end -->")):
+        replace_part(path, "<!-- three -->", "3")
 
 
 def test_accurate() -> None:
