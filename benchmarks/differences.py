@@ -40,7 +40,8 @@ def difference(board: Board, bundle: Bundle, variant: str, backend: str) -> str:
         found = np.concatenate(
             [infer(board, bundle.model_path(variant), image[np.newaxis], backend) for image in images]
         )
-    except BoardError:
+    except BoardError as error:
+        print(f"{variant} on {backend}: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
         return "does not run"
     if np.array_equal(found, golden[variant]):
         return "0"
@@ -56,6 +57,7 @@ def main() -> int:
     for name, backends in BOARDS.items():
         with fresh_board(name) as board:
             for backend in backends:
+                board.interpreter(backend)  # a failed installation is an error, not a file that does not run
                 column = [difference(board, bundle, variant.name, backend) for variant in bundle.manifest.variants]
                 columns[f"{board.model.hardware.partition(' Rev')[0]}, {board.model.suite}, {backend}"] = column
                 print(f"{name}, {backend}: {', '.join(column)}", file=sys.stderr)

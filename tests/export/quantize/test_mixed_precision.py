@@ -23,7 +23,7 @@ from mixer_edge_export.quantize.mixed_precision import Bound, search
 from mixer_edge_export.sources.npz import save_npz
 
 
-def layers(sizes: Sequence[int], uses: Sequence[int] = [1] * 12) -> list[Layer]:
+def layers(sizes: Sequence[int], uses: Sequence[int] = (1,) * 12) -> list[Layer]:
     """Return layers a, b, c ... with kernels of these sizes, of which each weight is used so many times."""
     return [
         Layer(name=name, operators=(("FULLY_CONNECTED", name),), kernel_size=size, multiply_accumulates=size * times)

@@ -1,12 +1,11 @@
-"""Find the fewest layers to keep in float so that int8 loses no more accuracy than allowed.
+"""Find layers to keep in float so that int8 loses no more accuracy than allowed, for as little time as possible.
 
 The layers are ranked by the noise in the output when only this layer is int8, per multiply-accumulate: the time that a
 layer in float costs. Bisection finds the smallest number of layers, from the top of the ranking, that keeps the bound.
 Then each of these layers is tried in int8, the last first, and stays in int8 if the bound still holds. The layers in
 float may only have a limited share of the weights. If the bound is not kept with these, the layers are ranked by their
-noise alone, then by noise per weight. For n layers this takes at most
-2 n + log2 n + 5 files, each quantized in less than a second and run on the selection set. The same input gives the same
-result.
+noise alone, then by noise per weight. For n layers this takes at most 2 n + log2 n + 5 files, each quantized in less
+than a second and run on the selection set. The same input gives the same result.
 """
 
 from __future__ import annotations
