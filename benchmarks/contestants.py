@@ -31,11 +31,13 @@ from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.quantize.activation_ranges import observe, tune
 from mixer_edge_export.quantize.apply import quantize_model
+from mixer_edge_export.quantize.half_precision import ENTRY, allow
 from mixer_edge_export.quantize.layers import find_layers, keep_float
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT
 from mixer_edge_export.quantize.noise import noisiest_layers
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources.npz import save_npz
+from mixer_edge_export.tflite.metadata import embed
 
 PEERS = Path(__file__).parent / "peers"
 REQUIREMENTS = PEERS / "requirements.txt"
@@ -132,7 +134,7 @@ def contestants(
 def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path) -> dict[str, Path]:
     """Write every variant, calibrated on ``[n, H, W, 3]`` images in [-1, 1], and return its file."""
     folder.mkdir(parents=True, exist_ok=True)
-    float_model = convert_float(weights)
+    float_model = embed(convert_float(weights), ENTRY)
     observed = observe(float_model, (image[np.newaxis] for image in images), len(images))
     ranges = tune(observed)
     layers = noisiest_layers(float_model, find_layers(float_model, asdict(weights.config)), observed, ranges)
@@ -140,7 +142,8 @@ def write_ours(weights: MixerWeights, images: NDArray[np.float32], folder: Path)
     for name, variant in progress(VARIANTS.items(), "our files"):
         paths[name] = folder / f"{name}.tflite"
         kept = layers if name == BOUND_VARIANT else ()
-        paths[name].write_bytes(quantize_model(float_model, keep_float(variant, kept), ranges))
+        model = quantize_model(float_model, keep_float(variant, kept), ranges)
+        paths[name].write_bytes(allow(model) if variant.half else model)
     return paths
 
 

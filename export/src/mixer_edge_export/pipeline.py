@@ -25,7 +25,7 @@ from mixer_edge_export.calibration import (
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.quantize.activation_ranges import Observed, Ranges, observe, tune
-from mixer_edge_export.quantize.half_precision import LARGEST, SMALLEST, Spread, scale_stream, spread
+from mixer_edge_export.quantize.half_precision import ENTRY, LARGEST, SMALLEST, Spread, scale_stream, spread
 from mixer_edge_export.quantize.layers import Layer, find_layers
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, find_mixture, format_mixture
 from mixer_edge_export.quantize.noise import noisiest_layers
@@ -130,7 +130,7 @@ def _selection(bound: Bound, calibration: CalibrationSet, source: Source, spec: 
 def _convert(source: Source, spec: PreprocessSpec, pictures: CalibrationSet, variants: Sequence[Variant]) -> FloatFile:
     """Return the float32 file, its ranges, and the source's outputs for the golden pictures."""
     # the conversion comes first: otherwise the judge's memory would be in use at the same time
-    content = embed(source.float_model(), {NAME: metadata_of(source, spec)})
+    content = embed(source.float_model(), {NAME: metadata_of(source, spec)} | ENTRY)
     golden = pictures.golden(GOLDEN_COUNT)
     judgement = source.judgement(normalize(golden, spec))
     gc.collect()  # the judge's objects reference each other and would keep its variables in memory

@@ -20,6 +20,7 @@ from mixer_edge_export.acceptance.runtimes import LITERT, Expected, Runtime, fin
 from mixer_edge_export.network.convert import check_size
 from mixer_edge_export.quantize.activation_ranges import Ranges
 from mixer_edge_export.quantize.apply import LOSSLESS_OFFSET, quantize_model
+from mixer_edge_export.quantize.half_precision import allow
 from mixer_edge_export.quantize.layers import Layer, keep_float
 from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT
 from mixer_edge_export.quantize.variants import Variant
@@ -94,7 +95,7 @@ def write_variants(
         model = replace_metadata(
             model, metadata_of(base.source, base.spec), metadata_of(base.source, base.spec_of(variant))
         )
-        path.write_bytes(attach(model, files))
+        path.write_bytes(attach(allow(model) if variant.half else model, files))
         del model  # it is as large as the file, and a run needs that much memory again
         check_size(path.stat().st_size, variant.bytes_per_weight * base.source.parameter_count, variant.name)
         facts, outputs[variant.name] = check_variant(path, variant, base, runtimes)

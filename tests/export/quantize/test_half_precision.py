@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from mixer_edge.bundle import Bundle
+from mixer_edge.errors import ModelError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge_export.network.convert import convert_float
 from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.quantize.activation_ranges import observe
-from mixer_edge_export.quantize.half_precision import ENTRY, Spread, scale_stream, spread
+from mixer_edge_export.quantize.half_precision import Spread, allow, scale_stream, spread
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.npz import save_npz
@@ -59,8 +60,15 @@ def test_the_entry_is_in_the_files_with_float_layers_and_in_no_other(tiny_bundle
         for variant in manifest.variants
     }
     assert found == {name: b"fp16accfp16" if name in HALF else None for name in VARIANTS}
-    assert ENTRY == {"reduced_precision_support": b"fp16accfp16"}
     assert (manifest.variant("float16").tolerance, manifest.variant("float32").tolerance) == (0.02, 0.001)
+
+
+def test_a_float_file_that_knows_nothing_of_half_precision_cannot_be_allowed() -> None:
+    """The entry is renamed in place, so it must be there."""
+    with pytest.raises(
+        ModelError, match="^quantization dropped the metadata of the float32 file; expected it unchanged$"
+    ):
+        allow(convert_float(load_source("digits").weights))
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,8 @@ import numpy as np
 
 from mixer_edge.errors import ModelError
 from mixer_edge_export.quantize.activation_ranges import Ranges
-from mixer_edge_export.quantize.half_precision import ENTRY
 from mixer_edge_export.quantize.variants import Method, Rule, Variant
 from mixer_edge_export.tflite.graph import Graph
-from mixer_edge_export.tflite.metadata import embed
 
 PIXEL_STEP = 1 / 127.5
 """Difference of two adjacent pixel values in the network's input."""
@@ -41,9 +39,8 @@ def quantize_model(
         return float_model
     from ai_edge_quantizer.quantizer import Quantizer
 
-    model = embed(float_model, ENTRY) if variant.half else float_model
     shifted = variant.calibrated and pixel_range is None
-    quantizer = Quantizer(shift_input(model) if shifted else model)
+    quantizer = Quantizer(shift_input(float_model) if shifted else float_model)
     for rule in variant.rules:
         _add_rule(quantizer, rule)
     statistics = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}

@@ -16,9 +16,13 @@ from mixer_edge_export.network.mixer import STEM
 from mixer_edge_export.quantize.activation_ranges import Observed
 from mixer_edge_export.quantize.layers import find_layers
 from mixer_edge_export.tflite.graph import Graph, Operator
+from mixer_edge_export.tflite.metadata import replace
 
-ENTRY = {"reduced_precision_support": b"fp16accfp16"}
-"""The entry's name and value; XNNPACK reads exactly these bytes."""
+ALLOWED, REFUSED = "reduced_precision_support", "reduced_precision_refused"
+"""The entry's name: XNNPACK knows only the first. Both are equally long, so an entry is allowed without a copy of all
+weights to another place."""
+ENTRY = {REFUSED: b"fp16accfp16"}
+"""The entry of a float32 file; XNNPACK reads exactly these bytes."""
 LARGEST = 65504 / 4
 """Largest value wanted on the calibration pictures, so that other pictures may have twice as large activations."""
 SMALLEST = 1e-3
@@ -57,6 +61,15 @@ def spread(model: bytes, observed: Mapping[str, Observed]) -> Spread:
         square=max((observed[mean.inputs[0].name].high for mean in means), default=0.0),
         variance=min((observed[mean.outputs[0].name].low for mean in means), default=math.inf),
     )
+
+
+def allow(model: bytes) -> bytes:
+    """Return a file, quantized from one with ``ENTRY``, that may be computed in half precision.
+
+    Raises:
+        ModelError: the file does not have the entry.
+    """
+    return replace(model, REFUSED.encode(), ALLOWED.encode())
 
 
 def scale_stream(model: bytes, architecture: Mapping[str, int | None], factor: float) -> bytes:
