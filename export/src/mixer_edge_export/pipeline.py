@@ -97,6 +97,8 @@ def export(
             preprocess=spec,
             calibration=pictures.facts(record.write(folder)),
             bound=bound_spec,
+            training=None,
+            unknown=None,
             labels=FileSpec.of(folder / LABELS_NAME) if source.labels else None,
             golden=FileSpec.of(folder / GOLDEN_NAME),
             variants=specs,

@@ -13,7 +13,7 @@ from mixer_edge import strict_json
 from mixer_edge.errors import BundleError
 from mixer_edge.strict_json import UnknownValueError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 
 ModelTask = Literal["classification", "embedding"]
@@ -28,13 +28,18 @@ Resample = Literal["bilinear", "bicubic"]
 """Pillow's filters."""
 Decode = Literal["scaled", "exact"]
 """``scaled``: a JPEG file much larger than needed is decoded at 1/2, 1/4 or 1/8; ``exact``: never."""
-SourceKind = Literal["bundled", "random", "npz", "saved_model", "hub", "kaggle"]
+SourceKind = Literal["bundled", "random", "npz", "saved_model", "hub", "kaggle", "trained"]
+"""``trained``: a feature extractor with a head trained on the user's pictures."""
 Weights = Literal["trained", "random"]
 """``random`` weights are useful for latency and size only."""
 Judge = Literal["saved_model", "rebuilt graph"]
 """What every file was compared with: the source's own graph, or the rebuilt one if the source is only weights."""
 Measure = Literal["top-1", "agreement"]
 """``top-1`` on labelled pictures, or ``agreement`` with float32's predictions."""
+HeadKind = Literal["class means", "ridge", "logistic"]
+"""How the head of a trained model was computed."""
+UnknownMeasure = Literal["probability", "logit", "energy"]
+"""The largest probability, the largest logit, or ``log(sum(exp(logits)))``."""
 RuntimeStatus = Literal["ok", "refused", "unchecked"]
 """``refused``: do not use the file on this runtime; ``unchecked``: the workstation does not have this runtime."""
 
@@ -156,6 +161,45 @@ class BoundSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnknownSpec:
+    """When a picture is none of the classes: if the measure of its logits is below the threshold."""
+
+    measure: UnknownMeasure
+    threshold: float
+    refused: float
+    """Share of pictures of the classes that this threshold refuses, as estimated by cross-validation; in [0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """How the head of a trained model was made; the source has the facts about the whole model."""
+
+    extractor: str
+    """Location of the feature extractor."""
+    extractor_fingerprint: str
+    head: HeadKind
+    strength: float | None
+    """Of the regularization; None for class means."""
+    temperature: float
+    """The logits were divided by it, so that the probabilities are calibrated."""
+    pictures: Mapping[str, int]
+    """Class -> number of pictures trained on."""
+    held_out: Mapping[str, int]
+    """Class -> number of pictures held out: neither trained nor tuned on."""
+    fingerprint: str
+    """sha256 over the pixels and classes of the pictures trained on; ``held_out_fingerprint`` of those held out."""
+    held_out_fingerprint: str
+    seed: int
+    """Of the split."""
+    cross_validated: float
+    """Accuracy on pictures trained on, each predicted by a head that did not see it or its group; in [0, 1]."""
+    held_out_top1: float
+    """Accuracy on the pictures held out, in [0, 1]."""
+    file: FileSpec
+    """Everything else about the training, for the report; not needed to run a model."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RuntimeSpec:
     """The result of running a file in one runtime on the workstation, in a separate process."""
 
@@ -205,6 +249,9 @@ class Manifest:
     preprocess: PreprocessSpec
     calibration: CalibrationSpec
     bound: BoundSpec | None
+    training: TrainingSpec | None
+    unknown: UnknownSpec | None
+    """When the answer is "none of these"; None if one of the classes is always the answer."""
     labels: FileSpec | None
     golden: FileSpec
     variants: tuple[VariantSpec, ...]
