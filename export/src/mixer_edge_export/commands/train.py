@@ -33,8 +33,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "train",
         help="train a head for your own classes and write the bundle",
-        description="Train a head for your own classes on a feature extractor, write the bundle and a report. A part of "
-        "the pictures is held out: the accuracy is measured on it.",
+        description="Train a head for your own classes on a feature extractor; write the bundle and a report. A part "
+        "of the pictures is held out, and the accuracy is measured on it.",
     )
     parser.set_defaults(run=run)
     parser.add_argument("data", type=Path, help="your pictures, as <class>/<picture> or with a table in CSV")
@@ -80,7 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, write bundle and report, and print the figures; 1 if some pictures could not be read."""
     from mixer_edge_export.comparison import compare
     from mixer_edge_export.report import write_report
-    from mixer_edge_export.train.part import HeldOut
     from mixer_edge_export.train.summary import format_training
     from mixer_edge_export.train.train import train
 

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 RANDOM_SEED = 0
 FE = "_fe"
-RANDOM_MODELS = [f"random:{name}{fe}" for name in PUBLISHED_CONFIGS for fe in ("", FE)]
+RANDOM_MODELS = [f"random:{name}" for name in PUBLISHED_CONFIGS]
 KAGGLE_PREFIX = "kaggle:"
 
 
@@ -53,7 +53,7 @@ def load_source(model: str) -> Source:
             weights = load_npz(path, drop_head=without_head)
         labels = None if without_head else tuple(str(digit) for digit in range(10))
         return MixerSource(origin=Origin(name=model, kind="bundled", location=model), weights=weights, labels=labels)
-    if model in RANDOM_MODELS:
+    if model.removesuffix(FE) in RANDOM_MODELS:
         config = PUBLISHED_CONFIGS[model.removeprefix("random:").removesuffix(FE)]
         if model.endswith(FE):
             config = replace(config, num_classes=None)
@@ -146,7 +146,8 @@ def _from_path(path: Path, model: str) -> Source:
         return _from_folder(find_saved_model(path), Origin(name=name, kind="saved_model", location=name))
     raise ModelError(
         f"{model}: no such model; expected digits, an .npz file, a SavedModel folder or .tar.gz, an https address, "
-        f"{KAGGLE_PREFIX}<handle>, {', '.join(MODULES)} or {', '.join(RANDOM_MODELS)}"
+        f"{KAGGLE_PREFIX}<handle>, {', '.join(MODULES)} or {', '.join(RANDOM_MODELS)}; digits and random models also "
+        f"with {FE} at the end"
     )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import ModelError
+from mixer_edge.manifest import MANIFEST_NAME
 from mixer_edge_export.network.mixer import HEAD, MixerWeights
+from mixer_edge_export.sources.load import load_source
 from mixer_edge_export.sources.mixer import MixerSource
-from mixer_edge_export.sources.source import Judgement, Network, Origin, Source
+from mixer_edge_export.sources.source import Judgement, Network, Origin
+
+_EXPECTED = "train needs a feature extractor, e.g. mixer_b32_sam_fe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +63,20 @@ class TrainedSource(MixerSource):
         return (features.astype(np.float64) @ kernel + bias).astype(np.float32)
 
 
-def feature_extractor(source: Source, model: str) -> MixerSource:
-    """Return a source that a head can be trained on.
+def load_extractor(model: str) -> MixerSource:
+    """Return a feature extractor on which a head can be trained.
+
+    Args:
+        model: a name, an address or a path, see ``mixer_edge_export.sources.load``.
 
     Raises:
-        ModelError: it is not a Mixer, or it has a head; the message names a model to use.
+        ModelError: the model cannot be loaded, is not a Mixer, or has a head; the message names a model to use.
     """
+    if (Path(model) / MANIFEST_NAME).is_file():
+        raise ModelError(f"{model}: a bundle; {_EXPECTED}")
+    source = load_source(model)
     if not isinstance(source, MixerSource):
-        raise ModelError(f"{model}: not a Mixer; train needs a Mixer's feature extractor, e.g. mixer_b32_sam_fe")
+        raise ModelError(f"{model}: not a Mixer; {_EXPECTED}")
     if source.num_classes is not None:
-        raise ModelError(
-            f"{model}: a classifier of {source.num_classes} classes; train needs a feature extractor, "
-            "e.g. mixer_b32_sam_fe"
-        )
+        raise ModelError(f"{model}: a classifier of {source.num_classes} classes; {_EXPECTED}")
     return source

@@ -17,10 +17,9 @@ from mixer_edge_export.bundle import atomic_folder
 from mixer_edge_export.calibration import load_calibration
 from mixer_edge_export.pipeline import write_bundle
 from mixer_edge_export.quantize.variants import VARIANTS, select_variants
-from mixer_edge_export.sources import load_source
 from mixer_edge_export.sources.mixer import MixerSource
 from mixer_edge_export.sources.source import preprocess_spec
-from mixer_edge_export.sources.trained import TrainedSource, feature_extractor
+from mixer_edge_export.sources.trained import TrainedSource, load_extractor
 from mixer_edge_export.train.advice import advice
 from mixer_edge_export.train.choice import Choice, choose
 from mixer_edge_export.train.curve import learning_curve
@@ -74,7 +73,7 @@ def train(
     """
     selected = select_variants(variants)
     with atomic_folder(out, overwrite=overwrite) as folder:
-        extractor = feature_extractor(load_source(model), model)
+        extractor = load_extractor(model)
         spec = preprocess_spec(extractor, preprocessing)
         parts = _read_parts(folder, data, extractor, spec, held_out, workers)
         trained = parts.trained
