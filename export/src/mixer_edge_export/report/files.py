@@ -53,7 +53,7 @@ def columns(row: VariantResult) -> dict[str, object]:
     top1, top5 = (score.top1, score.top5) if score else (None, None)
     difference = score.difference if score else None
     refused = score.refused if score else None
-    return {
+    figures: dict[str, object] = {
         "variant": row.name,
         "top1": top1.share if top1 else None,
         "top1_low": top1.interval[0] if top1 else None,
@@ -74,11 +74,10 @@ def columns(row: VariantResult) -> dict[str, object]:
         "size_bytes": row.size_bytes,
         "latency_ms": row.latency_ms,
         "photo_to_label_ms": row.photo_to_label_ms,
-    } | (
-        {"refused": refused.share, "refused_low": refused.interval[0], "refused_high": refused.interval[1]}
-        if refused
-        else {}
-    )
+    }
+    if refused:
+        figures |= {"refused": refused.share, "refused_low": refused.interval[0], "refused_high": refused.interval[1]}
+    return figures
 
 
 def _csv(comparison: Comparison) -> str:
