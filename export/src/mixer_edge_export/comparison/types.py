@@ -40,7 +40,7 @@ class ChangedPicture:
     answers: Mapping[str, tuple[Category, ...]]
     """Variant -> its three best classes, best first."""
     changes: Mapping[str, str]
-    """Variant that differs from the reference -> ``lost``, ``won`` or ``changed`` (both wrong, or no label)."""
+    """Variant that differs from the reference -> ``lost``, ``won`` or ``changed`` (neither, or no label)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +172,11 @@ class Comparison:
     boards: tuple[BoardResult, ...]
     """The results of the boards of ``--on``, in their order."""
     measured: Measured
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the answer can be "none of these": the bundle has a threshold, and there are pictures."""
+        return any(row.score is not None and row.score.refused is not None for row in self.rows)
 
     @property
     def holds(self) -> bool:
