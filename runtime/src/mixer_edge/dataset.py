@@ -114,6 +114,7 @@ def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
     """
     paths = find_images(folder)
     names = ClassNames(labels)
+    classes: Mapping[Path, str]
     if not labels:
         layout, classes = "unlabelled", {}
     elif truth := imagenet.ground_truth_file(folder, paths):
