@@ -1,4 +1,4 @@
-"""A small feature extractor and pictures of three colours."""
+"""A small feature extractor, as a checkpoint and as a file, and pictures of three colours."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 from tests.conftest import TINY
 
+from mixer_edge.bundle import Bundle
 from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.sources.npz import save_npz
+from mixer_edge_export.train.features import Extractor
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (210, 50, 40)}
 
@@ -28,11 +30,21 @@ def draw_pictures(folder: Path, count: int, *, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def extractor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a feature extractor with 32 random features; shared, so not to be changed."""
     path = tmp_path_factory.mktemp("extractor") / "tiny_fe.npz"
     save_npz(MixerWeights.random(replace(TINY, num_classes=None), seed=0), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def extractor(tiny_features: Path) -> Extractor:
+    """That of the bundle ``tiny_features``: 32 features of pictures of 64 x 64."""
+    bundle = Bundle.open(tiny_features)
+    manifest = bundle.manifest
+    return Extractor(
+        file=bundle.model_path("float32"), fingerprint=manifest.source.fingerprint, spec=manifest.preprocess
+    )
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,10 @@ VARIANTS = ["float32", "int8"]
 
 
 @pytest.fixture(scope="module")
-def trained(extractor: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(checkpoint: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle for the three colours."""
     out = tmp_path_factory.mktemp("trained") / "colours"
-    train(photos, out, model=str(extractor), variants=VARIANTS)
+    train(photos, out, model=str(checkpoint), variants=VARIANTS)
     return out
 
 
@@ -45,7 +45,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_bundle_says_what_was_trained_on_what(trained: Path, extractor: Path) -> None:
+def test_the_bundle_says_what_was_trained_on_what(trained: Path, checkpoint: Path) -> None:
     """Source, counts and labels are in the manifest, and the record is complete."""
     bundle = Bundle.open(trained)
     manifest, training = bundle.manifest, bundle.manifest.training
@@ -55,7 +55,7 @@ def test_the_bundle_says_what_was_trained_on_what(trained: Path, extractor: Path
     assert (manifest.source.location, manifest.source.weights) == ("tiny_fe.npz", "trained")
     assert (training.extractor, training.extractor_fingerprint) == (
         "tiny_fe.npz",
-        load_source(str(extractor)).fingerprint(),
+        load_source(str(checkpoint)).fingerprint(),
     )
     assert {label: training.pictures[label] + training.held_out[label] for label in bundle.labels} == {
         "blue": 12,
@@ -92,13 +92,13 @@ def test_the_links_are_the_users_files(trained: Path, photos: Path) -> None:
         assert link.resolve() == photos.joinpath(*parts).resolve()
 
 
-def test_the_same_pictures_give_the_same_bytes(trained: Path, extractor: Path, photos: Path, tmp_path: Path) -> None:
+def test_the_same_pictures_give_the_same_bytes(trained: Path, checkpoint: Path, photos: Path, tmp_path: Path) -> None:
     """Also when the files lie elsewhere and were written in another order; the features come from the cache."""
     copy = tmp_path / "elsewhere"
     for path in sorted(photos.rglob("*.png"), reverse=True):
         (copy / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy / path.parent.name / path.name)
-    train(copy, tmp_path / "colours", model=str(extractor), variants=VARIANTS)
+    train(copy, tmp_path / "colours", model=str(checkpoint), variants=VARIANTS)
     assert files_of(tmp_path / "colours") == files_of(trained)
 
 
@@ -113,24 +113,24 @@ def test_the_head_follows_the_modules_own_graph(twin_fe: Path, photos: Path, tmp
     np.testing.assert_allclose(golden["float32"], reference, atol=1e-4 * np.abs(reference).max())
 
 
-def test_a_held_out_folder_of_ones_own(extractor: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_held_out_folder_of_ones_own(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
     """All of the data is trained on, the accuracy is the folder's, and copies of training pictures are refused."""
     own = draw_pictures(tmp_path / "own", 3, seed=9)
     held_out = HeldOut(pictures=own)
-    manifest = train(photos, tmp_path / "mine", model=str(extractor), held_out=held_out, variants=["float32"])
+    manifest = train(photos, tmp_path / "mine", model=str(checkpoint), held_out=held_out, variants=["float32"])
     assert manifest.training is not None
     assert dict(manifest.training.pictures) == {"blue": 12, "green": 12, "red": 12}
     assert dict(manifest.training.held_out) == {"blue": 3, "green": 3, "red": 3}
     shutil.copyfile(photos / "red" / "03.png", own / "red" / "copy.png")
     before = files_of(tmp_path / "mine")
     with pytest.raises(DataError, match=r"copy\.png"):
-        train(photos, tmp_path / "mine", model=str(extractor), held_out=held_out, overwrite=True)
+        train(photos, tmp_path / "mine", model=str(checkpoint), held_out=held_out, overwrite=True)
     assert files_of(tmp_path / "mine") == before
 
 
-def test_without_a_threshold_one_of_the_classes_is_the_answer(extractor: Path, photos: Path, tmp_path: Path) -> None:
+def test_without_a_threshold_one_of_the_classes_is_the_answer(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
     """``refused=0`` leaves the manifest without one."""
-    manifest = train(photos, tmp_path / "mine", model=str(extractor), refused=0, variants=["float32"])
+    manifest = train(photos, tmp_path / "mine", model=str(checkpoint), refused=0, variants=["float32"])
     assert manifest.unknown is None
 
 
@@ -156,9 +156,9 @@ def test_a_bundle_is_no_feature_extractor(trained: Path, photos: Path, tmp_path:
     assert str(raised.value) == f"{trained}: a bundle; train needs a feature extractor, e.g. mixer_b32_sam_fe"
 
 
-def test_a_killed_training_leaves_nothing_and_goes_on(extractor: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_killed_training_leaves_nothing_and_goes_on(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
     """Killed while it computes features, the repeated command gives the bundle of an undisturbed one."""
-    command = [sys.executable, "-m", "mixer_edge_export", "train", str(photos), "--model", str(extractor)]
+    command = [sys.executable, "-m", "mixer_edge_export", "train", str(photos), "--model", str(checkpoint)]
     command += ["--variants", "float32", "--out", str(tmp_path / "mine")]
     environment = os.environ | {"MIXER_EDGE_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -170,19 +170,19 @@ def test_a_killed_training_leaves_nothing_and_goes_on(extractor: Path, photos: P
     assert not (tmp_path / "mine").exists()
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    undisturbed = train(photos, tmp_path / "again" / "mine", model=str(extractor), variants=["float32"])
+    undisturbed = train(photos, tmp_path / "again" / "mine", model=str(checkpoint), variants=["float32"])
     assert Manifest.read(tmp_path / "mine") == undisturbed
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_the_command_prints_the_figures_and_writes_the_report(
-    extractor: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unreadable picture is listed and the exit code is 1; compare needs no DATA afterwards."""
     data = shutil.copytree(photos, tmp_path / "photos")
     (data / "red" / "broken.png").write_bytes(b"not a picture")
     out = tmp_path / "mine"
-    code = main(["train", str(data), "--model", str(extractor), "--out", str(out), "--variants", "float32,int8"])
+    code = main(["train", str(data), "--model", str(checkpoint), "--out", str(out), "--variants", "float32,int8"])
     captured = capsys.readouterr()
     assert code == 1
     assert captured.err.splitlines()[-3:] == [

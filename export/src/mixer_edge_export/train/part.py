@@ -38,8 +38,8 @@ class Part:
     paths: tuple[Path, ...]
     classes: NDArray[np.int64]
     """``[n]`` indices of the classes."""
-    groups: NDArray[np.int64]
-    """``[n]``; pictures with the same number belong together."""
+    groups: NDArray[np.str_]
+    """``[n]``; pictures with the same key belong together."""
     features: NDArray[np.float32]
     """``[n, hidden]``."""
     digests: tuple[str, ...]
@@ -83,8 +83,8 @@ def read_parts(data: Path, extractor: Extractor, held_out: HeldOut, workers: int
     groups = find_groups(pictures, features)
     classes = pictures.classes[features.rows]
     if held_out.pictures is None:
-        chosen = hold_out(classes, groups.numbers, held_out.share, held_out.seed, pictures.labels)
-        trained, rest = (_part(pictures, features, groups.numbers, mask) for mask in (~chosen, chosen))
+        chosen = hold_out(classes, groups.keys, held_out.share, held_out.seed, pictures.labels)
+        trained, rest = (_part(pictures, features, groups.keys, mask) for mask in (~chosen, chosen))
         unreadable = features.unreadable
     else:
         dataset = open_dataset(held_out.pictures, pictures.labels)
@@ -98,13 +98,13 @@ def read_parts(data: Path, extractor: Extractor, held_out: HeldOut, workers: int
         their = extract(others, extractor, workers=workers)
         check_held_out(pictures, features, others, their)
         everything = np.ones(len(their.rows), np.bool_)
-        trained = _part(pictures, features, groups.numbers, np.ones(len(features.rows), np.bool_))
-        rest = _part(others, their, np.arange(len(their.rows)), everything)
+        trained = _part(pictures, features, groups.keys, np.ones(len(features.rows), np.bool_))
+        rest = _part(others, their, np.array(their.digests), everything)
         unreadable = features.unreadable + their.unreadable
     return Parts(labels=pictures.labels, trained=trained, held_out=rest, groups=groups, unreadable=unreadable)
 
 
-def _part(pictures: Pictures, features: Features, groups: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Part:
+def _part(pictures: Pictures, features: Features, groups: NDArray[np.str_], chosen: NDArray[np.bool_]) -> Part:
     rows = np.flatnonzero(chosen)
     numbers = features.rows[rows]
     return Part(
