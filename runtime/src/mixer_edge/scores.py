@@ -23,6 +23,11 @@ class Accuracy:
     share: float
     interval: tuple[float, float]
 
+    @classmethod
+    def of(cls, correct: int, total: int) -> Accuracy:
+        """Return the share of ``correct`` in ``total``, with its interval."""
+        return cls(correct=correct, share=correct / total, interval=wilson_interval(correct, total))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
@@ -95,19 +100,15 @@ def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Sco
     return Score(
         name=name,
         pictures=total,
-        top1=None if truth is None else _accuracy(count_in_top_k(evaluation.top(name), truth, 1), total),
-        top5=None if truth is None else _accuracy(count_in_top_k(evaluation.top(name), truth, 5), total),
+        top1=None if truth is None else Accuracy.of(count_in_top_k(evaluation.top(name), truth, 1), total),
+        top5=None if truth is None else Accuracy.of(count_in_top_k(evaluation.top(name), truth, 5), total),
         difference=None if truth is None else _difference(evaluation, name, truth),
         changed=total - same,
-        agreement=_accuracy(same, total),
+        agreement=Accuracy.of(same, total),
         mean_kl_divergence=math.fsum(answers["kl_divergence"]) / total,
         largest_difference=float(answers["largest_difference"].max()),
         worst_classes=() if truth is None else _worst_classes(evaluation, name, truth, label),
     )
-
-
-def _accuracy(correct: int, total: int) -> Accuracy:
-    return Accuracy(correct=correct, share=correct / total, interval=wilson_interval(correct, total))
 
 
 def _difference(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> Difference:
