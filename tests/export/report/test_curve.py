@@ -36,16 +36,16 @@ def place(x: float, y: float, spread: float = 0.0) -> Place:
 
 
 def test_a_curve_and_its_band_are_where_their_values_are() -> None:
-    """They go from 50 to 346 with equal distances for equal ratios, and from 196 up to 14 with the whole band."""
+    """They go from 50 to 346 with equal distances for equal ratios, and from 196 up to 34 with the whole band."""
     plot = drawn([place(4, 60, 10), place(8, 70, 10), place(16, 80, 10)])
-    # y runs from 50 to 90 over 182 units
-    assert numbers(plot.one("polyline")) == [50.0, 150.5, 198.0, 105.0, 346.0, 59.5]
+    # y runs from 50 to 90 over 162 units
+    assert numbers(plot.one("polyline")) == [50.0, 155.5, 198.0, 115.0, 346.0, 74.5]
     assert numbers(plot.one("polygon")) == [
-        *(50.0, 105.0, 198.0, 59.5, 346.0, 14.0),  # above, from left to right
-        *(346.0, 105.0, 198.0, 150.5, 50.0, 196.0),  # below, and back
+        *(50.0, 115.0, 198.0, 74.5, 346.0, 34.0),  # above, from left to right
+        *(346.0, 115.0, 198.0, 155.5, 50.0, 196.0),  # below, and back
     ]
     marker = plot.one("circle", class_="marker chosen")
-    assert (marker.attributes["cx"], marker.attributes["cy"]) == ("346.0", "59.5")
+    assert (marker.attributes["cx"], marker.attributes["cy"]) == ("346.0", "74.5")
     assert [text.text for text in plot.all("text", class_="tick end")] == ["50 %", "60 %", "70 %", "80 %", "90 %"]
     assert [text.text for text in plot.all("text", class_="tick middle")] == ["16", "8", "4"]
     assert plot.one("text", class_="title middle").text == "pictures"
@@ -59,18 +59,17 @@ def test_a_screen_reader_gets_the_curve_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "text", "where"),
+    ("x", "where"),
     [
-        (Place(x=10, y=50, low=50, high=50), "50.0 %", ("name halo chosen", "88.6", "89.0")),
-        (Place(x=90, y=50, low=50, high=50), "50.0 %", ("name halo chosen end", "307.4", "89.0")),
-        (Place(x=90, y=99.96, low=50, high=50), "100.0 %", ("name halo chosen end", "307.4", "32.1")),
+        (10, ("name halo chosen", "88.6", "133.0")),
+        (90, ("name halo chosen end", "321.4", "104.0")),
     ],
 )
-def test_the_value_stands_beside_the_mark(mark: Place, text: str, where: tuple[str, str, str]) -> None:
-    """To the right in the left half, else to the left; above, or below at the top."""
-    plot = drawn([place(0, 0), place(100, 100)], scale=float, mark=mark)
+def test_the_value_stands_where_the_curve_is_not(x: float, where: tuple[str, str, str]) -> None:
+    """In the left half to the right and below, in the right half to the left and above."""
+    plot = drawn([place(0, 0), place(100, 100)], scale=float, mark=place(x, 50))
     (value,) = [it for it in plot.all("text") if "chosen" in (it.attributes["class"] or "")]
-    assert value.text == text
+    assert value.text == "50.0 %"
     assert tuple(value.attributes[name] for name in ("class", "x", "y")) == where
 
 

@@ -13,6 +13,8 @@ from mixer_edge_export.report.marks import BOTTOM, LEFT, RIGHT, TOP, WIDTH
 from mixer_edge_export.report.svg import shape
 
 HEIGHT = 240
+CEILING = TOP + 20
+"""Upper end of the y axis; there is space for a text above it."""
 TICK = 30
 """Smallest distance between two ticks of x, so that their labels do not touch."""
 
@@ -58,7 +60,7 @@ def curve(
         return LEFT + (scale(x) - start) / ((end - start) or 1) * (WIDTH - LEFT - RIGHT)
 
     def down(y: float) -> float:
-        return HEIGHT - BOTTOM - (y - first) / ((last - first) or 1) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - (y - first) / ((last - first) or 1) * (HEIGHT - CEILING - BOTTOM)
 
     shown: list[float] = []
     for tick in sorted(x_ticks, reverse=True):
@@ -80,10 +82,9 @@ def curve(
         ),
         marks.marker(across(mark.x), down(mark.y), 0, True),
     ]
-    right = across(mark.x) > WIDTH / 2
-    side = -9 if right else 9
-    below = 18 if down(mark.y) < TOP + 20 else -9
-    parts.append(
-        marks.text(across(mark.x) + side, down(mark.y) + below, f"{mark.y:.1f} %", "name halo chosen" + " end" * right)
-    )
+    # the curve rises to the right: in the left half there is space below it, in the right half above
+    if across(mark.x) < WIDTH / 2:
+        parts.append(marks.text(across(mark.x) + 9, down(mark.y) + 18, f"{mark.y:.1f} %", "name halo chosen"))
+    else:
+        parts.append(marks.text(across(mark.x) + 5, down(mark.y) - 11, f"{mark.y:.1f} %", "name halo chosen end"))
     return marks.drawing(HEIGHT, title, parts, description)

@@ -20,10 +20,8 @@ from mixer_edge_export.report.thumbnails import data_address
 from mixer_edge_export.train.record import ClassRecord, CurvePoint, Suspect, Together, TrainingRecord
 from mixer_edge_export.train.summary import cross_validated_accuracy, head_name, held_out_accuracy, threshold_line
 
-MATRIX = 20
-"""Largest number of classes whose confusions are a matrix; a wider one does not fit on the page."""
-CLASSES = 30
-"""Number of classes that are not folded away."""
+CLASSES = 20
+"""Largest number of classes in the matrix, as a wider one does not fit on the page, and of those not folded away."""
 PAIRS, SUSPECTS, CONTRADICTIONS, FILES, GROUPS = 12, 24, 12, 4, 100
 """Largest numbers that are shown: of pairs, suspects, contradictions, files of one of them, and groups."""
 
@@ -103,7 +101,7 @@ def section(training: Training, pictures: Path | None) -> Section:
         classes=tuple(rows[:CLASSES]),
         folded=tuple(rows[CLASSES:]),
         labels=tuple(item.label for item in record.classes),
-        matrix=_matrix(record.held_out_confusion) if len(record.classes) <= MATRIX else None,
+        matrix=_matrix(record.held_out_confusion) if len(record.classes) <= CLASSES else None,
         pairs=tuple(pairs[:PAIRS]),
         more_pairs=len(pairs[PAIRS:]),
         suspects=suspects,
