@@ -42,6 +42,7 @@ def score(name: str, **changes: Any) -> Score:
         "difference": Difference(lost=0, won=0, share=0.0, interval=(0.0, 0.0), p_value=1.0),
         "changed": 0,
         "agreement": accuracy(1000, 0.9962, 1.0),
+        "refused": None,
         "mean_kl_divergence": 0.0,
         "largest_difference": 0.0,
         "worst_classes": (ClassScore(index=2, label="crane", pictures=40, correct=31, reference_correct=31),),
@@ -229,3 +230,15 @@ COSTS = replace(
     measured=replace(COMPARISON.measured, data=None, data_fingerprint=None),
 )
 """No pictures, and the source as reference: sizes and latencies alone."""
+REFUSING = replace(
+    COMPARISON,
+    rows=tuple(
+        replace(row, score=row.score and replace(row.score, refused=refused))
+        for row, refused in zip(
+            COMPARISON.rows,
+            (accuracy(45, 0.0338, 0.0597), accuracy(46, 0.0346, 0.0608), accuracy(87, 0.0711, 0.1061)),
+            strict=True,
+        )
+    ),
+)
+"""The same with a bundle whose answer can be "none of these"."""

@@ -59,7 +59,12 @@ def comparison(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> t
         records["int8"]["classes"][number, 0] = answer
         records["int8"]["kl_divergence"][number] = 0.25
     evaluation = Evaluation(
-        dataset=dataset, names=NAMES, records=records, unreadable=("data/broken.png: is no picture",)
+        dataset=dataset,
+        names=NAMES,
+        records=records,
+        unreadable=("data/broken.png: is no picture",),
+        refuses=False,
+        none_class=None,
     )
     bundle = replace(Bundle.open(tiny_bundle), labels=(LABELS[0], HOSTILE, *LABELS[2:]))
     costs = {

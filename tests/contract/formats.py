@@ -31,6 +31,8 @@ from mixer_edge.manifest import (
     RuntimeSpec,
     SourceSpec,
     TensorSpec,
+    TrainingSpec,
+    UnknownSpec,
     VariantSpec,
 )
 from mixer_edge.scores import Accuracy, ClassScore, Difference, Score
@@ -72,7 +74,7 @@ def manifest() -> Manifest:
     image = {"name": "image", "shape": (1, 56, 56, 3)}
     logits = TensorSpec(name="logits", dtype="float32", shape=(1, 10), scale=None, zero_point=None)
     return Manifest(
-        schema_version=2,
+        schema_version=3,
         name="digits",
         task="classification",
         source=SourceSpec(
@@ -105,6 +107,22 @@ def manifest() -> Manifest:
             drop=0.25,
             int8_size_bytes=1000,
         ),
+        training=TrainingSpec(
+            extractor="mixer_b32_sam_fe",
+            extractor_fingerprint="a" * 64,
+            head="ridge",
+            strength=0.5,
+            temperature=1.25,
+            pictures={"cat": 40, "none": 30},
+            held_out={"cat": 10, "none": 8},
+            fingerprint="b" * 64,
+            held_out_fingerprint="c" * 64,
+            seed=7,
+            cross_validated=0.95,
+            held_out_top1=0.9375,
+            file=FileSpec(name="training.json", size_bytes=700, sha256="d" * 64),
+        ),
+        unknown=UnknownSpec(measure="energy", threshold=2.75, refused=0.05),
         labels=FileSpec(name="labels.txt", size_bytes=20, sha256="6" * 64),
         golden=FileSpec(name="golden.npz", size_bytes=5000, sha256="7" * 64),
         variants=(
@@ -147,9 +165,10 @@ def comparison() -> Comparison:
     whole = Accuracy(correct=4, share=1.0, interval=(0.510109, 1.0))
     most = Accuracy(correct=3, share=0.75, interval=(0.300642, 0.954413))
     even = Difference(lost=0, won=0, share=0.0, interval=(0.0, 0.0), p_value=1.0)
+    refused = Accuracy(correct=1, share=0.25, interval=(0.045587, 0.699358))
     loss = Difference(lost=1, won=0, share=-0.25, interval=(-0.75, 0.0), p_value=1.0)
     worst = ClassScore(index=7, label="7", pictures=1, correct=0, reference_correct=1)
-    scores: dict[str, Any] = {"pictures": 4, "top5": whole}
+    scores: dict[str, Any] = {"pictures": 4, "top5": whole, "refused": refused}
     return Comparison(
         schema_version=1,
         model="digits",
@@ -252,7 +271,7 @@ def comparison() -> Comparison:
 
 
 JOURNAL_SUBJECT = {
-    "journal": 1,
+    "journal": 2,
     "bundle": "1" * 64,
     "names": ("float32", "int8"),
     "pictures": "2" * 64,
@@ -264,8 +283,8 @@ def journal_records() -> NDArray[np.void]:
     """Return one picture's record: number 3, two classes, two variants."""
     records = np.zeros(1, record_dtype(("float32", "int8"), 2))
     records["picture"], records["pixels"] = 3, bytes(range(32))
-    records["float32"] = ((1, 0), (0.75, 0.25), 0.0, 0.0)
-    records["int8"] = ((0, 1), (0.5, 0.5), 0.125, 1.5)
+    records["float32"] = ((1, 0), (0.75, 0.25), 0.0, 0.0, False)
+    records["int8"] = ((0, 1), (0.5, 0.5), 0.125, 1.5, True)
     return records
 
 

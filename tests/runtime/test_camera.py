@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mixer_edge.bundle import Bundle
 from mixer_edge.camera import LatestFrame, classify_frames, open_frames
 from mixer_edge.classifier import Classifier
 from mixer_edge.errors import DataError
-from mixer_edge.metrics import softmax
+from mixer_edge.manifest import UnknownSpec
+from mixer_edge.metrics import softmax, unknown_score
 
 RED_GREEN_BLUE = np.array([[[10, 20, 30]]], np.uint8)
 
@@ -311,6 +314,21 @@ def test_logits_are_averaged_exponentially(
     assert answers[0].fps is None
     found = {category.index: category.probability for category in answers[-1].categories}
     np.testing.assert_allclose([found[index] for index in range(10)], expected, rtol=1e-5)
+
+
+def test_the_averaged_logits_decide_whether_it_is_none_of_the_classes(tiny_bundle: Path) -> None:
+    """The threshold is between the measures of the second frame alone and of the average: only the average is below."""
+    bundle = Bundle.open(tiny_bundle)
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    with Classifier(bundle, "float32") as classifier:
+        logits = [classifier.output(classifier.tensor(picture)) for picture in (first, second)]
+    measured = [float(unknown_score("energy", values)) for values in (logits[1], (logits[0] + logits[1]) / 2)]
+    assert measured[1] < measured[0]
+    unknown = UnknownSpec(measure="energy", threshold=sum(measured) / 2, refused=0.05)
+    with Classifier(replace(bundle, manifest=replace(bundle.manifest, unknown=unknown)), "float32") as classifier:
+        *_, smoothed = classify_frames(classifier, [first, second], smoothing=3)
+        *_, alone = classify_frames(classifier, [first, second], smoothing=1)
+    assert (smoothed.none, alone.none) == (True, False)
 
 
 def test_fps_is_the_rate_of_the_last_frames(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

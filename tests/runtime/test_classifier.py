@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from tests.conftest import LABELS
 
 from mixer_edge import Answer, BundleError, Classifier, ImageError, InterpreterError, board
 from mixer_edge.bundle import Bundle
+from mixer_edge.classifier import is_none
 from mixer_edge.decode import encode_jpeg
-from mixer_edge.metrics import softmax
+from mixer_edge.manifest import UnknownMeasure, UnknownSpec
+from mixer_edge.metrics import softmax, unknown_score
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +84,39 @@ def test_classify_many_answers_in_order_and_goes_on_after_an_error(classifier: C
     assert all(answer.image is image for answer, image in zip(answers, images, strict=True))
     for answer in answers:
         if answer.image is missing:
-            assert (answer.categories, str(answer.error)) == ((), f"{missing}: no such file")
+            assert (answer.categories, answer.none, str(answer.error)) == ((), False, f"{missing}: no such file")
         else:
-            assert answer == Answer(
-                image=answer.image, categories=tuple(classifier.classify(answer.image, 2)), error=None
-            )
+            categories = tuple(classifier.classify(answer.image, 2))
+            assert answer == Answer(image=answer.image, categories=categories, none=False, error=None)
+
+
+@pytest.mark.parametrize(("measure", "value"), [("probability", 0.625), ("logit", 1.6094379), ("energy", 2.0794415)])
+def test_below_the_threshold_it_is_none_of_the_classes(
+    tiny_bundle: Path, measure: UnknownMeasure, value: float
+) -> None:
+    """Logits with odds of 1 to 2 to 5 and thresholds just below and just above; without a threshold never."""
+    logits = np.log(np.array([1, 2, 5], np.float32))
+    bundle = Bundle.open(tiny_bundle)
+    assert not is_none(bundle, logits)
+    for threshold, expected in ((value - 1e-6, False), (value + 1e-6, True)):
+        unknown = UnknownSpec(measure=measure, threshold=threshold, refused=0.05)
+        assert is_none(replace(bundle, manifest=replace(bundle.manifest, unknown=unknown)), logits) is expected
+
+
+def test_an_answer_says_if_it_is_none_of_the_classes(tiny_bundle: Path) -> None:
+    """The threshold is one picture's own measure: this one is not below it, others are; the categories stay."""
+    images, bundle = pictures(9), Bundle.open(tiny_bundle)
+    with Classifier(bundle, "int8") as classifier:
+        measured = [unknown_score("energy", classifier.output(classifier.tensor(image))) for image in images]
+        expected = [classifier.classify(image) for image in images]
+    unknown = UnknownSpec(measure="energy", threshold=float(sorted(measured)[4]), refused=0.05)
+    with Classifier(replace(bundle, manifest=replace(bundle.manifest, unknown=unknown)), "int8") as classifier:
+        answers = [classifier.answer(image) for image in images]
+        assert [classifier.classify(image) for image in images] == expected
+        assert list(classifier.classify_many(images)) == answers
+    assert [answer.none for answer in answers] == [score < unknown.threshold for score in measured]
+    assert sum(answer.none for answer in answers) == 4
+    assert [list(answer.categories) for answer in answers] == expected
 
 
 def test_classify_many_takes_only_a_few_ahead(classifier: Classifier) -> None:

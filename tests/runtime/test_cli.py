@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import LABELS, reseal
+from tests.contract.formats import manifest
 
 import mixer_edge
 from mixer_edge import strict_json
@@ -31,7 +32,7 @@ from mixer_edge.cli import main
 from mixer_edge.decode import encode_jpeg
 from mixer_edge.errors import InterpreterError
 from mixer_edge.interpreter import Interpreter
-from mixer_edge.manifest import Manifest, RuntimeSpec
+from mixer_edge.manifest import Manifest, RuntimeSpec, TrainingSpec, UnknownSpec
 from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
@@ -80,8 +81,42 @@ def test_classify_json_is_one_object_per_line(
     assert [answer["image"] for answer in answers] == [str(photos / "a.png"), str(photos / "more" / "b.png")]
     assert [len(strict_json.read(Classification, line).categories) for line in printed] == [2, 2]
     for answer in answers:
-        assert list(answer) == ["image", "categories"]
+        assert list(answer) == ["image", "categories", "none"]
+        assert answer["none"] is False
         assert [list(category) for category in answer["categories"]] == [["index", "label", "probability"]] * 2
+
+
+def refusing(bundle: Path) -> str:
+    """Change a bundle so that every picture is none of its classes, and return its folder."""
+    reseal(bundle, lambda facts: facts.update(unknown={"measure": "probability", "threshold": 1.5, "refused": 0.05}))
+    return str(bundle)
+
+
+def test_none_of_these_is_said_before_the_nearest_labels(
+    bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With one label in its line, with several in a line of its own, and as a field in JSON."""
+    folder, photo, source = refusing(bundle), str(photos / "a.png"), str(photos)
+    labels = "|".join(LABELS)
+    one = rf"none of these \(nearest: \d+\.\d\d%  ({labels})\)"
+    for command in (
+        ["classify", folder, photo, "--top-k", "1"],
+        ["watch", folder, source, "--existing", "--count", "1", "--interval", "0.05"],
+    ):
+        assert main(command) == 0
+        assert re.fullmatch(f"{one}  {re.escape(photo)}\n", capsys.readouterr().out)
+    assert main(["classify", folder, photo, "--top-k", "2"]) == 0
+    name, none, *lines = capsys.readouterr().out.splitlines()
+    assert (name, none, len(lines)) == (photo, "  none of these; nearest:", 2)
+    assert all(re.fullmatch(rf"   +\d+\.\d\d%  ({labels})", line) for line in lines)
+    assert main(["camera", folder, "--source", source, "--frames", "1"]) == 0
+    assert re.fullmatch(f"    - fps  {one}\n", capsys.readouterr().out)
+    assert main(["camera", folder, "--source", source, "--frames", "1", "--top-k", "2"]) == 0
+    two = rf"\d+\.\d\d%  ({labels})   +\d+\.\d\d%  ({labels})"
+    assert re.fullmatch(rf"    - fps  none of these \(nearest: {two}\)\n", capsys.readouterr().out)
+    for command in (["classify", folder, photo], ["camera", folder, "--source", source, "--frames", "1"]):
+        assert main([*command, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["none"] is True
 
 
 def test_classify_goes_on_after_what_cannot_be_read(
@@ -246,6 +281,41 @@ def test_info_tells_what_is_in_the_bundle_and_what_runs(tiny_bundle: Path, capsy
         "cannot_run_because": {variant.name: {"ai-edge-litert": None} for variant in manifest.variants},
         "fingerprint": manifest.fingerprint(),
     }
+
+
+def test_info_tells_how_a_model_was_trained_and_what_it_refuses(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three lines after the fingerprint; class means have no strength, and classes of one size no range."""
+    training, unknown = manifest().training, manifest().unknown
+    assert training is not None
+    assert unknown is not None
+    means = replace(training, head="class means", strength=None, pictures={"cat": 40, "dog": 40})
+
+    def told(training: TrainingSpec, unknown: UnknownSpec) -> list[str]:
+        reseal(bundle, lambda facts: facts.update(training=asdict(training), unknown=asdict(unknown)))
+        assert main(["info", str(bundle)]) == 0
+        return capsys.readouterr().out.splitlines()[3:7]
+
+    assert told(training, unknown) == [
+        "  trained on 70 pictures of 2 classes, 30 to 40 of each: ridge of strength 0.5 on the features of "
+        "mixer_b32_sam_fe",
+        "  accuracy 95.00% in cross-validation, 93.75% on 18 pictures held out",
+        "  none of these: log-sum-exp of the logits below 2.75; this refuses about 5.00% of the pictures of its "
+        "classes",
+        "",
+    ]
+    lines = told(means, replace(unknown, measure="probability", threshold=0.612345))
+    assert lines[0] == (
+        "  trained on 80 pictures of 2 classes, 40 of each: class means on the features of mixer_b32_sam_fe"
+    )
+    assert lines[2] == (
+        "  none of these: largest probability below 0.6123; this refuses about 5.00% of the pictures of its classes"
+    )
+    assert told(means, replace(unknown, measure="logit"))[2].startswith("  none of these: largest logit below 2.75; ")
+    assert main(["info", str(bundle), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)["manifest"]
+    assert (facts["training"]["cross_validated"], facts["unknown"]["measure"]) == (0.95, "logit")
 
 
 def test_info_tells_what_does_not_run(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

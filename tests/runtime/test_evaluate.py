@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import LABELS
+from tests.conftest import LABELS, reseal
 from tests.pictures import write_pictures
 
 import mixer_edge.evaluate
@@ -25,6 +26,7 @@ from mixer_edge.cli import main
 from mixer_edge.dataset import Dataset, LabelledImage, open_dataset
 from mixer_edge.errors import DataError
 from mixer_edge.evaluate import SOURCE, Evaluation, Task, evaluate
+from mixer_edge.manifest import FileSpec
 from mixer_edge.metrics import kl_divergence, softmax
 from mixer_edge.scores import EvaluationReport, score
 
@@ -60,6 +62,54 @@ def test_records_are_what_the_classifier_says(tiny_bundle: Path, data: Path, eva
         answers["largest_difference"], np.abs(outputs["float32"] - outputs["int8"]).max(axis=1)
     )
     assert evaluation.truth().tolist() == [index for index in range(10) for _ in range(4)]
+
+
+def test_without_a_threshold_no_picture_is_refused(evaluation: Evaluation) -> None:
+    """No record has it, and there is no figure."""
+    assert not any(evaluation.records[name]["refused"].any() for name in NAMES)
+    assert (evaluation.refuses, evaluation.none_class, score(evaluation, "int8", str).refused) == (False, None, None)
+
+
+def test_pictures_below_the_threshold_are_refused(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each variant by its own logits; the table has a column for it."""
+    dataset = open_dataset(data, LABELS)
+    logits = {}
+    for name in ("float32", "int8"):
+        with Classifier(Bundle.open(bundle), name, threads=1) as classifier:
+            logits[name] = [classifier.output(classifier.tensor(image.path)).max() for image in dataset.images]
+    threshold = float(np.median(logits["float32"]))
+    reseal(bundle, lambda facts: facts.update(unknown={"measure": "logit", "threshold": threshold, "refused": 0.05}))
+    result = evaluate(Task(bundle=bundle, names=("float32", "int8")), dataset, workers=1)
+    for name in ("float32", "int8"):
+        assert result.records[name]["refused"].tolist() == [largest < threshold for largest in logits[name]]
+    assert (result.refuses, result.records["float32"]["refused"].sum()) == (True, 20)
+    share = result.records["int8"]["refused"].mean()
+    journal = ["--variants", "int8", "--journal", str(tmp_path / "journal")]
+    assert main(["evaluate", str(bundle), str(data), *journal]) == 0
+    head, float32, int8, last = capsys.readouterr().out.splitlines()
+    assert head == "variant            top-1  95 % interval        top-5  changed  none of these"
+    assert (float32[-8:], int8[-8:]) == ("  50.00%", f"{share:8.2%}")
+    assert len(float32) == len(int8) == len(head)
+    assert last == (
+        "40 pictures; changed: predictions that differ from float32's; none of these: refused pictures, whose nearest "
+        "class counts."
+    )
+
+
+@pytest.mark.parametrize(("label", "found"), [("None", 3), ("none, nothing", 3), ("none of these", None)])
+def test_the_class_none_is_found_by_its_label(
+    bundle: Path, data: Path, tmp_path: Path, label: str, found: int | None
+) -> None:
+    """In any case and with synonyms; another label that has this word is a class like all others."""
+    labels = (*LABELS[:3], label, *LABELS[4:])
+    (bundle / "labels.txt").write_text("".join(f"{name}\n" for name in labels), "utf-8")
+    reseal(bundle, lambda facts: facts.update(labels=asdict(FileSpec.of(bundle / "labels.txt"))))
+    (tmp_path / "data").mkdir()
+    shutil.copy(data / "bird/0000.png", tmp_path / "data/a.png")
+    result = evaluate(Task(bundle=bundle, names=("float32",)), open_dataset(tmp_path / "data", labels), workers=1)
+    assert result.none_class == found
 
 
 def test_neither_order_nor_processes_matter(
@@ -206,5 +256,5 @@ def test_the_commands_table(
 
 
 def test_a_record_is_small() -> None:
-    """A picture's record of three variants and 1000 classes takes 192 bytes: 50,000 of them 9.6 MB."""
-    assert mixer_edge.evaluate.record_dtype(NAMES, 1000).itemsize == 36 + 3 * 52
+    """A picture's record of three variants and 1000 classes takes 195 bytes: 50,000 of them 9.8 MB."""
+    assert mixer_edge.evaluate.record_dtype(NAMES, 1000).itemsize == 36 + 3 * 53

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from mixer_edge.metrics import (
-    count_in_top_k,
+    in_top_k,
     kl_divergence,
     largest_difference,
     mcnemar_exact,
@@ -20,6 +20,7 @@ from mixer_edge.metrics import (
     relative_error,
     softmax,
     top_k,
+    unknown_score,
     wilson_interval,
 )
 
@@ -100,8 +101,8 @@ def test_top_k_accuracy_is_sklearns() -> None:
     best = top_k(scores, 5)
     for k in (1, 5):
         expected = top_k_accuracy_score(truth, scores, k=k, labels=np.arange(20), normalize=False)
-        assert count_in_top_k(best, truth, k) == expected
-    assert count_in_top_k(best, truth, 1) / 400 == accuracy_score(truth, best[:, 0])
+        assert in_top_k(best, truth, k).sum() == expected
+    assert in_top_k(best, truth, 1).mean() == accuracy_score(truth, best[:, 0])
 
 
 def test_kl_divergence_is_scipys_entropy() -> None:
@@ -129,6 +130,25 @@ def test_softmax_and_top_k_by_hand() -> None:
     """The softmax of 0 and ln 3 is 1/4 and 3/4; for equal logits the lower index comes first."""
     np.testing.assert_allclose(softmax(np.array([0, math.log(3)], np.float32)), [0.25, 0.75], rtol=1e-6)
     assert top_k(np.array([1, 3, 3, 2], np.float32), 3).tolist() == [1, 2, 3]
+
+
+def test_unknown_score_by_hand() -> None:
+    """With odds of 1 to 2 to 5 the values are 5/8, ln 5 and ln 8; with equal odds 1/3, 0 and ln 3."""
+    logits = np.log(np.array([[1, 2, 5], [1, 1, 1]], np.float64))
+    np.testing.assert_allclose(unknown_score("probability", logits), [5 / 8, 1 / 3], rtol=1e-15)
+    np.testing.assert_array_equal(unknown_score("logit", logits), [math.log(5), 0])
+    np.testing.assert_allclose(unknown_score("energy", logits), [math.log(8), math.log(3)], rtol=1e-15)
+
+
+def test_unknown_score_neither_overflows_nor_rounds() -> None:
+    """Logits of 1000 and of -1000 are finite, and a probability of 1 - 2e-9 is not 1, of float32 logits too."""
+    logits = np.array([[1000, 1000], [-1000, -1000]], np.float32)
+    assert unknown_score("probability", logits).tolist() == [0.5, 0.5]
+    assert unknown_score("logit", logits).tolist() == [1000, -1000]
+    assert unknown_score("energy", logits).tolist() == [1000 + math.log(2), -1000 + math.log(2)]
+    sure = unknown_score("probability", np.array([20, 0], np.float32))
+    assert sure.dtype == np.float64
+    assert float(sure) == pytest.approx(1 / (1 + math.exp(-20)), rel=1e-15)
 
 
 def test_pictures_needed_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def evaluated(*, labelled: bool = True) -> Evaluation:
     records["int8"]["largest_difference"] = [*range(20), 3]
     images = tuple(LabelledImage(path=Path("a.png"), index=truth if labelled else None) for truth, *_ in ANSWERS)
     dataset = Dataset(folder=Path(), layout="", images=images)
-    return Evaluation(dataset=dataset, names=names, records=records, unreadable=())
+    return Evaluation(dataset=dataset, names=names, records=records, unreadable=(), refuses=False, none_class=None)
 
 
 def wilson(correct: int, total: int) -> object:
@@ -96,3 +97,30 @@ def test_without_labels_there_is_the_agreement() -> None:
     found = score(evaluated(labelled=False), "int8", str)
     assert (found.top1, found.top5, found.difference, found.worst_classes) == (None, None, None, ())
     assert (found.changed, found.agreement.correct) == (7, 14)
+    assert found.refused is None
+
+
+def refusing(*pictures: int, none_class: int | None) -> Evaluation:
+    """Return the evaluation with these pictures refused by int8."""
+    evaluation = replace(evaluated(), refuses=True, none_class=none_class)
+    evaluation.records["int8"]["refused"][list(pictures)] = True
+    return evaluation
+
+
+def test_refused_pictures_are_counted_and_their_nearest_class_decides() -> None:
+    """Six of 21 refused, right ones and wrong ones: every other figure is that of none refused."""
+    found = score(refusing(0, 6, 7, 12, 14, 18, none_class=None), "int8", str)
+    assert found.refused == Accuracy(correct=6, share=6 / 21, interval=wilson(6, 21))  # type: ignore[arg-type]
+    assert replace(found, refused=None) == score(evaluated(), "int8", str)
+    reference = score(refusing(0, none_class=None), "float32", str)
+    assert reference.refused == Accuracy(correct=0, share=0, interval=wilson(0, 21))  # type: ignore[arg-type]
+
+
+def test_a_refused_picture_of_the_class_none_is_right() -> None:
+    """It counts as the label ``none`` does, among one answer and among five; of another class it is still wrong."""
+    found = score(refusing(6, 14, none_class=1), "int8", str)
+    assert found.top1 == Accuracy(correct=15, share=15 / 21, interval=wilson(15, 21))  # type: ignore[arg-type]
+    assert found.difference is not None
+    assert (found.difference.lost, found.difference.won, found.changed) == (2, 1, 7)
+    assert found.worst_classes[0] == ClassScore(index=1, label="1", pictures=2, correct=1, reference_correct=2)
+    assert score(refusing(12, none_class=3), "int8", str).top5 == Accuracy(correct=21, share=1, interval=wilson(21, 21))  # type: ignore[arg-type]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.conftest import reseal
+from tests.contract.formats import manifest
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
+from mixer_edge.manifest import FileSpec
 from mixer_edge.strict_json import line, read
-from mixer_edge.verify import Verification, verify
+from mixer_edge.verify import Verification, check_files, verify
 
 
 def with_golden(bundle: Path, monkeypatch: pytest.MonkeyPatch, **outputs: np.ndarray | None) -> Bundle:
@@ -74,3 +77,20 @@ def test_a_variant_without_golden_outputs_is_refused(tiny_bundle: Path, monkeypa
     with pytest.raises(BundleError) as error:
         verify(bundle, "int8")
     assert str(error.value) == f"{tiny_bundle}: no golden outputs for int8; export it again"
+
+
+def test_the_record_of_a_training_is_checked_if_it_is_there(bundle: Path) -> None:
+    """A copy of the bundle may lack it; where it is, its sha256 is the manifest's."""
+    training = manifest().training
+    assert training is not None
+    path, count = bundle / "training.json", check_files(Bundle.open(bundle))
+    path.write_bytes(b"{}")
+    spec = replace(training, file=FileSpec.of(path))
+    reseal(bundle, lambda facts: facts.update(training=asdict(spec)))
+    assert check_files(Bundle.open(bundle)) == count + 1
+    path.write_bytes(b"[]")
+    with pytest.raises(BundleError) as error:
+        check_files(Bundle.open(bundle))
+    assert str(error.value) == f"{path}: damaged, its sha256 is not the manifest's; copy the bundle again"
+    path.unlink()
+    assert check_files(Bundle.open(bundle)) == count

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge import capture
-from mixer_edge.classifier import Category, Classifier, categories
+from mixer_edge.classifier import Category, Classifier, categories, is_none
 from mixer_edge.dataset import SUFFIXES, find_images
 from mixer_edge.decode import ImageSource, read_frames
 from mixer_edge.errors import DataError
@@ -40,6 +40,8 @@ class FrameAnswer:
 
     frame: int
     categories: tuple[Category, ...]
+    none: bool
+    """Whether the smoothed answer is none of the classes; the categories are then the nearest."""
     fps: float | None
     """None for the first frame."""
 
@@ -132,6 +134,7 @@ def classify_frames(
         yield FrameAnswer(
             frame=number,
             categories=tuple(categories(classifier.bundle, mean, top_k)),
+            none=is_none(classifier.bundle, mean),
             fps=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None,
         )
 

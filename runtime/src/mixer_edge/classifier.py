@@ -17,7 +17,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.decode import MAX_PIXELS, ImageSource
 from mixer_edge.errors import BundleError, ImageError, InterpreterError
 from mixer_edge.interpreter import Interpreter, resolve_backend
-from mixer_edge.metrics import softmax, top_k
+from mixer_edge.metrics import softmax, top_k, unknown_score
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.stopwatch import times_ms
 from mixer_edge.tensors import dequantize, quantize
@@ -40,14 +40,18 @@ class Classification:
     """As the user named it; ``-`` for standard input."""
     categories: tuple[Category, ...]
     """Best first."""
+    none: bool
+    """Whether it is none of the classes; the categories are then the nearest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The answer of ``classify_many`` for one picture: its categories, best first, or why it could not be read."""
+    """The answer for one picture: its categories, best first, or why ``classify_many`` could not read it."""
 
     image: ImageSource = field(compare=False)  # == of two arrays is an array
     categories: tuple[Category, ...]
+    none: bool
+    """Whether it is none of the classes; the categories are then the nearest. Never without a threshold."""
     error: ImageError | None
 
 
@@ -145,7 +149,7 @@ class Classifier:
         return times_ms(lambda: self.interpreter.invoke(tensor), runs, warm_up=warm_up, seconds=seconds)
 
     def classify(self, image: ImageSource, top_k: int = 5) -> list[Category]:
-        """Return the ``top_k`` most probable classes, best first.
+        """Return the ``top_k`` most probable classes, best first, even if the picture is none of them: see ``answer``.
 
         Args:
             image: a path, the bytes of an image file, a binary file object, a PIL image or ``[H, W, 3]`` uint8 pixels.
@@ -155,8 +159,17 @@ class Classifier:
             ImageError: the picture cannot be read.
             BundleError: the bundle's model is a feature extractor.
         """
+        return list(self.answer(image, top_k).categories)
+
+    def answer(self, image: ImageSource, top_k: int = 5) -> Answer:
+        """Return the classes as ``classify`` does, and whether the picture is none of them.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            BundleError: the bundle's model is a feature extractor.
+        """
         self._check_task("classification")
-        return categories(self.bundle, self.output(self.tensor(image)), top_k)
+        return self._answer(image, self.tensor(image), top_k)
 
     def classify_many(
         self, images: Iterable[ImageSource], top_k: int = 5, *, decoders: int | None = None
@@ -183,10 +196,9 @@ class Classifier:
         def answer() -> Answer:
             image, tensor = waiting.popleft()
             try:
-                output = self.output(tensor.result())
+                return self._answer(image, tensor.result(), top_k)
             except ImageError as error:
-                return Answer(image=image, categories=(), error=error)
-            return Answer(image=image, categories=tuple(categories(self.bundle, output, top_k)), error=None)
+                return Answer(image=image, categories=(), none=False, error=error)
 
         try:
             for image in images:
@@ -197,6 +209,15 @@ class Classifier:
                 yield answer()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _answer(self, image: ImageSource, tensor: NDArray[np.generic], top_k: int) -> Answer:
+        logits = self.output(tensor)
+        return Answer(
+            image=image,
+            categories=tuple(categories(self.bundle, logits, top_k)),
+            none=is_none(self.bundle, logits),
+            error=None,
+        )
 
     def embed(self, image: ImageSource) -> NDArray[np.float32]:
         """Return the features of a picture, ``[hidden]`` float32; ``image`` is as for ``classify``.
@@ -221,3 +242,9 @@ def categories(bundle: Bundle, logits: NDArray[np.float32], k: int) -> list[Cate
         Category(index=int(index), label=bundle.label(int(index)), probability=float(probabilities[index]))
         for index in top_k(logits, k)
     ]
+
+
+def is_none(bundle: Bundle, logits: NDArray[np.float32]) -> bool:
+    """Return whether a picture with these ``[classes]`` logits is none of the classes; False without a threshold."""
+    unknown = bundle.manifest.unknown
+    return unknown is not None and bool(unknown_score(unknown.measure, logits) < unknown.threshold)

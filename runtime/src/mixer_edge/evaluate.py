@@ -1,8 +1,9 @@
 """Run every variant on every picture; the workstation and the board use this same code.
 
 The record of a picture has a small fixed size: 50,000 pictures of 1000 classes need about 30 MB. It holds the digest of
-the pixels and, for each variant, the best answers and the distance of the logits from the reference's. A record depends
-only on the picture and the files, so neither the order nor the number of processes matters.
+the pixels and, for each variant, the best answers, whether the picture was refused as none of the classes, and the
+distance of the logits from the reference's. A record depends only on the picture and the files, so neither the order
+nor the number of processes matters.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.bundle import Bundle
-from mixer_edge.classifier import Classifier
+from mixer_edge.class_names import ClassNames
+from mixer_edge.classifier import Classifier, is_none
 from mixer_edge.dataset import Dataset
 from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.interpreter import resolve_backend
 from mixer_edge.journal import Journal, default_journal
-from mixer_edge.metrics import kl_divergence, largest_difference, softmax, top_k
+from mixer_edge.metrics import in_top_k, kl_divergence, largest_difference, softmax, top_k
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
 from mixer_edge.workers import default_workers, map_in_processes
@@ -36,6 +38,8 @@ REFERENCE = "float32"
 SOURCE = "source"
 """Name of the reference that is not a file of the bundle: the source model, run by TensorFlow."""
 ANSWERS = 5
+NONE = "none"
+"""Label of a class of pictures that are none of the others."""
 SINGLE_PROCESS_S = 2.0
 """Seconds of work in one process before others are started, because starting them takes time."""
 
@@ -62,6 +66,10 @@ class Evaluation:
     """``[n]``, one for each picture that could be read; see ``record_dtype``."""
     unreadable: tuple[str, ...]
     """One line for each picture that could not be read: its path and the reason."""
+    refuses: bool
+    """Whether the bundle has a threshold below which a picture is refused as none of the classes."""
+    none_class: int | None
+    """The class labelled ``none``, if there is one."""
 
     @property
     def reference(self) -> str:
@@ -82,6 +90,19 @@ class Evaluation:
         """Return the most probable class of every picture, ``[n]`` int64."""
         return self.top(name)[:, 0].astype(np.int64)
 
+    def right(self, name: str, k: int = 1) -> NDArray[np.bool_]:
+        """Return which pictures have their true class among the ``k`` nearest, ``[n]`` bool; all False without labels.
+
+        Refused pictures count like all others, but a refused picture of the class ``none`` is always right.
+        """
+        truth = self.truth()
+        if truth is None:
+            return np.zeros(len(self.records), np.bool_)
+        right = in_top_k(self.top(name), truth, k)
+        if self.none_class is not None:
+            right |= self.records[name]["refused"] & (truth == self.none_class)
+        return right
+
     def data_fingerprint(self) -> str:
         """Return a sha256 over the pictures' pixels and classes; paths and order do not matter."""
         truth = self.truth()
@@ -100,6 +121,7 @@ def record_dtype(names: Sequence[str], classes: int) -> np.dtype[np.void]:
         ("probabilities", "<f4", (answers,)),
         ("kl_divergence", "<f8"),
         ("largest_difference", "<f4"),
+        ("refused", "?"),
     ]
     return np.dtype([("picture", "<i4"), ("pixels", "V32"), *((name, answer) for name in names)])
 
@@ -109,8 +131,7 @@ class Evaluator:
 
     def __init__(self, task: Task) -> None:
         """Load the files of the task, each with one thread."""
-        bundle = Bundle.open(task.bundle)
-        self.spec = bundle.manifest.preprocess
+        self.bundle = bundle = Bundle.open(task.bundle)
         self.classifiers = {
             name: Classifier(bundle, name, backend=task.backend, threads=1) for name in task.names if name != SOURCE
         }
@@ -125,7 +146,7 @@ class Evaluator:
         """
         number, path = item
         try:
-            pixels = load_pixels(path, self.spec)
+            pixels = load_pixels(path, self.bundle.manifest.preprocess)
         except ImageError as error:
             return str(error)
         record = np.zeros(1, self.dtype)
@@ -140,6 +161,7 @@ class Evaluator:
             record[name]["classes"], record[name]["probabilities"] = best, softmax(logits)[best]
             record[name]["kl_divergence"] = kl_divergence(reference, logits)
             record[name]["largest_difference"] = largest_difference(reference, logits)
+            record[name]["refused"] = is_none(self.bundle, logits)
         return record
 
     def _logits(self, name: str, number: int, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -168,7 +190,7 @@ def evaluate(
     """
     bundle = Bundle.open(task.bundle)
     subject = {
-        "journal": 1,
+        "journal": 2,
         "bundle": bundle.manifest.fingerprint(),
         "names": task.names,
         "pictures": dataset.listing(),
@@ -198,6 +220,8 @@ def evaluate(
         names=task.names,
         records=np.array([done[number] for number in sorted(done)], record_dtype(task.names, _classes(bundle))),
         unreadable=tuple(sorted(unreadable)),
+        refuses=bundle.manifest.unknown is not None,
+        none_class=ClassNames(bundle.labels).find(NONE),
     )
 
 

@@ -278,7 +278,7 @@ class Manifest:
         raise BundleError(f"no variant {name!r} in this bundle; it has {', '.join(v.name for v in self.variants)}")
 
     def files(self) -> tuple[FileSpec, ...]:
-        """Return the files needed to run and verify the variants; the calibration record is not one of them."""
+        """Return the files needed to run and verify the variants; the records of calibration and training are not."""
         labels = (self.labels,) if self.labels else ()
         return (*(variant.file for variant in self.variants), self.golden, *labels)
 

@@ -11,6 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.manifest import UnknownMeasure
+
 Z_95 = 1.959963984540054
 """97.5 % quantile of the normal distribution, for two-sided 95 % intervals."""
 
@@ -45,15 +47,32 @@ def wilson_interval(correct: int, total: int, z: float = Z_95) -> tuple[float, f
     return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
 
 
-def count_in_top_k(top: NDArray[np.integer], truth: NDArray[np.integer], k: int) -> int:
-    """Return how many pictures have their true class among the first ``k`` answers.
+def in_top_k(top: NDArray[np.integer], truth: NDArray[np.integer], k: int) -> NDArray[np.bool_]:
+    """Return which pictures have their true class among the first ``k`` answers, ``[n]`` bool.
 
     Args:
         top: ``[n, m]`` class indices, best first, m >= k.
         truth: ``[n]`` true class indices.
         k: how many answers count.
     """
-    return int((top[:, :k] == truth[:, np.newaxis]).any(axis=1).sum())
+    return (top[:, :k] == truth[:, np.newaxis]).any(axis=1)
+
+
+def unknown_score(measure: UnknownMeasure, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return a score of logits over the last axis, float64; it is low for a picture that is none of the classes.
+
+    With m = max(logits) and s = sum(exp(logits - m)), where nothing overflows:
+
+    - ``probability``: max(softmax(logits)) = 1 / s (Hendrycks and Gimpel 2017);
+    - ``logit``: m (Hendrycks et al. 2022);
+    - ``energy``: log(sum(exp(logits))) = m + log(s) (Liu et al. 2020).
+    """
+    exact = logits.astype(np.float64)
+    largest = exact.max(axis=-1)
+    if measure == "logit":
+        return largest
+    total = np.exp(exact - largest[..., np.newaxis]).sum(axis=-1)
+    return 1 / total if measure == "probability" else largest + np.log(total)
 
 
 def kl_divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,4 +1,7 @@
-"""The figures of a variant, computed from its answers for every picture, with or without labels."""
+"""The figures of a variant, computed from its answers for every picture, with or without labels.
+
+What counts as right is defined by ``mixer_edge.evaluate.Evaluation.right``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.evaluate import Evaluation
-from mixer_edge.metrics import count_in_top_k, mcnemar_exact, paired_interval, wilson_interval
+from mixer_edge.metrics import mcnemar_exact, paired_interval, wilson_interval
 
 WORST = 5
 
@@ -57,7 +60,11 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """The figures of one variant on all pictures; without labels, those that need labels are None."""
+    """The figures of one variant on all pictures; without labels, those that need labels are None.
+
+    Accuracies are those of the nearest class, also of refused pictures; ``refused`` says how many there are. Only
+    pictures of a class labelled ``none`` are right if they are refused, as well as if they are given this label.
+    """
 
     name: str
     pictures: int
@@ -68,6 +75,8 @@ class Score:
     """Predictions that differ from the reference's."""
     agreement: Accuracy
     """Share of predictions equal to the reference's."""
+    refused: Accuracy | None
+    """Number and share of the pictures answered "none of these"; None if the bundle has no threshold."""
     mean_kl_divergence: float
     """Of the softmax outputs from the reference's, in nats."""
     largest_difference: float
@@ -100,26 +109,26 @@ def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Sco
     return Score(
         name=name,
         pictures=total,
-        top1=None if truth is None else Accuracy.of(count_in_top_k(evaluation.top(name), truth, 1), total),
-        top5=None if truth is None else Accuracy.of(count_in_top_k(evaluation.top(name), truth, 5), total),
-        difference=None if truth is None else _difference(evaluation, name, truth),
+        top1=None if truth is None else Accuracy.of(int(evaluation.right(name).sum()), total),
+        top5=None if truth is None else Accuracy.of(int(evaluation.right(name, 5).sum()), total),
+        difference=None if truth is None else _difference(evaluation, name),
         changed=total - same,
         agreement=Accuracy.of(same, total),
+        refused=Accuracy.of(int(answers["refused"].sum()), total) if evaluation.refuses else None,
         mean_kl_divergence=math.fsum(answers["kl_divergence"]) / total,
         largest_difference=float(answers["largest_difference"].max()),
         worst_classes=() if truth is None else _worst_classes(evaluation, name, truth, label),
     )
 
 
-def _difference(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> Difference:
-    right = evaluation.predictions(name) == truth
-    reference_right = evaluation.predictions(evaluation.reference) == truth
+def _difference(evaluation: Evaluation, name: str) -> Difference:
+    right, reference_right = evaluation.right(name), evaluation.right(evaluation.reference)
     lost, won = int((reference_right & ~right).sum()), int((right & ~reference_right).sum())
     return Difference(
         lost=lost,
         won=won,
-        share=(won - lost) / len(truth),
-        interval=paired_interval(lost, won, len(truth)),
+        share=(won - lost) / len(right),
+        interval=paired_interval(lost, won, len(right)),
         p_value=mcnemar_exact(lost, won),
     )
 
@@ -127,8 +136,7 @@ def _difference(evaluation: Evaluation, name: str, truth: NDArray[np.int64]) -> 
 def _worst_classes(
     evaluation: Evaluation, name: str, truth: NDArray[np.int64], label: Callable[[int], str]
 ) -> tuple[ClassScore, ...]:
-    right = evaluation.predictions(name) == truth
-    reference_right = evaluation.predictions(evaluation.reference) == truth
+    right, reference_right = evaluation.right(name), evaluation.right(evaluation.reference)
     size = int(truth.max()) + 1
     pictures, correct, before = (
         np.bincount(truth[chosen], minlength=size) for chosen in (truth >= 0, right, reference_right)

@@ -61,9 +61,10 @@ def check_files(bundle: Bundle) -> int:
     Raises:
         BundleError: a file is missing or damaged.
     """
-    files = list(bundle.manifest.files())
-    record = bundle.manifest.calibration.file  # not needed here, so a copy of the bundle may lack it
-    files += [record] if (bundle.folder / record.name).exists() else []
+    manifest = bundle.manifest
+    # not needed here, so a copy of the bundle may lack them
+    records = [manifest.calibration.file, *([manifest.training.file] if manifest.training else [])]
+    files = [*manifest.files(), *(record for record in records if (bundle.folder / record.name).exists())]
     for file in files:
         file.check(bundle.folder)
     return len(files)

@@ -53,7 +53,12 @@ def evaluated(*, labelled: bool = True) -> Evaluation:
         for number, (truth, _) in enumerate(ANSWERS)
     )
     return Evaluation(
-        dataset=Dataset(folder=Path("data"), layout="", images=images), names=NAMES, records=records, unreadable=()
+        dataset=Dataset(folder=Path("data"), layout="", images=images),
+        names=NAMES,
+        records=records,
+        unreadable=(),
+        refuses=False,
+        none_class=None,
     )
 
 
@@ -98,6 +103,16 @@ def test_without_labels_nothing_is_lost_or_won(bundle: Bundle) -> None:
         ("2.png", None, {"int8": "changed"}),
     ]
     assert {(pair.lost, pair.won) for pair in confusions(evaluated(labelled=False), bundle)} == {(0, 0)}
+
+
+def test_a_refused_picture_of_the_class_none_is_right(bundle: Bundle) -> None:
+    """Before int8 lost two and won one; it refuses 4.png of the class café, so this one is not lost."""
+    evaluation = replace(evaluated(), refuses=True, none_class=2)
+    evaluation.records["int8"]["refused"][4] = True
+    _, found = changed_pictures(evaluation, bundle)
+    assert (found[0].file, found[0].changes) == ("4.png", {"float16": "lost", "int8": "changed"})
+    pairs = {(pair.before, pair.after): pair.lost for pair in confusions(evaluation, bundle) if pair.variant == "int8"}
+    assert pairs == {("café", "bird"): 0, ("café", "dog"): 0, ("airplane", "bird"): 1}
 
 
 def test_confusions_are_counted_for_each_variant(bundle: Bundle) -> None:

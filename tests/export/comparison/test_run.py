@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.conftest import LABELS
+from tests.conftest import LABELS, reseal
 from tests.export.conftest import TWINS
 from tests.pictures import write_pictures
 from tests.trainings import HEAD, RECORD, SUSPECTS, UNKNOWN
@@ -187,6 +187,19 @@ def test_without_pictures(tiny_bundle: Path, capsys: pytest.CaptureFixture[str])
     assert [row["name"] for row in facts["rows"]] == list(VARIANTS)
     assert all(row["size_bytes"] > 0 and row["latency_ms"] > 0 for row in facts["rows"])
     assert [(row["score"], row["photo_to_label_ms"]) for row in facts["rows"]] == [(None, None)] * 6
+
+
+def test_refused_pictures_are_counted(
+    tiny_bundle: Path, bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a threshold that refuses all, each variant and the source refuse all, and lose nothing by it."""
+    before = compared(capsys, bundle, "--data", data, "--variants", "int8")
+    assert [row["score"]["refused"] for row in before["rows"]] == [None, None]
+    reseal(bundle, lambda facts: facts.update(unknown={"measure": "probability", "threshold": 1.5, "refused": 0.05}))
+    source = ["--reference", "source", "--source", tiny_bundle.parent / "tiny.npz"]
+    facts = compared(capsys, bundle, "--data", data, "--variants", "int8", *source)
+    assert [row["score"]["refused"]["correct"] for row in facts["rows"]] == [60, 60, 60]
+    assert [row["score"]["top1"] for row in facts["rows"][1:]] == [row["score"]["top1"] for row in before["rows"]]
 
 
 def test_reports_agree(tiny_bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.comparisons import COMPARISON, COSTS, UNLABELLED
+from tests.comparisons import COMPARISON, COSTS, REFUSING, UNLABELLED
 
 from mixer_edge_export.comparison.table import board_rows, format_report, format_table, picture_warnings
 
@@ -33,6 +33,19 @@ def test_the_whole_report() -> None:
         "from the data: f.png, g.png, h.png and 2 more.\n"
         "3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.\n"
         "1 picture could not be read and does not count.",
+    ]
+
+
+def test_the_share_of_refused_pictures_has_a_column() -> None:
+    """Only if the bundle has a threshold."""
+    assert format_table(REFUSING).splitlines() == [
+        "variant  size     input    output   top-1   95 % interval     changed      none of these  latency",
+        "float32  4.12 MB  float32  float32  90.00%  87.98% to 91.71%  0 of 1,000   4.50%          2.13 ms",
+        "float16  2.07 MB  float32  float32  90.10%  88.09% to 91.80%  2 of 1,000   4.60%          2.25 ms",
+        "int8     1.06 MB  int8     int8     86.20%  83.92% to 88.20%  57 of 1,000  8.70%          0.81 ms",
+        "1,000 pictures; changed: predictions that differ from float32's; none of these: refused pictures, whose "
+        "nearest class counts.",
+        "Note: int8 was calibrated so.",
     ]
 
 

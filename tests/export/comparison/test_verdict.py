@@ -20,7 +20,9 @@ def scored(right: int, lost: int, won: int, total: int, *, labelled: bool = True
     records["int8"]["classes"][right : right + won, 0] = 0
     image = LabelledImage(path=__file__, index=0 if labelled else None)  # type: ignore[arg-type]
     dataset = Dataset(folder=__file__, layout="", images=(image,) * total)  # type: ignore[arg-type]
-    evaluation = Evaluation(dataset=dataset, names=("float32", "int8"), records=records, unreadable=())
+    evaluation = Evaluation(
+        dataset=dataset, names=("float32", "int8"), records=records, unreadable=(), refuses=False, none_class=None
+    )
     return score(evaluation, "int8", str)
 
 

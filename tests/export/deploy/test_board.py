@@ -44,7 +44,7 @@ FIGURES = BenchmarkReport(
     throttling=None,
     rows=(BenchmarkRow(threads=1, network=LATENCY, photo_to_label=LATENCY),),
 )
-SEVEN = Classification(image="smoke.png", categories=(Category(index=7, label="seven", probability=0.9),))
+SEVEN = Classification(image="smoke.png", categories=(Category(index=7, label="seven", probability=0.9),), none=False)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from tests.comparisons import COMPARISON, COSTS
+from tests.comparisons import COMPARISON, COSTS, REFUSING
 from tests.trainings import TRAINING
 
 from mixer_edge import strict_json
@@ -93,6 +93,26 @@ def test_a_training_is_in_every_report_but_the_table(tmp_path: Path) -> None:
     start = lines.index("## Your classes")
     text = format_training(TRAINING.record, TRAINING.head, TRAINING.unknown)
     assert lines[start - 1 : -2] == ["", "## Your classes", "", *(f"- {line}" for line in text.splitlines())]
+
+
+def test_refused_pictures_have_columns(tmp_path: Path) -> None:
+    """In Markdown the share, in CSV with its interval as the last columns, in JSON field by field."""
+    write_report(REFUSING, None, tmp_path)
+    assert (tmp_path / "report.md").read_text("utf-8").splitlines()[2:7] == [
+        "| variant | top-1 | 95 % interval | difference, points | lost / won | none of these | size | latency |",
+        "|---|---|---|---|---|---|---|---|",
+        "| float32 | 90.00% | 87.98% to 91.71% | reference | - | 4.50% | 4.12 MB | 2.13 ms |",
+        "| float16 | 90.10% | 88.09% to 91.80% | +0.10 (-0.10 to +0.30) | 0 / 1 | 4.60% | 2.07 MB | 2.25 ms |",
+        "| int8 | 86.20% | 83.92% to 88.20% | -3.80 (-5.10 to -2.50) | 42 / 4 | 8.70% | 1.06 MB | 0.81 ms |",
+    ]
+    lines = [line.split(",") for line in (tmp_path / "report.csv").read_text("utf-8").splitlines()]
+    assert [line[-4:] for line in lines] == [
+        ["photo_to_label_ms", "refused", "refused_low", "refused_high"],
+        ["5.5", "0.045", "0.0338", "0.0597"],
+        ["5.75", "0.046", "0.0346", "0.0608"],
+        ["3.125", "0.087", "0.0711", "0.1061"],
+    ]
+    assert strict_json.read(Comparison, (tmp_path / "report.json").read_text("utf-8")) == REFUSING
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:

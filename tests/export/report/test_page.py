@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.comparisons import COMPARISON, COSTS, HOSTILE, UNLABELLED
+from tests.comparisons import COMPARISON, COSTS, HOSTILE, REFUSING, UNLABELLED
 from tests.export.report.html_tree import Element, read_html
 
 from mixer_edge_export.comparison.types import Comparison, Confusion
@@ -127,6 +127,19 @@ def test_the_figures_stand_in_their_columns(whole: Element) -> None:
         "Kept: float16 keeps it.",
         "Not kept: int8 does not keep it.",
     ]
+
+
+def test_refused_pictures_have_a_column() -> None:
+    """With the interval, and a sentence above the table that says what it is."""
+    figures = section(shown(REFUSING), "figures")
+    assert [row[6] for row in rows(figures.one("table", class_="figures"))] == [
+        ["None of these"],
+        ["4.50 %", "3.38 to 5.97"],
+        ["4.60 %", "3.46 to 6.08"],
+        ["8.70 %", "7.11 to 10.61"],
+    ]
+    assert figures.all("tr")[3].all("td")[5].attributes["data-name"] == "None of these"
+    assert "None of these: the pictures that are refused as none of the classes;" in figures.one("p").text
 
 
 def test_every_board_has_its_rows(whole: Element) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +107,7 @@ class Subject:
         read = [(picture, rows[number]) for picture, number in numbers if number in rows]
         answers = records[[row for _, row in read]]  # a copy
         answers["picture"] = [picture for picture, _ in read]
-        return Evaluation(dataset=self.local.dataset, names=tuple(names), records=answers, unreadable=())
+        return replace(self.local, names=tuple(names), records=answers, unreadable=())
 
 
 def compare_on_board(board: Board, subject: Subject) -> BoardResult:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Category
@@ -34,20 +36,25 @@ def changed_pictures(evaluation: Evaluation, bundle: Bundle) -> tuple[int, tuple
     rows = np.flatnonzero((predictions != predictions[0]).any(axis=0))
     distance = np.max([evaluation.records[name]["kl_divergence"] for name in evaluation.names], axis=0)
     chosen = sorted(rows, key=lambda row: (-distance[row], evaluation.records["picture"][row]))[:GALLERY]
-    return len(rows), tuple(_changed_picture(evaluation, bundle, int(row)) for row in chosen)
+    kinds = {name: _kinds(evaluation, name) for name in evaluation.names[1:]}
+    return len(rows), tuple(_changed_picture(evaluation, bundle, kinds, int(row)) for row in chosen)
 
 
-def _changed_picture(evaluation: Evaluation, bundle: Bundle, row: int) -> ChangedPicture:
-    record, truth = evaluation.records[row], evaluation.truth()
-    before = evaluation.predictions(evaluation.reference)[row]
-    changes = {}
-    for name in evaluation.names[1:]:
-        if (after := evaluation.predictions(name)[row]) != before:
-            right = None if truth is None else truth[row]
-            changes[name] = "lost" if before == right else "won" if after == right else "changed"
+def _kinds(evaluation: Evaluation, name: str) -> NDArray[np.str_]:
+    """Return what a change of each prediction means: ``lost``, ``won`` or ``changed``."""
+    before, after = evaluation.right(evaluation.reference), evaluation.right(name)
+    return np.where(before & ~after, "lost", np.where(after & ~before, "won", "changed"))
+
+
+def _changed_picture(
+    evaluation: Evaluation, bundle: Bundle, kinds: Mapping[str, NDArray[np.str_]], row: int
+) -> ChangedPicture:
+    record = evaluation.records[row]
+    image = evaluation.dataset.images[int(record["picture"])]
+    before = record[evaluation.reference]["classes"][0]
     return ChangedPicture(
         file=evaluation.dataset.name(record["picture"]),
-        truth=None if truth is None else bundle.label(int(truth[row])),
+        truth=None if image.index is None else bundle.label(image.index),
         answers={
             name: tuple(
                 Category(index=int(index), label=bundle.label(int(index)), probability=round(float(probability), 4))
@@ -57,31 +64,28 @@ def _changed_picture(evaluation: Evaluation, bundle: Bundle, row: int) -> Change
             )
             for name in evaluation.names
         },
-        changes=changes,
+        changes={name: str(kind[row]) for name, kind in kinds.items() if record[name]["classes"][0] != before},
     )
 
 
 def confusions(evaluation: Evaluation, bundle: Bundle) -> tuple[Confusion, ...]:
     """Return the changed predictions of each variant, before and after, the most frequent first."""
-    truth = evaluation.truth()
     before = evaluation.predictions(evaluation.reference)
     found = []
     for name in evaluation.names[1:]:
-        after = evaluation.predictions(name)
+        after, kinds = evaluation.predictions(name), _kinds(evaluation, name)
         counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
         for row in np.flatnonzero(after != before):
-            right = None if truth is None else truth[row]
-            kind = "lost" if before[row] == right else "won" if after[row] == right else "changed"
-            counts[int(before[row]), int(after[row])][kind] += 1
+            counts[int(before[row]), int(after[row])][str(kinds[row])] += 1
         found += [
             Confusion(
                 variant=name,
                 before=bundle.label(old),
                 after=bundle.label(new),
-                count=kinds.total(),
-                lost=kinds["lost"],
-                won=kinds["won"],
+                count=count.total(),
+                lost=count["lost"],
+                won=count["won"],
             )
-            for (old, new), kinds in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
+            for (old, new), count in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
         ]
     return tuple(found)

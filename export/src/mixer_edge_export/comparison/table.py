@@ -12,7 +12,8 @@ BOARD_COLUMNS = ("host", "board", "variant", "top-1 there", "differ from here", 
 
 def format_table(comparison: Comparison) -> str:
     """Return only the table, as ``export`` prints it, without a newline at the end."""
-    lines = [["variant", "size", "input", "output", "top-1", "95 % interval", "changed", "latency"]]
+    refused = ["none of these"] * comparison.refuses
+    lines = [["variant", "size", "input", "output", "top-1", "95 % interval", "changed", *refused, "latency"]]
     lines += [_cells(row) for row in comparison.rows]
     table = [text_table(lines)]
     if comparison.weights == "random":
@@ -22,7 +23,8 @@ def format_table(comparison: Comparison) -> str:
     else:
         changed = f"changed: predictions that differ from {comparison.reference}'s"
         only = "" if comparison.labelled else "; not labelled, so agreement only"
-        table.append(f"{comparison.pictures:,} pictures; {changed}{only}.")
+        none = "; none of these: refused pictures, whose nearest class counts" if comparison.refuses else ""
+        table.append(f"{comparison.pictures:,} pictures; {changed}{only}{none}.")
     return "\n".join([*table, *(f"Note: {note}." for note in comparison.notes)])
 
 
@@ -97,12 +99,13 @@ def _some(names: tuple[str, ...], *, total: int | None = None) -> str:
 
 
 def _cells(row: VariantResult) -> list[str]:
-    accuracy = ["-", "-", "-"]
+    accuracy, refused = ["-", "-", "-"], []
     if (score := row.score) is not None:
+        refused = [f"{score.refused.share:.2%}"] if score.refused else []
         accuracy[2] = f"{score.changed:,} of {score.pictures:,}"
         if score.top1 is not None:
             low, high = score.top1.interval
             accuracy[:2] = [f"{score.top1.share:.2%}", f"{low:.2%} to {high:.2%}"]
     size = "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f} MB"
     latency = "-" if row.latency_ms is None else f"{row.latency_ms:.2f} ms"
-    return [row.name, size, row.input_dtype, row.output_dtype, *accuracy, latency]
+    return [row.name, size, row.input_dtype, row.output_dtype, *accuracy, *refused, latency]

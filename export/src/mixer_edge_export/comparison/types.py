@@ -41,7 +41,7 @@ class ChangedPicture:
     answers: Mapping[str, tuple[Category, ...]]
     """Variant -> its three best classes, best first."""
     changes: Mapping[str, str]
-    """Variant that differs from the reference -> ``lost``, ``won`` or ``changed`` (both wrong, or no label)."""
+    """Variant that differs from the reference -> ``lost``, ``won`` or ``changed`` (neither, or no label)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +186,11 @@ class Comparison:
     training: Training | None
     """None if the model was not trained by this program."""
     measured: Measured
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the answer can be "none of these": the bundle has a threshold, and there are pictures."""
+        return any(row.score is not None and row.score.refused is not None for row in self.rows)
 
     @property
     def holds(self) -> bool:

@@ -53,11 +53,15 @@ def write_report(
 
 
 def columns(row: VariantResult) -> dict[str, object]:
-    """Return one variant's figures by column name, shares in [0, 1]; None for figures that were not measured."""
+    """Return one variant's figures by column name, shares in [0, 1]; None for figures that were not measured.
+
+    The columns of the refused pictures are there only if the bundle has a threshold.
+    """
     score = row.score
     top1, top5 = (score.top1, score.top5) if score else (None, None)
     difference = score.difference if score else None
-    return {
+    refused = score.refused if score else None
+    figures: dict[str, object] = {
         "variant": row.name,
         "top1": top1.share if top1 else None,
         "top1_low": top1.interval[0] if top1 else None,
@@ -79,6 +83,9 @@ def columns(row: VariantResult) -> dict[str, object]:
         "latency_ms": row.latency_ms,
         "photo_to_label_ms": row.photo_to_label_ms,
     }
+    if refused:
+        figures |= {"refused": refused.share, "refused_low": refused.interval[0], "refused_high": refused.interval[1]}
+    return figures
 
 
 def _csv(comparison: Comparison) -> str:
@@ -91,11 +98,13 @@ def _csv(comparison: Comparison) -> str:
 
 
 def _markdown(comparison: Comparison) -> str:
+    refused = ["none of these"] * comparison.refuses
+    heads = ["variant", "top-1", "95 % interval", "difference, points", "lost / won", *refused, "size", "latency"]
     lines = [
         f"# {comparison.model}: comparison of its variants",
         "",
-        "| variant | top-1 | 95 % interval | difference, points | lost / won | size | latency |",
-        "|---|---|---|---|---|---|---|",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
     ]
     for row in comparison.rows:
         cells = ["-", "-", "-", "-"]
@@ -106,6 +115,7 @@ def _markdown(comparison: Comparison) -> str:
                 start, end = row.score.difference.interval
                 cells[2] = f"{100 * row.score.difference.share:+.2f} ({100 * start:+.2f} to {100 * end:+.2f})"
                 cells[3] = f"{row.score.difference.lost} / {row.score.difference.won}"
+        cells += [f"{row.score.refused.share:.2%}"] if row.score and row.score.refused else []
         size = "-" if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f} MB"
         latency = "-" if row.latency_ms is None else f"{row.latency_ms:.2f} ms"
         lines.append(f"| {' | '.join([row.name, *cells, size, latency])} |")

@@ -12,6 +12,7 @@ from itertools import islice
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
 from mixer_edge.commands import add_classifier, load_classifier, positive
+from mixer_edge.commands.classify import in_one_line
 from mixer_edge.decode import ImageSource
 from mixer_edge.progress import show
 from mixer_edge.service import ready
@@ -67,9 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _line(answer: FrameAnswer) -> str:
     fps = "    -" if answer.fps is None else f"{answer.fps:5.1f}"
-    return f"{fps} fps  " + "  ".join(
-        f"{category.probability:7.2%}  {category.label}" for category in answer.categories
-    )
+    return f"{fps} fps  {in_one_line(answer.categories, none=answer.none)}"
 
 
 def _size(text: str) -> tuple[int, int]:

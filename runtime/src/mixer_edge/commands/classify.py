@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mixer_edge.classifier import Classification
+from mixer_edge.classifier import Category, Classification
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.dataset import find_images
 from mixer_edge.decode import ImageSource
@@ -45,17 +45,27 @@ def run(arguments: argparse.Namespace) -> int:
                 failed += 1
                 write_line(f"error: {answer.error}")
             else:
-                found = Classification(image=name, categories=answer.categories)
+                found = Classification(image=name, categories=answer.categories, none=answer.none)
                 print((line if arguments.json else text)(found), flush=True)
     return 1 if failed else 0
 
 
 def text(found: Classification) -> str:
     """Return a classification as text: one line if there is one label, else the name and a line for each label."""
-    lines = [f"{category.probability:7.2%}  {category.label}" for category in found.categories]
-    if len(lines) == 1:
-        return f"{lines[0]}  {found.image}"
-    return "\n".join([found.image, *(f"  {category}" for category in lines)])
+    if len(found.categories) == 1:
+        return f"{in_one_line(found.categories, none=found.none)}  {found.image}"
+    head = f"{found.image}\n  none of these; nearest:" if found.none else found.image
+    return "\n".join([head, *(f"  {_label(category)}" for category in found.categories)])
+
+
+def in_one_line(categories: Sequence[Category], *, none: bool) -> str:
+    """Return the labels of an answer in one line; ``none``: they are the nearest, but it is none of them."""
+    labels = "  ".join(map(_label, categories))
+    return f"none of these (nearest: {labels.strip()})" if none else labels
+
+
+def _label(category: Category) -> str:
+    return f"{category.probability:7.2%}  {category.label}"
 
 
 def _expand(images: Iterable[str]) -> tuple[list[str], int]:

@@ -61,12 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _table(scores: list[Score], *, labelled: bool) -> str:
     lines = [f"{'variant':<16}{'top-1':>8}  {'95 % interval':<18}{'top-5':>8}{'changed':>9}"]
+    lines[0] += f"{'none of these':>15}" if scores[0].refused else ""
     for row in scores:
         accuracy = f"{'-':>8}  {'-':<18}{'-':>8}"
         if row.top1 is not None and row.top5 is not None:
             low, high = row.top1.interval
             accuracy = f"{row.top1.share:>8.2%}  {f'{low:.2%} to {high:.2%}':<18}{row.top5.share:>8.2%}"
-        lines.append(f"{row.name:<16}{accuracy}{row.changed:>9}")
+        refused = f"{row.refused.share:>15.2%}" if row.refused else ""
+        lines.append(f"{row.name:<16}{accuracy}{row.changed:>9}{refused}")
     note = "" if labelled else "; not labelled, so agreement only"
+    note += "; none of these: refused pictures, whose nearest class counts" if scores[0].refused else ""
     lines.append(f"{scores[0].pictures} pictures; changed: predictions that differ from {scores[0].name}'s{note}.")
     return "\n".join(lines)

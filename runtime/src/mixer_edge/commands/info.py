@@ -16,6 +16,13 @@ from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_bundle
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.interpreter import installed_backends
+from mixer_edge.manifest import TrainingSpec, UnknownMeasure, UnknownSpec
+
+_MEASURES: dict[UnknownMeasure, str] = {
+    "probability": "largest probability",
+    "logit": "largest logit",
+    "energy": "log-sum-exp of the logits",
+}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,6 +78,8 @@ def _text(bundle: Bundle, runs: dict[str, dict[str, str | None]]) -> str:
         f"  input {spec.height} x {spec.width}, {spec.geometry}{sides}, {spec.resample}, "
         f"antialias {'on' if spec.antialias else 'off'}, decode {spec.decode}",
         f"  fingerprint {manifest.fingerprint()}",
+        *(_training(manifest.training) if manifest.training else []),
+        *([_unknown(manifest.unknown)] if manifest.unknown else []),
         "",
         f"{machine['name']}, {machine['cpus']} CPUs, {machine['machine']}, Python {machine['python']}, "
         + ", ".join(f"{name} {number}" for name, number in machine["installed"].items()),
@@ -85,3 +94,22 @@ def _text(bundle: Bundle, runs: dict[str, dict[str, str | None]]) -> str:
         )
     reasons = dict.fromkeys(reason for by_backend in runs.values() for reason in by_backend.values() if reason)
     return "\n".join([*lines, *(f"  note: {reason}" for reason in reasons)])
+
+
+def _training(spec: TrainingSpec) -> list[str]:
+    counts, held_out = sorted(spec.pictures.values()), sum(spec.held_out.values())
+    each = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    strength = "" if spec.strength is None else f" of strength {spec.strength:g}"
+    return [
+        f"  trained on {sum(counts)} pictures of {len(counts)} classes, {each} of each: {spec.head}{strength} on the "
+        f"features of {spec.extractor}",
+        f"  accuracy {spec.cross_validated:.2%} in cross-validation, {spec.held_out_top1:.2%} on {held_out} pictures "
+        "held out",
+    ]
+
+
+def _unknown(spec: UnknownSpec) -> str:
+    return (
+        f"  none of these: {_MEASURES[spec.measure]} below {spec.threshold:.4g}; this refuses about {spec.refused:.2%} "
+        "of the pictures of its classes"
+    )

@@ -59,12 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
             if record is not None and path.name in record.begun:
                 print(f"note: {path}: a run was stopped at this picture, it may have been answered", file=sys.stderr)
             try:
-                categories = tuple(classifier.classify(path, arguments.top_k))
+                answer = classifier.answer(path, arguments.top_k)
             except ImageError as error:
                 failed += 1
                 print(f"error: {error}", file=sys.stderr)
             else:
-                found = Classification(image=str(path), categories=categories)
+                found = Classification(image=str(path), categories=answer.categories, none=answer.none)
                 print((line if arguments.json else text)(found), flush=True)
             if record is not None:
                 record.finish(path.name)
