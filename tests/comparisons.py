@@ -181,6 +181,7 @@ COMPARISON = Comparison(
     changed=CHANGED,
     notes=("int8 was calibrated so",),
     boards=BOARDS,
+    training=None,
     measured=Measured(
         bundle_fingerprint="ab" * 32,
         source="npz birds.npz",

@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.conftest import LABELS
 from tests.pictures import write_pictures
+from tests.trainings import SUSPECTS, TRAINING
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.dataset import open_dataset
@@ -85,9 +86,31 @@ def page(comparison: tuple[Comparison, Path], tmp_path_factory: pytest.TempPathF
     return write_report(*comparison, folder, folder / "sensitivity.json")
 
 
+@pytest.fixture(scope="module")
+def training_page(comparison: tuple[Comparison, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a bundle that was trained here, with the picture of one suspect."""
+    folder = tmp_path_factory.mktemp("training")
+    (picture,) = write_pictures(folder / "new", ("crow",), 1).rglob("*.png")
+    place = folder / "trained" / SUSPECTS[0].file
+    place.parent.mkdir(parents=True)
+    picture.rename(place)
+    return write_report(replace(comparison[0], training=TRAINING), comparison[1], folder / "report", trained=folder)
+
+
 @pytest.fixture
 def opened(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
     """The page, newly opened, with empty logs."""
+    return opened_at(browser, page)
+
+
+@pytest.fixture
+def training(browser: webdriver.Chrome, training_page: Path) -> webdriver.Chrome:
+    """The page with a training, newly opened, with empty logs."""
+    return opened_at(browser, training_page)
+
+
+def opened_at(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
+    """Open a page in a window of the usual size, with empty logs."""
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     for log in ("browser", "performance"):
         browser.get_log(log)
@@ -101,15 +124,17 @@ def shown(browser: webdriver.Chrome) -> list[str]:
     return [card.find_element(By.TAG_NAME, "img").get_attribute("alt") or "" for card in cards if card.is_displayed()]
 
 
-def test_no_request_and_no_error(opened: webdriver.Chrome, page: Path) -> None:
-    """Opening and scrolling the page asks for the file itself and nothing else, and logs nothing to the console."""
-    opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
-    messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+@pytest.mark.parametrize("name", ["page", "training_page"])
+def test_no_request_and_no_error(browser: webdriver.Chrome, name: str, request: pytest.FixtureRequest) -> None:
+    """Opening and scrolling a page asks for the file itself and nothing else, and logs nothing to the console."""
+    page: Path = request.getfixturevalue(name)
+    opened_at(browser, page).execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     requests = [
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     ]
     assert [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
-    assert opened.get_log("browser") == []
+    assert browser.get_log("browser") == []
 
 
 def test_plots_are_drawn(opened: webdriver.Chrome) -> None:
@@ -127,11 +152,14 @@ def test_plots_are_drawn(opened: webdriver.Chrome) -> None:
     assert len(plots[3].find_elements(By.CSS_SELECTOR, ".bar")) == 20
 
 
-def test_the_plots_stay_within_their_frame(opened: webdriver.Chrome) -> None:
+@pytest.mark.parametrize("name", ["page", "training_page"])
+def test_the_plots_stay_within_their_frame(
+    browser: webdriver.Chrome, name: str, request: pytest.FixtureRequest
+) -> None:
     """No mark and no text of a plot lies outside it."""
-    outside = opened.execute_script(
+    outside = opened_at(browser, request.getfixturevalue(name)).execute_script(
         "return [...document.querySelectorAll('svg')].flatMap(svg => { const f = svg.getBoundingClientRect();"
-        " return [...svg.querySelectorAll('*')].filter(e => { const r = e.getBoundingClientRect();"
+        " return [...svg.querySelectorAll(':not(desc)')].filter(e => { const r = e.getBoundingClientRect();"
         " return r.left < f.left - 1 || r.right > f.right + 1 || r.top < f.top - 1 || r.bottom > f.bottom + 1; })"
         ".map(e => e.outerHTML); })"
     )
@@ -223,6 +251,52 @@ def test_readable_on_a_phone(opened: webdriver.Chrome, scheme: str) -> None:
     for text in ("ink", "soft", "accent", "lost", "won"):
         for ground in ("paper", "card", "accent-soft") if text in ("ink", "soft", "accent") else ("card",):
             assert contrast(style[text], style[ground]) >= 4.5, f"{text} on {ground}"
+
+
+def test_the_training_is_drawn(training: webdriver.Chrome) -> None:
+    """Both curves, a bar for each class, and the picture of the suspect that there is."""
+    section = training.find_element(By.CSS_SELECTOR, "section[aria-labelledby=training]")
+    plots = section.find_elements(By.CSS_SELECTOR, "svg[role=img]")
+    assert [plot.accessible_name for plot in plots] == [
+        "Cross-validated accuracy against pictures per class",
+        "Strangers refused against pictures of the classes refused",
+    ]
+    assert all(plot.size["width"] > 200 and plot.size["height"] > 80 for plot in plots)
+    bars = section.find_elements(By.CSS_SELECTOR, ".range .between")
+    wanted = [0.492, 0.289, 0.278, 0.173, 0.114]
+    for bar, width in zip(bars, wanted, strict=True):
+        share = bar.rect["width"] / bar.find_element(By.XPATH, "..").rect["width"]
+        assert share == pytest.approx(width, abs=0.01)
+    (image,) = section.find_elements(By.TAG_NAME, "img")
+    assert image.get_attribute("alt") == "crow/0003.jpg"
+    decode = "const i = arguments[0]; i.loading = 'eager'; return i.decode().then(() => i.naturalWidth)"
+    assert training.execute_script(decode, image) == 64
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_training_is_readable_on_a_phone(training: webdriver.Chrome, scheme: str) -> None:
+    """At 390 pixels nothing overflows, and each number of the matrix has a contrast of at least 4.5 to its heat."""
+    training.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    )
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    training.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    for details in training.find_elements(By.TAG_NAME, "summary"):
+        details.click()
+    assert training.execute_script("return document.documentElement.scrollWidth") == 390
+    # a canvas turns any notation of a colour into red, green and blue
+    cells = training.execute_script(
+        "const c = document.createElement('canvas').getContext('2d', {willReadFrequently: true});"
+        "const hex = colour => { c.fillStyle = colour; c.fillRect(0, 0, 1, 1);"
+        " return '#' + [...c.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => v.toString(16).padStart(2, '0'))"
+        ".join(''); };"
+        "return [...document.querySelectorAll('.matrix tbody td')].map(e => { const s = getComputedStyle(e);"
+        " return [hex(s.color), hex(s.backgroundColor)]; })"
+    )
+    assert len(cells) == 25
+    assert len({ground for _, ground in cells}) >= 10
+    for text, ground in cells:
+        assert contrast(text, ground) >= 4.5
 
 
 def test_labels_cannot_run(opened: webdriver.Chrome, page: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.contract import preprocessing
 from tests.contract.preprocessing import FOLDER
+from tests.contract.training import TRAINING
 
 from mixer_edge.classifier import Category
 from mixer_edge.evaluate import record_dtype
@@ -253,6 +254,7 @@ def comparison() -> Comparison:
             ),
             BoardResult.failed("pi@two", "pi@two: no answer"),
         ),
+        training=TRAINING,
         measured=Measured(
             bundle_fingerprint="1" * 64,
             source="digits",

@@ -26,6 +26,11 @@ class Accuracy:
     share: float
     interval: tuple[float, float]
 
+    @classmethod
+    def of(cls, correct: int, total: int) -> Accuracy:
+        """Return the share of ``correct`` in ``total``, with its interval."""
+        return cls(correct=correct, share=correct / total, interval=wilson_interval(correct, total))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
@@ -104,20 +109,16 @@ def score(evaluation: Evaluation, name: str, label: Callable[[int], str]) -> Sco
     return Score(
         name=name,
         pictures=total,
-        top1=None if truth is None else _accuracy(int(evaluation.right(name).sum()), total),
-        top5=None if truth is None else _accuracy(int(evaluation.right(name, 5).sum()), total),
+        top1=None if truth is None else Accuracy.of(int(evaluation.right(name).sum()), total),
+        top5=None if truth is None else Accuracy.of(int(evaluation.right(name, 5).sum()), total),
         difference=None if truth is None else _difference(evaluation, name),
         changed=total - same,
-        agreement=_accuracy(same, total),
-        refused=_accuracy(int(answers["refused"].sum()), total) if evaluation.refuses else None,
+        agreement=Accuracy.of(same, total),
+        refused=Accuracy.of(int(answers["refused"].sum()), total) if evaluation.refuses else None,
         mean_kl_divergence=math.fsum(answers["kl_divergence"]) / total,
         largest_difference=float(answers["largest_difference"].max()),
         worst_classes=() if truth is None else _worst_classes(evaluation, name, truth, label),
     )
-
-
-def _accuracy(correct: int, total: int) -> Accuracy:
-    return Accuracy(correct=correct, share=correct / total, interval=wilson_interval(correct, total))
 
 
 def _difference(evaluation: Evaluation, name: str) -> Difference:

@@ -6,18 +6,22 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.conftest import LABELS, reseal
 from tests.export.conftest import TWINS
 from tests.pictures import write_pictures
+from tests.trainings import HEAD, RECORD, SUSPECTS, UNKNOWN
 
 from mixer_edge import strict_json
 from mixer_edge.bundle import Bundle
+from mixer_edge.manifest import MANIFEST_NAME, Manifest
+from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge_export.cli import main
 from mixer_edge_export.comparison import Comparison, format_report
-from mixer_edge_export.comparison.types import Recommendation
+from mixer_edge_export.comparison.types import Recommendation, Training
 from mixer_edge_export.quantize.variants import VARIANTS
 
 
@@ -127,6 +131,26 @@ def test_copies_are_reported(tiny_bundle: Path, data: Path, tmp_path: Path, caps
     folder = shutil.copytree(data, tmp_path / "data")
     shutil.copy(folder / "bird/0000.png", folder / "dog/copy.png")
     assert compared(capsys, tiny_bundle, "--data", folder)["duplicates"] == [["bird/0000.png", "dog/copy.png"]]
+
+
+def test_a_trained_bundle_has_its_training(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The manifest's facts and the record, also as a page; pictures trained on are no test and are listed."""
+    assert compared(capsys, bundle, "--data", data, "--limit", 10)["training"] is None
+    manifest = Manifest.read(bundle)
+    pixels = load_pixels(data / "bird/0001.png", manifest.preprocess)
+    record = replace(RECORD, trained={"mine/1.png": pixels_sha256(pixels)})
+    head = replace(HEAD, file=record.write(bundle))
+    (bundle / MANIFEST_NAME).write_bytes(replace(manifest, training=head, unknown=UNKNOWN).to_bytes())
+    suspect = tmp_path / "bundle-pictures" / "trained" / SUSPECTS[0].file
+    suspect.parent.mkdir(parents=True)
+    shutil.copy(data / "bird/0001.png", suspect)
+    facts = compared(capsys, bundle, "--data", data, "--report", tmp_path / "report")
+    training = strict_json.parse(Training, facts["training"])
+    assert training == Training(head=head, unknown=UNKNOWN, record=record)
+    assert facts["overlap"] == ["bird/0001.png"]
+    assert f'alt="{SUSPECTS[0].file}"' in (tmp_path / "report" / "report.html").read_text("utf-8")
 
 
 def test_the_order_of_the_files_does_not_matter(

@@ -29,8 +29,8 @@ def test_the_whole_report() -> None:
         "pi@kitchen: int8 differs from this machine in a.png, b.png, c.png and 9 more.\n"
         "pi@kitchen: float16 does not run there: no kernel.\n"
         "pi@garden failed: it does not answer",
-        "5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
-        "f.png, g.png, h.png and 2 more.\n"
+        "5 of the pictures were also used to make the bundle (training, calibration or selection); remove them "
+        "from the data: f.png, g.png, h.png and 2 more.\n"
         "3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.\n"
         "1 picture could not be read and does not count.",
     ]

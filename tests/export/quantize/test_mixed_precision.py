@@ -191,8 +191,8 @@ def test_pictures_that_made_the_files_are_no_evaluation_set(model: Path, photos:
     assert len(comparison.overlap) == 120
     assert comparison.overlap[:2] == ("3/0.png", "3/10.png")
     assert format_report(comparison).endswith(
-        "120 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
-        "3/0.png, 3/10.png, 3/100.png and 117 more."
+        "120 of the pictures were also used to make the bundle (training, calibration or selection); remove them "
+        "from the data: 3/0.png, 3/10.png, 3/100.png and 117 more."
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from tests.comparisons import COMPARISON, COSTS, REFUSING
+from tests.trainings import TRAINING
 
 from mixer_edge import strict_json
 from mixer_edge.errors import DataError
 from mixer_edge_export.comparison.types import Comparison
 from mixer_edge_export.report import write_report
+from mixer_edge_export.train.summary import format_training
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,8 @@ def test_markdown_says_what_the_terminal_says(folder: Path) -> None:
         "- int8: what is said of int8.",
         "- float16 keeps it.",
         "- int8 does not keep it.",
-        "- 5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
-        "f.png, g.png, h.png and 2 more.",
+        "- 5 of the pictures were also used to make the bundle (training, calibration or selection); remove them "
+        "from the data: f.png, g.png, h.png and 2 more.",
         "- 3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.",
         "- 1 picture could not be read and does not count.",
         "- int8 was calibrated so.",
@@ -80,6 +82,17 @@ def test_markdown_says_what_the_terminal_says(folder: Path) -> None:
         "1,000 pictures; measured on Test, 2 cores, Linux x86_64 with mixer-edge 0.1.0, numpy 2.4.6. "
         "Bundle `abababababababab`, data `cdcdcdcdcdcdcdcd`.",
     ]
+
+
+def test_a_training_is_in_every_report_but_the_table(tmp_path: Path) -> None:
+    """Markdown has the lines of the terminal before the inputs, JSON the whole record."""
+    comparison = replace(COMPARISON, training=TRAINING)
+    write_report(comparison, None, tmp_path)
+    assert strict_json.read(Comparison, (tmp_path / "report.json").read_text("utf-8")) == comparison
+    lines = (tmp_path / "report.md").read_text("utf-8").splitlines()
+    start = lines.index("## Your classes")
+    text = format_training(TRAINING.record, TRAINING.head, TRAINING.unknown)
+    assert lines[start - 1 : -2] == ["", "## Your classes", "", *(f"- {line}" for line in text.splitlines())]
 
 
 def test_refused_pictures_have_columns(tmp_path: Path) -> None:

@@ -62,8 +62,8 @@ def test_the_head_says_which_to_ship(whole: Element) -> None:
     assert whole.one("title").text == "birds: ship float16"
     assert (head.one("h1").text, head.one("p", class_="lead").text) == ("Ship float16", "It is the one that is chosen.")
     assert [line.text for line in head.one("ul", class_="warnings").all("li")] == [
-        "5 of the pictures were also used to make the bundle (calibration or selection); remove them from the data: "
-        "f.png, g.png, h.png and 2 more.",
+        "5 of the pictures were also used to make the bundle (training, calibration or selection); remove them "
+        "from the data: f.png, g.png, h.png and 2 more.",
         "3 of the pictures are copies of others and count each time: a.png = b.png = c.png, d.png = e.png.",
         "1 picture could not be read and does not count.",
         "int8 was calibrated so.",

@@ -82,8 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
+        from mixer_edge_export.train.record import pictures_folder
 
-        page = write_report(comparison, data, arguments.report, arguments.sensitivity)
+        trained = pictures_folder(arguments.bundle)
+        page = write_report(comparison, data, arguments.report, arguments.sensitivity, trained)
         print(f"report: {page}", file=sys.stderr)
     code = print_comparison(comparison, as_json=arguments.json, verdicts=True)
     if any(board.error is not None for board in comparison.boards):

@@ -31,10 +31,12 @@ from mixer_edge_export.comparison.types import (
     Comparison,
     Measured,
     Recommendation,
+    Training,
     VariantResult,
 )
 from mixer_edge_export.comparison.verdict import Candidate, check_bound, recommend, verdict
 from mixer_edge_export.quantize.variants import VARIANTS
+from mixer_edge_export.train.record import TrainingRecord
 
 LATENCY_RUNS = 20
 PHOTO_RUNS = 10
@@ -154,7 +156,7 @@ def summarize(
     ]
     reference = candidates[0]
     largest = next((candidate for candidate in candidates if candidate.name == REFERENCE), reference)
-    bounds, recommendation = [], None
+    bounds, recommendation, training = [], None, _training(bundle)
     changed_count, changed = changed_pictures(evaluation, bundle) if evaluation else (0, ())
     if evaluation:
         variant, reason = recommend(candidates, reference, max_drop)
@@ -174,7 +176,7 @@ def summarize(
         pictures=len(evaluation.records) if evaluation else 0,
         unreadable=evaluation.unreadable if evaluation else (),
         duplicates=duplicates(evaluation) if evaluation else (),
-        overlap=_overlap(bundle, evaluation) if evaluation else (),
+        overlap=_overlap(bundle, evaluation, training) if evaluation else (),
         rows=tuple(
             replace(
                 _row(manifest, candidate, reference, largest),
@@ -190,14 +192,22 @@ def summarize(
         changed=changed,
         notes=_notes(manifest),
         boards=(),
+        training=training,
         measured=_measured(manifest, evaluation),
     )
 
 
-def _overlap(bundle: Bundle, evaluation: Evaluation) -> tuple[str, ...]:
+def _training(bundle: Bundle) -> Training | None:
+    head, record = bundle.manifest.training, TrainingRecord.read(bundle)
+    if head is None or record is None:
+        return None
+    return Training(head=head, unknown=bundle.manifest.unknown, record=record)
+
+
+def _overlap(bundle: Bundle, evaluation: Evaluation, training: Training | None) -> tuple[str, ...]:
     """Return the names of the pictures with which the bundle was made, found by their pixels."""
     record = CalibrationRecord.read(bundle)
-    used = {*record.calibration, *record.selection}
+    used = {*record.calibration, *record.selection, *(training.record.trained.values() if training else ())}
     return tuple(
         evaluation.dataset.name(int(row["picture"]))
         for row in evaluation.records

@@ -49,8 +49,8 @@ def picture_warnings(comparison: Comparison) -> list[str]:
     warnings = []
     if comparison.overlap:
         warnings.append(
-            f"{len(comparison.overlap)} of the pictures were also used to make the bundle (calibration or selection); "
-            f"remove them from the data: {_some(comparison.overlap)}."
+            f"{len(comparison.overlap)} of the pictures were also used to make the bundle (training, calibration or "
+            f"selection); remove them from the data: {_some(comparison.overlap)}."
         )
     if comparison.duplicates:
         copies = sum(len(group) - 1 for group in comparison.duplicates)

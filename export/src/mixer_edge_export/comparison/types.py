@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_edge.classifier import Category
-from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.manifest import PreprocessSpec, TrainingSpec, UnknownSpec
 from mixer_edge.scores import Accuracy, Score
+from mixer_edge_export.train.record import TrainingRecord
 
 SCHEMA_VERSION = 1
 
@@ -121,6 +122,17 @@ class BoardResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the model was trained."""
+
+    head: TrainingSpec
+    """What the manifest says about it."""
+    unknown: UnknownSpec | None
+    """When a picture is none of the classes; None if one of them is always the answer."""
+    record: TrainingRecord
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """The inputs and versions of the measurement."""
 
@@ -171,6 +183,8 @@ class Comparison:
     notes: tuple[str, ...]
     boards: tuple[BoardResult, ...]
     """The results of the boards of ``--on``, in their order."""
+    training: Training | None
+    """None if the model was not trained by this program."""
     measured: Measured
 
     @property

@@ -14,9 +14,16 @@ from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.files import write
 from mixer_edge_export.report.page import page
 from mixer_edge_export.report.sensitivity import read_sensitivity
+from mixer_edge_export.train.summary import format_training
 
 
-def write_report(comparison: Comparison, data: Path | None, folder: Path, sensitivity: Path | None = None) -> Path:
+def write_report(
+    comparison: Comparison,
+    data: Path | None,
+    folder: Path,
+    sensitivity: Path | None = None,
+    trained: Path | None = None,
+) -> Path:
     """Write ``report.html``, ``.md``, ``.csv`` and ``.json`` into ``folder`` and return the page's path.
 
     Args:
@@ -24,6 +31,7 @@ def write_report(comparison: Comparison, data: Path | None, folder: Path, sensit
         data: folder of the pictures, for the gallery's thumbnails.
         folder: created if it does not exist; existing reports are replaced.
         sensitivity: file with the sensitivity of the layers; None to omit it.
+        trained: folder of the training's pictures, ``trained/<name>`` and ``held_out/<name>``, for thumbnails.
 
     Raises:
         DataError: the folder cannot be written to, or the sensitivity file cannot be read.
@@ -33,7 +41,7 @@ def write_report(comparison: Comparison, data: Path | None, folder: Path, sensit
         "report.json": strict_json.dumps(asdict(comparison)),
         "report.csv": _csv(comparison).encode(),
         "report.md": _markdown(comparison).encode(),
-        "report.html": page(comparison, data, layers).encode(),
+        "report.html": page(comparison, data, layers, trained).encode(),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,6 +130,9 @@ def _markdown(comparison: Comparison) -> str:
         table = (BOARD_COLUMNS, ["---"] * len(BOARD_COLUMNS), *board_rows(comparison))
         lines += ["", "## On the boards", "", *(f"| {' | '.join(cells)} |" for cells in table), ""]
         lines += [f"- {line}" for line in board_lines(comparison)]
+    if training := comparison.training:
+        text = format_training(training.record, training.head, training.unknown)
+        lines += ["", "## Your classes", "", *(f"- {line}" for line in text.splitlines())]
     measured = comparison.measured
     lines += [
         "",

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mixer_edge.decode import thumbnail
 from mixer_edge_export.comparison.table import BOARD_COLUMNS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.comparison.verdict import DEFAULT_DROP
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
 from mixer_edge_export.report.sensitivity import LayerBar
+from mixer_edge_export.report.thumbnails import data_address
+from mixer_edge_export.report.training import section
 
-THUMBNAIL = 128
-"""Largest width and height of a thumbnail, in pixels."""
 PAIRS = 12
 """Largest number of changed predictions shown for each variant."""
 LAYERS = 20
 
 
-def page(comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] | None) -> str:
-    """Return the page; ``data`` is the folder of the pictures."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+def page(
+    comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] | None, trained: Path | None = None
+) -> str:
+    """Return the page; ``data`` is the folder of the pictures, ``trained`` that of the training's."""
+    environment = Environment(
+        loader=PackageLoader("mixer_edge_export", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    environment.filters["tenths"] = lambda share: f"{100 * share:.1f}"
     environment.filters["points"] = lambda share: signed(100 * share)
     folder = resources.files("mixer_edge_export.report")
-    template = environment.from_string(folder.joinpath("report.html.jinja").read_text("utf-8"))
+    template = environment.get_template("report.html.jinja")
     variants = [row.name for row in comparison.rows[1:]]
     return template.render(
         comparison=comparison,
         chosen=comparison.recommendation.variant if comparison.recommendation else None,
         style=Markup(folder.joinpath("report.css").read_text("utf-8")),
         script=Markup(folder.joinpath("report.js").read_text("utf-8")),
+        section=section(comparison.training, trained) if comparison.training else None,
         plots=_plots(comparison),
         differences=_differences(comparison),
         sensitivity=_sensitivity(layers),
@@ -46,7 +54,7 @@ def page(comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] |
         shown_pairs=PAIRS,
         thumbnails={}
         if data is None
-        else {picture.file: data_address(thumbnail(data / picture.file, THUMBNAIL)) for picture in comparison.changed},
+        else {picture.file: data_address(data / picture.file) for picture in comparison.changed},
         preprocess=asdict(comparison.measured.preprocess),
         warnings=picture_warnings(comparison),
         board_columns=BOARD_COLUMNS,
@@ -59,11 +67,6 @@ def signed(value: float) -> str:
     """Return a number with two decimals and its sign; minus is U+2212, and 0.00 has no sign."""
     text = f"{value:+.2f}"
     return text[1:] if text[1:] == "0.00" else text.replace("-", "\N{MINUS SIGN}")
-
-
-def data_address(jpeg: bytes) -> str:
-    """Return a picture as a ``data:`` address, so that the page needs no other file."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _plots(comparison: Comparison) -> list[Markup]:

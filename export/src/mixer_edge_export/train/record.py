@@ -17,6 +17,15 @@ RECORD_NAME = "training.json"
 Reason = Literal["equal pixels", "nearly equal", "taken together", "group column"]
 
 
+def pictures_folder(bundle: Path) -> Path:
+    """Return the folder next to a bundle with the pictures of its training, ``trained/<name>`` and ``held_out/<name>``.
+
+    The names are those of the record.
+    """
+    folder = bundle.resolve()
+    return folder.with_name(f"{folder.name}-pictures")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A kind of head with a strength, and its figures in cross-validation."""
@@ -60,7 +69,12 @@ class Together:
     reason: Reason
     files: tuple[str, ...]
     labels: tuple[str, ...]
-    """The classes that they are in; more than one is a contradiction."""
+    """The classes that they are in."""
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether one picture is in several classes; photographs of one minute or group may show different things."""
+        return len(self.labels) > 1 and self.reason in ("equal pixels", "nearly equal")
 
 
 @dataclass(frozen=True, kw_only=True)

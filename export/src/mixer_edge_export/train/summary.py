@@ -1,0 +1,65 @@
+"""A training in a few lines, for a terminal and for ``report.md``."""
+
+from __future__ import annotations
+
+from mixer_edge.manifest import TrainingSpec, UnknownSpec
+from mixer_edge.scores import Accuracy
+from mixer_edge_export.train.record import ClassRecord, TrainingRecord
+
+NAMED = 3
+"""Number of classes in a line."""
+
+
+def format_training(record: TrainingRecord, training: TrainingSpec, unknown: UnknownSpec | None) -> str:
+    """Return the accuracy, the weakest and the smallest classes, the threshold and the advice, a line each."""
+    held_out, cross_validated = held_out_accuracy(record), cross_validated_accuracy(record)
+    low, high = held_out.interval
+    weakest = sorted(record.classes, key=lambda item: item.correct / item.pictures)[:NAMED]
+    smallest = sorted(record.classes, key=lambda item: item.pictures)[:NAMED]
+    lines = [
+        f"Held out: {_percent(held_out.share)} of {len(record.held_out):,} pictures are right, 95 % interval "
+        f"{_percent(low)} to {_percent(high)}; cross-validated: {_percent(cross_validated.share)} of "
+        f"{len(record.trained):,}.",
+        f"Head: {head_name(training)} on {training.extractor}, {len(record.classes)} classes.",
+        f"Weakest classes: {', '.join(map(_right, weakest))} right in cross-validation.",
+        f"Smallest classes: {', '.join(f'{item.label} {item.pictures}' for item in smallest)} pictures.",
+        threshold_line(record, unknown),
+    ]
+    return "\n".join([*lines, *record.advice])
+
+
+def held_out_accuracy(record: TrainingRecord) -> Accuracy:
+    """Return the accuracy on the pictures held out, with its interval."""
+    return Accuracy.of(
+        sum(item.held_out_correct for item in record.classes), sum(item.held_out for item in record.classes)
+    )
+
+
+def cross_validated_accuracy(record: TrainingRecord) -> Accuracy:
+    """Return the accuracy on the pictures trained on, each predicted by a head that did not see it."""
+    return Accuracy.of(sum(item.correct for item in record.classes), sum(item.pictures for item in record.classes))
+
+
+def head_name(training: TrainingSpec) -> str:
+    """Return the kind of the head, with its strength if it has one."""
+    return training.head if training.strength is None else f"{training.head} of strength {training.strength:g}"
+
+
+def threshold_line(record: TrainingRecord, unknown: UnknownSpec | None) -> str:
+    """Return when the answer is "none of these", and for what share of pictures, as one sentence."""
+    if unknown is None:
+        return '"None of these" is never the answer: there is no threshold.'
+    refused = {result.measure: result.strangers_refused for result in record.measures}[unknown.measure]
+    return (
+        f'"None of these" is the answer if the {unknown.measure} is below {unknown.threshold:.3g}: for '
+        f"{_percent(unknown.refused)} of the classes' pictures, and for {_percent(refused)} of the pictures of a class "
+        "left out of the training."
+    )
+
+
+def _right(item: ClassRecord) -> str:
+    return f"{item.label} {item.correct} of {item.pictures}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
