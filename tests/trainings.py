@@ -59,9 +59,9 @@ RECORD = TrainingRecord(
     },
     unreadable=("emu/broken.jpg: is no picture",),
     candidates=(
-        Candidate(head="class means", strength=None, accuracy=0.77, standard_error=0.032, log_loss=0.712),
-        Candidate(head="ridge", strength=10.0, accuracy=0.812, standard_error=0.03, log_loss=0.5942),
-        Candidate(head="ridge", strength=100.0, accuracy=0.79, standard_error=0.031, log_loss=0.65),
+        Candidate(head="class means", strength=None, accuracy=0.77, standard_error=0.032, brier_score=0.712),
+        Candidate(head="ridge", strength=10.0, accuracy=0.812, standard_error=0.03, brier_score=0.5942),
+        Candidate(head="ridge", strength=100.0, accuracy=0.79, standard_error=0.031, brier_score=0.65),
     ),
     classes=CLASSES,
     confusion=CONFUSION,

@@ -37,8 +37,8 @@ TRAINING = Training(
         held_out={"1/d.png": "3" * 64},
         unreadable=("7/broken.png: is empty, expected a picture",),
         candidates=(
-            Candidate(head="ridge", strength=10.0, accuracy=0.75, standard_error=0.125, log_loss=0.5),
-            Candidate(head="class means", strength=None, accuracy=0.5, standard_error=0.25, log_loss=0.75),
+            Candidate(head="ridge", strength=10.0, accuracy=0.75, standard_error=0.125, brier_score=0.5),
+            Candidate(head="class means", strength=None, accuracy=0.5, standard_error=0.25, brier_score=0.75),
         ),
         classes=(
             ClassRecord(label="1", pictures=2, correct=2, held_out=1, held_out_correct=1),

@@ -36,23 +36,19 @@ class Statistics:
 
     def __add__(self, other: Statistics) -> Statistics:
         """Return the sums over the pictures of both."""
-        return Statistics(
-            counts=self.counts + other.counts, sums=self.sums + other.sums, gram=self.gram + other.gram
-        )
+        return Statistics(counts=self.counts + other.counts, sums=self.sums + other.sums, gram=self.gram + other.gram)
 
     def __sub__(self, other: Statistics) -> Statistics:
         """Return the sums without the pictures of the other."""
-        return Statistics(
-            counts=self.counts - other.counts, sums=self.sums - other.sums, gram=self.gram - other.gram
-        )
+        return Statistics(counts=self.counts - other.counts, sums=self.sums - other.sums, gram=self.gram - other.gram)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standardized:
     """The features with mean 0 and standard deviation 1, as if every class had the same number of pictures.
 
-    With m_c the mean of class c and m the mean of all m_c, the covariance is that within the classes, over all pictures,
-    plus that of the class means: ``(gram - sum_c n_c m_c m_c') / n + sum_c (m_c - m)(m_c - m)' / classes``.
+    With m_c the mean of class c and m the mean of all m_c, the covariance is that within the classes, over all
+    pictures, plus that of the class means: ``(gram - sum_c n_c m_c m_c') / n + sum_c (m_c - m)(m_c - m)' / classes``.
     """
 
     mean: NDArray[np.float64]

@@ -193,7 +193,7 @@ def test_what_is_folded_away(section: Element) -> None:
     ]
     assert heads.one("summary").text == "Heads that were tried: 3"
     assert plain(heads.one("table")) == [
-        ["head", "strength", "accuracy", "log loss"],
+        ["head", "strength", "accuracy", "Brier score"],
         ["class means", "–", "77.0 ± 3.2 %", "0.712"],
         ["ridge used", "10", "81.2 ± 3.0 %", "0.594"],
         ["ridge", "100", "79.0 ± 3.1 %", "0.650"],

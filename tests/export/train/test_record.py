@@ -11,7 +11,8 @@ from tests.trainings import HEAD, RECORD
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import FileSpec
-from mixer_edge_export.train.record import RECORD_NAME, TrainingRecord, pictures_folder
+from mixer_edge_export.train.links import pictures_folder
+from mixer_edge_export.train.record import RECORD_NAME, TrainingRecord
 
 
 def trained(bundle: Path, file: FileSpec) -> Bundle:

@@ -80,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, write bundle and report, and print the figures; 1 if some pictures could not be read."""
     from mixer_edge_export.comparison import compare
     from mixer_edge_export.report import write_report
+    from mixer_edge_export.train.links import pictures_folder
     from mixer_edge_export.train.summary import format_training
     from mixer_edge_export.train.train import train
 
@@ -97,12 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
     data = own_pictures(manifest, arguments.out)
     comparison = compare(arguments.out, data)
     report = arguments.report or arguments.out.with_name(f"{arguments.out.name}-report")
-    page = write_report(comparison, data, report)
+    page = write_report(comparison, data, report, trained=pictures_folder(arguments.out))
     print(f"trained on {manifest.source.location}: {arguments.out}\nreport: {page}", file=sys.stderr)
-    if not arguments.json and comparison.training is not None and manifest.training is not None:
-        print(format_training(comparison.training, manifest.training))
+    if not arguments.json and comparison.training is not None:
+        training = comparison.training
+        print(format_training(training.record, training.head, training.unknown))
     code = print_comparison(comparison, as_json=arguments.json)
-    unreadable = comparison.training.unreadable if comparison.training else ()
+    unreadable = comparison.training.record.unreadable if comparison.training else ()
     for line in unreadable:
         print(f"error: {line}", file=sys.stderr)
     return 1 if unreadable else code

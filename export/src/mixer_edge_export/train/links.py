@@ -18,7 +18,7 @@ TRAINED, HELD_OUT = "trained", "held_out"
 
 
 def pictures_folder(bundle: Path) -> Path:
-    """Return the folder beside a bundle."""
+    """Return the folder beside a bundle; the names of its pictures are those of the record."""
     target = bundle.resolve()
     return target.with_name(f"{target.name}-pictures")
 

@@ -91,7 +91,9 @@ def _check_names(folder: Path, labels: tuple[str, ...]) -> None:
     """Check that each label is a line of text, and a name of no other class."""
     for label in labels:
         if "/" in label or label in (".", ".."):
-            raise DataError(f"{folder}: the class name {label!r} cannot be that of a folder; give this class another name")
+            raise DataError(
+                f"{folder}: the class name {label!r} cannot be that of a folder; give this class another name"
+            )
         if not label.strip() or label.splitlines() != [label] or label.encode("utf-8", "ignore").decode() != label:
             raise DataError(f"{folder}: the class name {label!r} is not a line of text; give this class another name")
     names = ClassNames(labels)

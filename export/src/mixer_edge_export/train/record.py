@@ -17,15 +17,6 @@ RECORD_NAME = "training.json"
 Reason = Literal["equal pixels", "nearly equal", "taken together", "group column"]
 
 
-def pictures_folder(bundle: Path) -> Path:
-    """Return the folder next to a bundle with the pictures of its training, ``trained/<name>`` and ``held_out/<name>``.
-
-    The names are those of the record.
-    """
-    folder = bundle.resolve()
-    return folder.with_name(f"{folder.name}-pictures")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A kind of head with a strength, and its figures in cross-validation."""
@@ -34,8 +25,8 @@ class Candidate:
     strength: float | None
     accuracy: float
     standard_error: float
-    log_loss: float
-    """Mean over the pictures, in nats, after the temperature."""
+    brier_score: float
+    """Mean over the pictures of the squared error of the probabilities, after the temperature; 0 is perfect."""
 
 
 @dataclass(frozen=True, kw_only=True)

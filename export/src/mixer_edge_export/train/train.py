@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.class_names import ClassNames
+from mixer_edge.evaluate import NONE
 from mixer_edge.manifest import Manifest, PreprocessSpec, TrainingSpec
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.bundle import atomic_folder
@@ -30,8 +30,6 @@ from mixer_edge_export.train.record import ClassRecord, TrainingRecord
 from mixer_edge_export.train.split import folds
 from mixer_edge_export.train.suspects import find_suspects
 from mixer_edge_export.train.unknown import Threshold, find_threshold
-
-log = logging.getLogger(__name__)
 
 EXTRACTOR = "mixer_b32_sam_fe"
 FOLDS = 5
@@ -79,9 +77,9 @@ def train(
         trained = parts.trained
         count = len(parts.labels)
         fold_of = folds(trained.classes, trained.groups, _fold_count(trained), held_out.seed)
-        choice = choose(trained.features, trained.classes, trained.groups, fold_of, count)
-        log.info("head: %s, strength %s", choice.head.kind, choice.head.strength)
-        threshold = find_threshold(trained.features, trained.classes, fold_of, choice, refused) if refused else None
+        choice = choose(trained.features, trained.classes, fold_of, count)
+        none = ClassNames(parts.labels).find(NONE)
+        threshold = find_threshold(trained.features, trained.classes, choice, refused, none) if refused else None
         record = _record(parts, choice, threshold, held_out.seed)
         source = TrainedSource.of(extractor, out.resolve().name, parts.labels, (choice.head.kernel, choice.head.bias))
         link_pictures(folder / "pictures", parts)
@@ -145,7 +143,10 @@ def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int
         )
         for index, label in enumerate(labels)
     )
-    record = TrainingRecord(
+    curve = learning_curve(trained.features, trained.classes, trained.groups, choice, seed)
+    suspects = find_suspects(choice.logits, trained.classes, trained.names, labels)
+    measures = threshold.measures if threshold else ()
+    return TrainingRecord(
         trained=dict(zip(trained.names, trained.digests, strict=True)),
         held_out=dict(zip(held_out.names, held_out.digests, strict=True)),
         unreadable=parts.unreadable,
@@ -153,14 +154,20 @@ def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int
         classes=classes,
         confusion=confusion,
         held_out_confusion=held_out_confusion,
-        curve=learning_curve(trained.features, trained.classes, trained.groups, choice, seed),
+        curve=curve,
         together=parts.groups.together,
-        suspects=find_suspects(choice.logits, trained.classes, trained.names, labels),
-        measures=threshold.measures if threshold else (),
+        suspects=suspects,
+        measures=measures,
         thresholds=threshold.curve if threshold else (),
-        advice=(),
+        advice=advice(
+            classes=classes,
+            confusion=confusion,
+            curve=curve,
+            together=parts.groups.together,
+            suspects=suspects,
+            measures=measures,
+        ),
     )
-    return replace(record, advice=advice(record))
 
 
 def _confusion(answers: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> tuple[tuple[int, ...], ...]:
