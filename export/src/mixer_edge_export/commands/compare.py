@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
-        from mixer_edge_export.train.record import pictures_folder
+        from mixer_edge_export.train.links import pictures_folder
 
         trained = pictures_folder(arguments.bundle)
         page = write_report(comparison, data, arguments.report, arguments.sensitivity, trained)
