@@ -9,16 +9,20 @@ MODEL ?= digits
 # Without spaces: make's functions split names at spaces.
 MODEL_PATH = $(patsubst %/1,%,$(patsubst %/,%,$(subst $(empty) ,_,$(MODEL))))
 OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(MODEL_PATH)))))
+# A head is trained on a feature extractor: the defaults above are for export.
+TRAIN_MODEL := $(if $(filter file,$(origin MODEL)),mixer_b32_sam_fe,$(MODEL))
+TRAIN_OUT := $(if $(filter file,$(origin OUT)),build/mine,$(OUT))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TWIN_VENV := build/twins-venv
+TESTS := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 quote = '$(subst ','"'"',$(1))'
 flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export compare sensitivity deploy runtimes test test-browser test-bare test-bare-bookworm \
+.PHONY: help install export train compare sensitivity deploy runtimes test coverage test-browser test-bare test-bare-bookworm \
 	test-bare-trixie test-device lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
 	train-digits reference clean
 
@@ -29,6 +33,8 @@ help: ## show this list
 	echo "  export     MODEL="$(call quote,$(MODEL))" OUT="$(call quote,$(OUT))" CALIBRATION= CALIBRATION_SAMPLES=" \
 		"LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
 	echo "             GEOMETRY= DECODE= PIXEL_RANGE="
+	echo "  train      DATA= MODEL="$(call quote,$(TRAIN_MODEL))" OUT="$(call quote,$(TRAIN_OUT))" HELD_OUT= REFUSED= SEED= VARIANTS="
+	echo "             GEOMETRY= DECODE= REPORT="
 	echo "  compare    OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
 	echo "  deploy     OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
 	echo "  benchmark  QUICK= STAGES= PEERS= RESULTS="
@@ -52,6 +58,13 @@ export: $(VENV)/installed ## turn MODEL into TFLite variants in OUT and print th
 		$(call flag,SELECTION,selection) $(call flag,DATA,data) $(call flag,GEOMETRY,geometry) \
 		$(call flag,DECODE,decode) $(call flag,PIXEL_RANGE,pixel-range)
 
+train: $(VENV)/installed ## train a head for your own classes, the folders of pictures in DATA
+	$(BIN)/mixer-edge-export train $(call quote,$(or $(DATA),$(error DATA is not set: make train DATA=photos))) \
+		--model=$(call quote,$(TRAIN_MODEL)) --out=$(call quote,$(TRAIN_OUT)) --overwrite \
+		$(call flag,HELD_OUT,held-out) $(call flag,REFUSED,refused) $(call flag,SEED,seed) \
+		$(call flag,VARIANTS,variants) $(call flag,GEOMETRY,geometry) $(call flag,DECODE,decode) \
+		$(call flag,REPORT,report)
+
 compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
 	$(BIN)/mixer-edge-export compare $(call quote,$(OUT)) $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
 		$(call flag,REFERENCE,reference) $(call flag,SOURCE,source) $(call flag,LIMIT,limit) $(call flag,DATA,data) \
@@ -70,7 +83,10 @@ runtimes: $(VENV)/installed ## install tflite-runtime, to test the files of ever
 	$(BIN)/mixer-edge-export runtimes
 
 test: $(VENV)/installed-dev ## run the tests
-	$(BIN)/python -m pytest --cov --cov-report=term --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	$(TESTS)
+
+coverage: $(VENV)/installed-dev ## run the tests and print the lines that they do not reach
+	$(TESTS) --cov --cov-report=term-missing:skip-covered
 
 test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser

@@ -62,6 +62,31 @@ def test_any_value_is_one_argument(venv: Path, value: str) -> None:
     assert arguments_of(venv, "benchmark-check", f"RESULTS={value}") == [*check, value]
 
 
+def test_train_has_its_own_defaults(venv: Path) -> None:
+    """The feature extractor and build/mine unless they are given; DATA is required."""
+    assert arguments_of(venv, "train", "DATA=my photos") == [
+        "train",
+        "my photos",
+        "--model=mixer_b32_sam_fe",
+        "--out=build/mine",
+        "--overwrite",
+    ]
+    names = ["HELD_OUT", "REFUSED", "SEED", "VARIANTS", "GEOMETRY", "DECODE", "REPORT"]
+    given = [f"{name}={name}'s" for name in ("DATA", "MODEL", "OUT", *names)]
+    flags = [f"--{name.lower().replace('_', '-')}={name}'s" for name in names]
+    assert arguments_of(venv, "train", *given) == [
+        "train",
+        "DATA's",
+        "--model=MODEL's",
+        "--out=OUT's",
+        "--overwrite",
+        *flags,
+    ]
+    refused = make(f"VENV={venv}", "train")
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("DATA is not set: make train DATA=photos.  Stop.\n")
+
+
 def test_every_variable_of_export_is_a_flag(venv: Path) -> None:
     """In the Makefile's order; a value that starts with a dash is not a flag."""
     names = [

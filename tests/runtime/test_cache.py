@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mixer_edge.cache import cache_folder
+from mixer_edge.errors import MixerEdgeError
 
 
 def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +21,14 @@ def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder("wheels") == tmp_path / "home/.cache/mixer-edge/wheels"
     assert cache_folder("wheels").is_dir()
+
+
+def test_a_place_that_cannot_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in its way is an error that names the folder and the variable."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MIXER_EDGE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(MixerEdgeError) as error:
+        cache_folder("wheels")
+    assert str(error.value) == (
+        f"{tmp_path}/file/wheels: cannot be created (Not a directory); set MIXER_EDGE_CACHE to a folder for the cache"
+    )

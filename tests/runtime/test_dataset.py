@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mixer_edge.class_names import ClassNames
-from mixer_edge.dataset import open_dataset, spread
+from mixer_edge.dataset import find_images, open_dataset, read_names, spread
 from mixer_edge.errors import DataError
 from mixer_edge.imagenet import DEVKIT, DEVKIT_IDS, NAMES_AND_INDICES, SOLUTION, SYNSET_LABELS
 
@@ -110,6 +110,30 @@ def test_table(tmp_path: Path, table: str) -> None:
     put(tmp_path, "a.png", "more/b.png")
     (tmp_path / "labels.csv").write_text(table, "utf-8")
     assert classes(tmp_path, BIRDS) == {"a.png": 0, "more/b.png": 3}
+
+
+def test_names_without_a_model(tmp_path: Path) -> None:
+    """Names as they are written, and the table's groups but for empty entries; a flat folder has no names."""
+    put(tmp_path, "a.png", "more/b.png")
+    (tmp_path / "labels.csv").write_text("file,class,group\na.png,Cat, 7 \nmore/b.png,dog,\n")
+    paths = find_images(tmp_path)
+    named = read_names(tmp_path, paths)
+    assert named is not None
+    assert (named.layout, named.classes) == ("table", {paths[0]: "Cat", paths[1]: "dog"})
+    assert named.groups == {paths[0]: "7"}
+    (tmp_path / "labels.csv").unlink()
+    folders = read_names(tmp_path, paths[1:])
+    assert folders is not None
+    assert (folders.layout, folders.classes, folders.groups) == ("class folders", {paths[1]: "more"}, {})
+    assert read_names(tmp_path, paths[:1]) is None
+
+
+def test_labels_that_share_a_name() -> None:
+    """Two cranes, whatever the case; a name of no class has none."""
+    names = ClassNames(BIRDS)
+    assert names.sharing("Crane") == ("n02012849 crane", "n03126707 crane")
+    assert names.sharing("dunlin") == (BIRDS[3],)
+    assert names.sharing("emu") == ()
 
 
 @pytest.mark.parametrize(

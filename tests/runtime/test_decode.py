@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixer_edge.decode import MAX_PIXELS, ImageSource, encode_jpeg, encode_png, read_frames, read_picture, thumbnail
+from mixer_edge.decode import (
+    MAX_PIXELS,
+    ImageSource,
+    encode_jpeg,
+    encode_png,
+    grey_thumbnail,
+    read_frames,
+    read_picture,
+    thumbnail,
+    time_taken,
+)
 from mixer_edge.errors import ImageError
 from mixer_edge.preprocess import Preprocessing, load_pixels
 
@@ -297,3 +307,45 @@ def test_a_png_keeps_every_pixel() -> None:
     """Encoding and decoding give the same pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     np.testing.assert_array_equal(np.asarray(read_picture(encode_png(pixels), background=BACKGROUND).rgb), pixels)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "WEBP"])
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({0x9003: "1970:01:02 00:00:03"}, 86403.0),
+        ({0x9003: "1970:01:02 00:00:03", 0x9291: "25"}, 86403.25),
+        ({0x9003: "1970:01:02 00:00:03", 0x9291: "  "}, 86403.0),
+        ({0x9003: "2024:02:29 12:00:00", 0x9291: "007"}, 1709208000.007),
+        ({0x9003: "0000:00:00 00:00:00"}, None),
+        ({0x9003: "yesterday"}, None),
+        ({0x9003: "1970:01:02 00:00:03", 0x9291: "x"}, None),
+        ({0x9291: "25"}, None),
+        ({}, None),
+    ],
+)
+def test_the_time_a_photograph_was_taken(
+    tmp_path: Path, file_format: str, tags: dict[int, str], expected: float | None
+) -> None:
+    """EXIF's original time with its fraction, in seconds since 1970 without a time zone; None if it is no time."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update(tags)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encoded(Image.new("RGB", (4, 4)), file_format, exif=exif))
+    assert time_taken(path) == expected
+
+
+def test_what_has_no_time(tmp_path: Path) -> None:
+    """A PNG, a missing file, a damaged one: None, for the error comes from reading the picture."""
+    (tmp_path / "a.png").write_bytes(encoded(Image.new("RGB", (4, 4))))
+    (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00II*\x00")
+    assert [time_taken(tmp_path / name) for name in ("a.png", "b.jpg", "c.jpg")] == [None, None, None]
+
+
+def test_a_grey_thumbnail_is_the_mean_of_areas() -> None:
+    """By hand: quarters of 0 and 100, 200 and 40 beside them; of coloured pixels 299 R + 587 G + 114 B in 1000."""
+    grey = np.array([[0, 100, 7, 7], [0, 100, 7, 7], [200, 40, 9, 11], [200, 40, 9, 11]], np.uint8)
+    found = grey_thumbnail(grey[..., np.newaxis].repeat(3, axis=2), 2)
+    np.testing.assert_array_equal(found, np.array([[50, 7], [120, 10]], np.uint8))
+    coloured = np.broadcast_to(np.array([100, 200, 50], np.uint8), (6, 9, 3))
+    np.testing.assert_array_equal(grey_thumbnail(np.ascontiguousarray(coloured), 2), np.full((2, 2), 153, np.uint8))

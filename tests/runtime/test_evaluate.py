@@ -19,6 +19,7 @@ from tests.conftest import LABELS, reseal
 from tests.pictures import write_pictures
 
 import mixer_edge.evaluate
+import mixer_edge.workers
 from mixer_edge import strict_json
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
@@ -116,7 +117,7 @@ def test_neither_order_nor_processes_matter(
     tiny_bundle: Path, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pictures in reverse, evaluated by three processes, have the same records and the same data fingerprint."""
-    monkeypatch.setattr(mixer_edge.evaluate, "SINGLE_PROCESS_S", 0.0)
+    monkeypatch.setattr(mixer_edge.workers, "SINGLE_PROCESS_S", 0.0)
     dataset = evaluation.dataset
     turned = Dataset(folder=dataset.folder, layout=dataset.layout, images=dataset.images[::-1])
     other = evaluate(Task(bundle=tiny_bundle, names=NAMES), turned, workers=3)

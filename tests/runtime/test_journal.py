@@ -82,3 +82,4 @@ def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert place.parent == tmp_path / "evaluations"
     assert place == default_journal({"b": 2, "a": 1})
     assert place != default_journal({"a": 1, "b": 3})
+    assert default_journal({"a": 1, "b": 2}, "features") == tmp_path / "features" / place.name

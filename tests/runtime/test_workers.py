@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+import mixer_edge.workers
 from mixer_edge.errors import DataError, MixerEdgeError
-from mixer_edge.workers import CHUNK, default_workers, map_in_processes
+from mixer_edge.workers import CHUNK, default_workers, map_here_first, map_in_processes
 
 
 def square_maker() -> Callable[[int], tuple[int, int]]:
@@ -40,6 +41,22 @@ def test_every_item_once_in_several_processes() -> None:
     assert sorted(value for value, _ in results) == [value * value for value in items]
     assert len({process for _, process in results}) == 2
     assert os.getpid() not in {process for _, process in results}
+
+
+def test_little_work_stays_in_this_process() -> None:
+    """Within the first seconds, and for one process always, no other process is started; no items are no work."""
+    results = list(map_here_first(square_maker, range(20), 2))
+    assert results == [(value * value, os.getpid()) for value in range(20)]
+    assert list(map_here_first(failing_maker, [], 2)) == []
+
+
+def test_more_work_goes_to_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time for one process is over, two others do the rest; a count of one stays here."""
+    monkeypatch.setattr(mixer_edge.workers, "SINGLE_PROCESS_S", 0.0)
+    results = list(map_here_first(square_maker, range(4 * CHUNK), 2))
+    assert sorted(value for value, _ in results) == [value * value for value in range(4 * CHUNK)]
+    assert os.getpid() not in {process for _, process in results}
+    assert {process for _, process in map_here_first(square_maker, range(5), 1)} == {os.getpid()}
 
 
 def test_an_error_of_a_process_is_raised_here() -> None:

@@ -19,12 +19,14 @@ from mixer_edge_export.commands import (
     runtimes,
     sensitivity,
     status,
+    train,
     train_digits,
     undeploy,
 )
 
 COMMANDS = (
     export,
+    train,
     compare,
     sensitivity,
     inspect,

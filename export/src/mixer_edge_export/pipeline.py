@@ -11,7 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mixer_edge.errors import ModelError
-from mixer_edge.manifest import MANIFEST_NAME, SCHEMA_VERSION, BoundSpec, FileSpec, Manifest, PreprocessSpec
+from mixer_edge.manifest import (
+    MANIFEST_NAME,
+    SCHEMA_VERSION,
+    BoundSpec,
+    FileSpec,
+    Manifest,
+    PreprocessSpec,
+    TrainingSpec,
+    UnknownSpec,
+)
 from mixer_edge.preprocess import Preprocessing, load_pixels, normalize
 from mixer_edge_export.bundle import atomic_folder
 from mixer_edge_export.calibration import (
@@ -80,31 +89,58 @@ def export(
         if labels is not None:
             source = replace(source, labels=read_labels(labels, source.num_classes))
         spec = preprocess_spec(source, preprocessing)
-        pictures = _calibration_set(source, spec, calibration, out)
-        selection = None if bound is None else _selection(bound, pictures, source, spec)
-        base = _convert(source, spec, pictures, selected)
-        kept, bound_spec = _meet_bound(base, selection, bound)
-        specs = write_variants(folder, base, selected, kept)
-        record = CalibrationRecord(
-            calibration=pictures.digests(), selection=selection.digests() if selection else (), ranges=base.ranges
-        )
-        manifest = Manifest(
-            schema_version=SCHEMA_VERSION,
-            name=source.origin.name,
-            task=task(source),
-            source=source_spec(source, base.judgement),
-            architecture=source.architecture,
-            preprocess=spec,
-            calibration=pictures.facts(record.write(folder)),
-            bound=bound_spec,
-            training=None,
-            unknown=None,
-            labels=FileSpec.of(folder / LABELS_NAME) if source.labels else None,
-            golden=FileSpec.of(folder / GOLDEN_NAME),
-            variants=specs,
-            tools={"python": platform.python_version()} | {tool: version(tool) for tool in TOOLS},
-        )
-        (folder / MANIFEST_NAME).write_bytes(manifest.to_bytes())
+        return write_bundle(folder, source, spec, _calibration_set(source, spec, calibration, out), selected, bound)
+
+
+def write_bundle(
+    folder: Path,
+    source: Source,
+    spec: PreprocessSpec,
+    pictures: CalibrationSet,
+    variants: Sequence[Variant],
+    bound: Bound | None = None,
+    trained: tuple[TrainingSpec, UnknownSpec | None] | None = None,
+) -> Manifest:
+    """Write the bundle of a source into a folder, check it, and return its manifest.
+
+    Args:
+        folder: the folder that ``atomic_folder`` yields.
+        source: the model.
+        spec: how pictures become its input.
+        pictures: the calibration pictures.
+        variants: the files to write.
+        bound: how much accuracy int8 may lose; None for no bound.
+        trained: how the source was trained, and when its answer is "none of these"; None if it was not trained here.
+
+    Raises:
+        ModelError: the model cannot be converted, or the outputs of a file differ from the model's.
+        BoundError: no mixture of int8 and float layers keeps the bound.
+    """
+    selection = None if bound is None else _selection(bound, pictures, source, spec)
+    base = _convert(source, spec, pictures, variants)
+    kept, bound_spec = _meet_bound(base, selection, bound)
+    specs = write_variants(folder, base, variants, kept)
+    record = CalibrationRecord(
+        calibration=pictures.digests(), selection=selection.digests() if selection else (), ranges=base.ranges
+    )
+    training, unknown = trained or (None, None)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=source.origin.name,
+        task=task(source),
+        source=source_spec(source, base.judgement),
+        architecture=source.architecture,
+        preprocess=spec,
+        calibration=pictures.facts(record.write(folder)),
+        bound=bound_spec,
+        training=training,
+        unknown=unknown,
+        labels=FileSpec.of(folder / LABELS_NAME) if source.labels else None,
+        golden=FileSpec.of(folder / GOLDEN_NAME),
+        variants=specs,
+        tools={"python": platform.python_version()} | {tool: version(tool) for tool in TOOLS},
+    )
+    (folder / MANIFEST_NAME).write_bytes(manifest.to_bytes())
     return manifest
 
 

@@ -4,7 +4,7 @@
 
     $MIXER_EDGE_CACHE, else $XDG_CACHE_HOME/mixer-edge, else ~/.cache/mixer-edge
         downloads/ unpacked/ hub/    models
-        evaluations/                 journals
+        evaluations/ features/       journals
         runtimes/                    environments in which exported files are tested
         wheels/                      packages for boards
 """
@@ -14,12 +14,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mixer_edge.errors import MixerEdgeError
+
 CACHE_VARIABLE = "MIXER_EDGE_CACHE"
 
 
 def cache_folder(name: str) -> Path:
-    """Return the folder ``name`` of the cache; create it if it does not exist."""
+    """Return the folder ``name`` of the cache; create it if it does not exist.
+
+    Raises:
+        MixerEdgeError: it cannot be created.
+    """
     root = os.environ.get(CACHE_VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "mixer-edge"
     folder = Path(root).expanduser() / name
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MixerEdgeError(
+            f"{folder}: cannot be created ({error.strerror}); set {CACHE_VARIABLE} to a folder for the cache"
+        ) from None
     return folder

@@ -37,6 +37,10 @@ class ClassNames:
             return int(name)
         return next(iter(meanings)) if len(meanings) == 1 else None
 
+    def sharing(self, name: str) -> tuple[str, ...]:
+        """Return the labels that ``name`` is a name of, in the order of the classes."""
+        return tuple(self.labels[index] for index in sorted(self._meanings.get(_normal(name), set())))
+
     def explain(self, names: Iterable[str]) -> str:
         """Return the first few of the names that match no class, and what was expected."""
         unmatched = sorted(set(names))

@@ -2,7 +2,8 @@
 
 - ``class folders``: ``<class>/<picture>``, at any depth below the class; names as in ``mixer_edge.class_names``.
 - ``table``: pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one of
-  ``wnid``, ``index``, ``label``, ``class``; if there are several, the first in this order.
+  ``wnid``, ``index``, ``label``, ``class``; if there are several, the first in this order. A column ``group`` names
+  pictures that belong together; only the training uses it.
 - ``ImageNet``: ``ILSVRC2012_val_<number>.JPEG`` and one ground-truth file, in the same folder or one folder up:
   ``imagenet_2012_validation_synset_labels.txt`` (one wnid per line), ``val.txt`` (name and index),
   ``LOC_val_solution.csv``, or ``ILSVRC2012_validation_ground_truth.txt``; the ids in the last one are not indices, so
@@ -18,7 +19,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from mixer_edge.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 FILE_COLUMNS, CLASS_COLUMNS = ("file", "filename", "image"), ("wnid", "index", "label", "class")
+GROUP_COLUMN = "group"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,16 @@ class Dataset:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The class of every picture, as folders or a table name it."""
+
+    layout: str
+    classes: Mapping[Path, str]
+    groups: Mapping[Path, str] = field(default_factory=dict)
+    """Pictures with an entry in the table's column ``group`` -> the entry."""
+
+
 def spread(count: int, limit: int) -> list[int]:
     """Return at most ``limit`` of the numbers from 0 to ``count - 1``, spread evenly, including both ends."""
     return [int(number) for number in np.linspace(0, count - 1, min(limit, count)).round()]
@@ -102,16 +114,15 @@ def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
     """
     paths = find_images(folder)
     names = ClassNames(labels)
+    classes: Mapping[Path, str]
     if not labels:
         layout, classes = "unlabelled", {}
     elif truth := imagenet.ground_truth_file(folder, paths):
         layout, classes = "ImageNet", imagenet.read_ground_truth(truth, paths)
-    elif tables := sorted(folder.glob("*.csv")):
-        layout, classes = "table", _read_table(tables, folder, paths)
-    elif all(path.parent == folder for path in paths):
-        layout, classes = "unlabelled", {}
+    elif named := read_names(folder, paths):
+        layout, classes = named.layout, named.classes
     else:
-        layout, classes = "class folders", _folder_names(folder, paths)
+        layout, classes = "unlabelled", {}
     indices = {path: names.find(name) for path, name in classes.items()}
     if unmatched := {classes[path] for path, index in indices.items() if index is None}:
         kind = "folders" if layout == "class folders" else "classes"
@@ -120,16 +131,26 @@ def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
     return Dataset(folder=folder, layout=layout, images=images)
 
 
-def _folder_names(folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
-    if loose := [path for path in paths if path.parent == folder]:
+def read_names(folder: Path, paths: Sequence[Path]) -> Named | None:
+    """Return the class names in the table of a folder, or those of its class folders; None if it has neither.
+
+    Raises:
+        DataError: some pictures are in no class folder, or the table cannot be used.
+    """
+    if tables := sorted(folder.glob("*.csv")):
+        return _read_table(tables, folder, paths)
+    loose = [path for path in paths if path.parent == folder]
+    if len(loose) == len(paths):
+        return None
+    if loose:
         raise DataError(
             f"{loose[0]}: {len(loose)} of {len(paths)} pictures are in no class folder; "
             f"expected {folder}/<label>/<picture>"
         )
-    return {path: path.relative_to(folder).parts[0] for path in paths}
+    return Named(layout="class folders", classes={path: path.relative_to(folder).parts[0] for path in paths})
 
 
-def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> dict[Path, str]:
+def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> Named:
     """Return the class of every picture by the one CSV file; a row without a picture is an error."""
     table = tables[0]
     if len(tables) > 1:
@@ -151,7 +172,8 @@ def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> 
     if len(classes) != len(rows):
         raise DataError(f"{table}: lists a picture twice; expected one row for each")
     _check_complete(table, classes, paths)
-    return classes
+    groups = {folder / row[file_column]: group for row in rows if (group := (row.get(GROUP_COLUMN) or "").strip())}
+    return Named(layout="table", classes=classes, groups=groups)
 
 
 def _check_complete(source: Path, classes: Mapping[Path, str], paths: Sequence[Path]) -> None:

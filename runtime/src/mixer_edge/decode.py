@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,8 @@ measured on photographs of 12 megapixels and on mosaics of them. At 2 and below,
 """
 
 _EXIF_ORIENTATION = 0x0112
+_EXIF_IFD, _EXIF_TIME, _EXIF_FRACTION = 0x8769, 0x9003, 0x9291
+"""The place of the tags ``DateTimeOriginal`` and ``SubSecTimeOriginal``."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -128,6 +131,27 @@ def thumbnail(path: Path, side: int) -> bytes:
     file = io.BytesIO()
     (small if picture.turn is None else small.transpose(picture.turn)).save(file, "JPEG", quality=75)
     return file.getvalue()
+
+
+def time_taken(path: Path) -> float | None:
+    """Return when a photograph was taken, in seconds on the camera's own clock; None if the file does not say.
+
+    It is EXIF's ``DateTimeOriginal`` with ``SubSecTimeOriginal`` of a JPEG or WebP file, since 1970 with no time
+    zone: only differences between pictures of one camera mean something.
+    """
+    try:
+        with Image.open(path, formats=("JPEG", "WEBP")) as image:
+            tags = image.getexif().get_ifd(_EXIF_IFD)
+        second = datetime.strptime(str(tags[_EXIF_TIME]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        fraction = str(tags.get(_EXIF_FRACTION, "")).strip("\0 ")
+        return second.replace(tzinfo=timezone.utc).timestamp() + float(f"0.{fraction or 0}")
+    except Exception:  # no picture, no such tag, a date of zeros, or damaged: see _decode
+        return None
+
+
+def grey_thumbnail(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return ``[H, W, 3]`` uint8 RGB pixels as ``[side, side]`` uint8 grey: each pixel is the mean of its area."""
+    return np.asarray(Image.fromarray(pixels).convert("L").resize((side, side), Image.Resampling.BOX))
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +29,7 @@ from mixer_edge.journal import Journal, default_journal
 from mixer_edge.metrics import in_top_k, kl_divergence, largest_difference, softmax, top_k
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
-from mixer_edge.workers import default_workers, map_in_processes
+from mixer_edge.workers import default_workers, map_here_first
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +39,6 @@ SOURCE = "source"
 ANSWERS = 5
 NONE = "none"
 """Label of a class of pictures that are none of the others."""
-SINGLE_PROCESS_S = 2.0
-"""Seconds of work in one process before others are started, because starting them takes time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +201,8 @@ def evaluate(
         items = [(number, image.path) for number, image in enumerate(dataset.images) if number not in done]
         memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.names if name != SOURCE)
         unreadable = []
-        results = _results(task, items, workers or default_workers(memory + (200 << 20)))
+        count = workers or default_workers(memory + (200 << 20))
+        results = map_here_first(functools.partial(Evaluator, task), items, count)
         for result in progress(results, "evaluating", len(items)):
             if isinstance(result, str):
                 unreadable.append(result)
@@ -223,20 +221,6 @@ def evaluate(
         refuses=bundle.manifest.unknown is not None,
         none_class=ClassNames(bundle.labels).find(NONE),
     )
-
-
-def _results(task: Task, items: Sequence[tuple[int, Path]], workers: int) -> Iterator[NDArray[np.void] | str]:
-    """Yield the result of every picture: first from this process, then from several if there is enough work."""
-    done, start = 0, time.monotonic()
-    if items:
-        evaluator = Evaluator(task)
-        while done < len(items) and (workers == 1 or time.monotonic() - start < SINGLE_PROCESS_S):
-            yield evaluator(items[done])
-            done += 1
-        del evaluator  # the workers need the memory
-    if done < len(items):
-        for results in map_in_processes(functools.partial(Evaluator, task), items[done:], workers):
-            yield from results
 
 
 def _classes(bundle: Bundle) -> int:

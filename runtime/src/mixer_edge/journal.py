@@ -1,6 +1,6 @@
-"""The finished records of an evaluation, on disk: if it is killed, the next run continues from them.
+"""The finished records of an evaluation or of features, on disk: if it is killed, the next run continues from them.
 
-The file starts with one line of JSON that identifies the evaluation. After it come records of one size, one per
+The file starts with one line of JSON that identifies what was computed. After it come records of one size, one per
 picture, in the order in which they were finished. A record that is incomplete because the run was killed is removed.
 """
 
@@ -21,9 +21,9 @@ from mixer_edge.cache import cache_folder
 from mixer_edge.errors import DataError
 
 
-def default_journal(subject: Mapping[str, Any]) -> Path:
-    """Return the path of an evaluation's journal in the user's cache, named by the hash of its subject."""
-    return cache_folder("evaluations") / f"{hashlib.sha256(_line(subject)).hexdigest()[:32]}.journal"
+def default_journal(subject: Mapping[str, Any], folder: str = "evaluations") -> Path:
+    """Return the path of a journal in a folder of the user's cache, named by the hash of its subject."""
+    return cache_folder(folder) / f"{hashlib.sha256(_line(subject)).hexdigest()[:32]}.journal"
 
 
 class Journal:

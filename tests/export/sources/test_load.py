@@ -139,5 +139,19 @@ def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
         "address, kaggle:<handle>, mixer_b32_sam, mixer_b32_sam_fe, mixer_b16_sam, mixer_b16_sam_fe, mixer_b16_i1k, "
         "mixer_b16_i1k_fe, mixer_l16_i1k, mixer_l16_i1k_fe, mixer_b16_i21k, mixer_b16_i21k_fe, mixer_l16_i21k, "
         "mixer_l16_i21k_fe or random:mixer_s32, random:mixer_s16, random:mixer_b32, random:mixer_b16, "
-        "random:mixer_l32, random:mixer_l16"
+        "random:mixer_l32, random:mixer_l16; digits and random models also with _fe at the end"
     )
+
+
+def test_the_models_without_a_head() -> None:
+    """``digits_fe`` and the random ``_fe`` models are the same weights without the head."""
+    for name in ("digits", "random:mixer_s32"):
+        whole, extractor = load_source(name), load_source(f"{name}_fe")
+        assert (extractor.num_classes, extractor.labels) == (None, None)
+        assert extractor.origin.name == f"{name}_fe".replace(":", "_")
+        assert {key for key in whole.weights.arrays if key not in extractor.weights.arrays} == {
+            "head/kernel",
+            "head/bias",
+        }
+        for key, array in extractor.weights.arrays.items():
+            np.testing.assert_array_equal(array, whole.weights.arrays[key])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixer_edge.commands import positive
+from mixer_edge.errors import DataError
 from mixer_edge.manifest import Manifest
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.boards import FAILED, add_ssh
@@ -93,10 +94,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:
-    """Return the held-out pictures of the bundled model; None for other models."""
-    from mixer_edge_export.digits.images import split_folder
+    """Return the held-out pictures of the bundled model or of a trained one; None for other models.
 
-    return split_folder(bundle, "held_out") if manifest.source.kind == "bundled" else None
+    Raises:
+        DataError: the links to a trained model's held-out pictures are not beside the bundle any more.
+    """
+    from mixer_edge_export.digits.images import split_folder
+    from mixer_edge_export.train.links import HELD_OUT, pictures_folder
+
+    if manifest.training is not None:
+        folder = pictures_folder(bundle) / HELD_OUT
+        if not folder.is_dir():
+            raise DataError(f"{folder}: the pictures held out are not there any more; train again, or add --data")
+        return folder
+    if manifest.source.kind == "bundled" and manifest.task == "classification":
+        return split_folder(bundle, "held_out")
+    return None
 
 
 def print_comparison(comparison: Comparison, *, as_json: bool, verdicts: bool = False) -> int:

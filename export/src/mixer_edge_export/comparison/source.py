@@ -31,6 +31,8 @@ def source_outputs(bundle: Bundle, model: str | None, dataset: Dataset) -> Path:
         BundleError: the model's weights are not those of the bundle.
     """
     manifest, spec = bundle.manifest, bundle.manifest.preprocess
+    if manifest.source.kind == "trained":
+        raise BundleError(f"{bundle.folder}: was trained, its source has no head; compare with --reference float32")
     network = _load(bundle, model or manifest.source.location)
     subject = {"source": manifest.source.fingerprint, "bundle": manifest.fingerprint(), "pictures": dataset.listing()}
     path = default_journal(subject).with_suffix(".npy")

@@ -1,7 +1,8 @@
 """Load a model by name, address or path.
 
 ``digits`` is the bundled model, ``random:<size>`` the published architecture with random weights, and the names of
-``mixer_edge_export.sources.catalog.MODULES`` are the published modules. Anything else is an address or a path:
+``mixer_edge_export.sources.catalog.MODULES`` are the published modules. With ``_fe`` at the end, each is the feature
+extractor, without the head. Anything else is an address or a path:
 
 - ``https://.../<name>.npz`` or ``.tar.gz``, any other ``https://`` address as a handle for TensorFlow Hub;
 - ``kaggle:owner/model/framework/variation/version``;
@@ -35,6 +36,7 @@ from mixer_edge_export.sources.source import Origin, Source
 log = logging.getLogger(__name__)
 
 RANDOM_SEED = 0
+FE = "_fe"
 RANDOM_MODELS = [f"random:{name}" for name in PUBLISHED_CONFIGS]
 KAGGLE_PREFIX = "kaggle:"
 
@@ -45,13 +47,16 @@ def load_source(model: str) -> Source:
     Raises:
         ModelError: there is no such model, or it cannot be downloaded or exported; the message says why.
     """
-    if model == "digits":
+    if model in ("digits", f"digits{FE}"):
+        without_head = model.endswith(FE)
         with resources.as_file(resources.files("mixer_edge_export.digits") / "digits.npz") as path:
-            weights = load_npz(path)
-        labels = tuple(str(digit) for digit in range(10))
+            weights = load_npz(path, drop_head=without_head)
+        labels = None if without_head else tuple(str(digit) for digit in range(10))
         return MixerSource(origin=Origin(name=model, kind="bundled", location=model), weights=weights, labels=labels)
-    if model in RANDOM_MODELS:
-        config = PUBLISHED_CONFIGS[model.removeprefix("random:")]
+    if model.removesuffix(FE) in RANDOM_MODELS:
+        config = PUBLISHED_CONFIGS[model.removeprefix("random:").removesuffix(FE)]
+        if model.endswith(FE):
+            config = replace(config, num_classes=None)
         weights = MixerWeights.random(config, RANDOM_SEED)
         return MixerSource(origin=Origin(name=model.replace(":", "_"), kind="random", location=model), weights=weights)
     if model in MODULES:
@@ -141,7 +146,8 @@ def _from_path(path: Path, model: str) -> Source:
         return _from_folder(find_saved_model(path), Origin(name=name, kind="saved_model", location=name))
     raise ModelError(
         f"{model}: no such model; expected digits, an .npz file, a SavedModel folder or .tar.gz, an https address, "
-        f"{KAGGLE_PREFIX}<handle>, {', '.join(MODULES)} or {', '.join(RANDOM_MODELS)}"
+        f"{KAGGLE_PREFIX}<handle>, {', '.join(MODULES)} or {', '.join(RANDOM_MODELS)}; digits and random models also "
+        f"with {FE} at the end"
     )
 
 

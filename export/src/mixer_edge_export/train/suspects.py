@@ -1,0 +1,46 @@
+"""Pictures whose label looks wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.metrics import softmax
+from mixer_edge_export.train.record import Suspect
+
+SHOWN = 50
+
+
+def find_suspects(
+    logits: NDArray[np.float64], classes: NDArray[np.int64], names: Sequence[str], labels: Sequence[str]
+) -> tuple[Suspect, ...]:
+    """Return at most ``SHOWN`` pictures whose label looks wrong, the least probable label first.
+
+    A picture is suspect if the answer is another class, with at least the probability that this class's own pictures
+    have on average (confident learning, Northcutt 2021).
+
+    Args:
+        logits: ``[n, classes]``, of heads that did not see the picture.
+        classes: ``[n]`` the pictures' classes.
+        names: the pictures' names.
+        labels: the classes' labels.
+    """
+    probabilities = softmax(logits)
+    own = probabilities[np.arange(len(classes)), classes]
+    confidence = np.array(
+        [own[classes == index].mean() if (classes == index).any() else 1 for index in range(len(labels))]
+    )
+    answers = probabilities.argmax(axis=1)
+    wrong = (answers != classes) & (probabilities[np.arange(len(classes)), answers] >= confidence[answers])
+    order = sorted(np.flatnonzero(wrong), key=lambda row: (own[row], names[row]))
+    return tuple(
+        Suspect(
+            file=names[row],
+            label=labels[classes[row]],
+            likely=labels[answers[row]],
+            probability=round(float(own[row]), 4),
+        )
+        for row in order[:SHOWN]
+    )

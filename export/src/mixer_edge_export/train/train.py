@@ -1,0 +1,170 @@
+"""The order of a training: pictures -> features -> head -> bundle."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.manifest import Manifest, PreprocessSpec, TrainingSpec
+from mixer_edge.preprocess import Preprocessing
+from mixer_edge_export.bundle import atomic_folder
+from mixer_edge_export.calibration import load_calibration
+from mixer_edge_export.pipeline import write_bundle
+from mixer_edge_export.quantize.variants import VARIANTS, select_variants
+from mixer_edge_export.sources.mixer import MixerSource
+from mixer_edge_export.sources.source import preprocess_spec
+from mixer_edge_export.sources.trained import TrainedSource, load_extractor
+from mixer_edge_export.train.advice import advice
+from mixer_edge_export.train.choice import Choice, choose
+from mixer_edge_export.train.curve import learning_curve
+from mixer_edge_export.train.features import Extractor
+from mixer_edge_export.train.links import TRAINED, link_pictures, pictures_folder
+from mixer_edge_export.train.part import HeldOut, Part, Parts, read_parts
+from mixer_edge_export.train.record import ClassRecord, TrainingRecord
+from mixer_edge_export.train.split import folds
+from mixer_edge_export.train.suspects import find_suspects
+from mixer_edge_export.train.unknown import Threshold, find_threshold
+
+log = logging.getLogger(__name__)
+
+EXTRACTOR = "mixer_b32_sam_fe"
+FOLDS = 5
+REFUSED = 0.05
+"""Share of pictures of the classes for which "none of these" is accepted as the answer."""
+
+
+def train(
+    data: Path,
+    out: Path,
+    *,
+    model: str = EXTRACTOR,
+    held_out: HeldOut = HeldOut(),
+    refused: float = REFUSED,
+    variants: Sequence[str] = tuple(VARIANTS),
+    preprocessing: Preprocessing = Preprocessing(),
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> Manifest:
+    """Train a head for the classes of ``data``, write the bundle to ``out`` and return its manifest.
+
+    Links to the pictures are written to ``pictures_folder(out)``, as ``{trained,held_out}/<class>/<picture>``.
+
+    Args:
+        data: the pictures, as ``<class>/<picture>`` or with a table; see ``mixer_edge.dataset``.
+        out: bundle folder; its parent is created.
+        model: a feature extractor; see ``mixer_edge_export.sources.load``.
+        held_out: which pictures are never trained or tuned on.
+        refused: share of pictures of the classes that may be answered with "none of these"; 0 for no such answer.
+        variants: names from the table; float32 is always included.
+        preprocessing: how pictures become the input.
+        overwrite: whether a bundle at ``out`` may be replaced.
+        workers: number of processes that compute features; None for one per core.
+
+    Raises:
+        DataError: the pictures cannot be used.
+        ModelError: the model is no feature extractor, or the outputs of a file differ from the trained model's.
+        BundleError: ``out`` must not be written to, or another export is writing to it.
+    """
+    selected = select_variants(variants)
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        extractor = load_extractor(model)
+        spec = preprocess_spec(extractor, preprocessing)
+        parts = _read_parts(folder, data, extractor, spec, held_out, workers)
+        trained = parts.trained
+        count = len(parts.labels)
+        fold_of = folds(trained.classes, trained.groups, _fold_count(trained), held_out.seed)
+        choice = choose(trained.features, trained.classes, trained.groups, fold_of, count)
+        log.info("head: %s, strength %s", choice.head.kind, choice.head.strength)
+        threshold = find_threshold(trained.features, trained.classes, fold_of, choice, refused) if refused else None
+        record = _record(parts, choice, threshold, held_out.seed)
+        source = TrainedSource.of(extractor, out.resolve().name, parts.labels, (choice.head.kernel, choice.head.bias))
+        link_pictures(folder / "pictures", parts)
+        calibration = load_calibration(folder / "pictures" / TRAINED, spec, labels=parts.labels)
+        training = TrainingSpec(
+            extractor=extractor.origin.location,
+            extractor_fingerprint=extractor.fingerprint(),
+            head=choice.head.kind,
+            strength=choice.head.strength,
+            temperature=choice.temperature,
+            pictures=trained.counts(parts.labels),
+            held_out=parts.held_out.counts(parts.labels),
+            fingerprint=trained.fingerprint(),
+            held_out_fingerprint=parts.held_out.fingerprint(),
+            seed=held_out.seed,
+            cross_validated=float(np.mean(choice.logits.argmax(axis=1) == trained.classes)),
+            held_out_top1=float(np.mean(_answers(choice, parts.held_out) == parts.held_out.classes)),
+            file=record.write(folder),
+        )
+        manifest = write_bundle(
+            folder, source, spec, calibration, selected,
+            trained=(training, threshold.spec if threshold else None),
+        )  # fmt: skip
+        shutil.rmtree(pictures_folder(out), ignore_errors=True)
+        (folder / "pictures").rename(pictures_folder(out))
+    return manifest
+
+
+def _read_parts(
+    folder: Path, data: Path, extractor: MixerSource, spec: PreprocessSpec, held_out: HeldOut, workers: int | None
+) -> Parts:
+    """Return the parts; the extractor's file is in the folder while its features are computed."""
+    file = folder / "extractor.tflite"
+    file.write_bytes(extractor.float_model())
+    try:
+        return read_parts(data, Extractor(file=file, fingerprint=extractor.fingerprint(), spec=spec), held_out, workers)
+    finally:
+        file.unlink()
+
+
+def _fold_count(part: Part) -> int:
+    groups = [len(np.unique(part.groups[part.classes == index])) for index in np.unique(part.classes)]
+    return max(2, min(FOLDS, *groups))
+
+
+def _answers(choice: Choice, part: Part) -> NDArray[np.int64]:
+    return choice.head.logits(part.features).argmax(axis=1)
+
+
+def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int) -> TrainingRecord:
+    trained, held_out, labels = parts.trained, parts.held_out, parts.labels
+    confusion = _confusion(choice.logits.argmax(axis=1), trained.classes, len(labels))
+    held_out_confusion = _confusion(_answers(choice, held_out), held_out.classes, len(labels))
+    classes = tuple(
+        ClassRecord(
+            label=label,
+            pictures=sum(confusion[index]),
+            correct=confusion[index][index],
+            held_out=sum(held_out_confusion[index]),
+            held_out_correct=held_out_confusion[index][index],
+        )
+        for index, label in enumerate(labels)
+    )
+    record = TrainingRecord(
+        trained=dict(zip(trained.names, trained.digests, strict=True)),
+        held_out=dict(zip(held_out.names, held_out.digests, strict=True)),
+        unreadable=parts.unreadable,
+        candidates=choice.candidates,
+        classes=classes,
+        confusion=confusion,
+        held_out_confusion=held_out_confusion,
+        curve=learning_curve(trained.features, trained.classes, trained.groups, choice, seed),
+        together=parts.groups.together,
+        suspects=find_suspects(choice.logits, trained.classes, trained.names, labels),
+        measures=threshold.measures if threshold else (),
+        thresholds=threshold.curve if threshold else (),
+        advice=(),
+    )
+    return replace(record, advice=advice(record))
+
+
+def _confusion(answers: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> tuple[tuple[int, ...], ...]:
+    """Return the number of pictures by true class and answer."""
+    table = np.zeros((count, count), np.int64)
+    np.add.at(table, (classes, answers), 1)
+    return tuple(tuple(row) for row in table.tolist())

@@ -1,0 +1,132 @@
+"""The head of a classifier on fixed features, in closed form from sums over the pictures.
+
+Adding or removing a picture changes only these sums, so the result equals that of training again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPREAD_FLOOR = 1e-2
+"""Features that vary less than this part of the average are divided by this part of it: they are mostly rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Sums over pictures; two of them can be added and subtracted."""
+
+    counts: NDArray[np.float64]
+    """``[classes]`` number of pictures."""
+    sums: NDArray[np.float64]
+    """``[classes, features]`` sum of the features."""
+    gram: NDArray[np.float64]
+    """``[features, features]`` sum of the outer products of the features with themselves."""
+
+    @classmethod
+    def of(cls, features: NDArray[np.float32], classes: NDArray[np.int64], count: int) -> Statistics:
+        """Return the sums for ``[n, features]`` features of pictures in ``[n]`` classes, out of ``count``."""
+        values = features.astype(np.float64)
+        sums = np.zeros((count, values.shape[1]))
+        np.add.at(sums, classes, values)
+        counts = np.bincount(classes, minlength=count).astype(np.float64)
+        return cls(counts=counts, sums=sums, gram=values.T @ values)
+
+    def __add__(self, other: Statistics) -> Statistics:
+        """Return the sums over the pictures of both."""
+        return Statistics(
+            counts=self.counts + other.counts, sums=self.sums + other.sums, gram=self.gram + other.gram
+        )
+
+    def __sub__(self, other: Statistics) -> Statistics:
+        """Return the sums without the pictures of the other."""
+        return Statistics(
+            counts=self.counts - other.counts, sums=self.sums - other.sums, gram=self.gram - other.gram
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standardized:
+    """The features with mean 0 and standard deviation 1, as if every class had the same number of pictures.
+
+    With m_c the mean of class c and m the mean of all m_c, the covariance is that within the classes, over all pictures,
+    plus that of the class means: ``(gram - sum_c n_c m_c m_c') / n + sum_c (m_c - m)(m_c - m)' / classes``.
+    """
+
+    mean: NDArray[np.float64]
+    """``[features]``."""
+    spread: NDArray[np.float64]
+    """``[features]`` standard deviation, not below the floor."""
+    class_means: NDArray[np.float64]
+    """``[classes, features]`` of the standardized features; zero for a class without pictures."""
+    correlation: NDArray[np.float64]
+    """``[features, features]`` covariance of the standardized features."""
+    present: NDArray[np.bool_]
+    """``[classes]`` whether a class has pictures."""
+
+    @classmethod
+    def of(cls, statistics: Statistics) -> Standardized:
+        """Return the standardization of these pictures."""
+        counts = statistics.counts
+        present = counts > 0
+        raw = statistics.sums / np.maximum(counts, 1)[:, np.newaxis]
+        mean = raw[present].mean(axis=0)
+        within = statistics.gram - (raw.T * counts) @ raw
+        offsets = np.where(present[:, np.newaxis], raw - mean, 0)
+        covariance = within / counts.sum() + offsets.T @ offsets / present.sum()
+        variance = np.maximum(np.diag(covariance), 0)
+        spread = np.sqrt(np.maximum(variance, SPREAD_FLOOR**2 * variance.mean()))
+        spread[spread == 0] = 1
+        return cls(
+            mean=mean,
+            spread=spread,
+            class_means=offsets / spread,
+            correlation=covariance / np.outer(spread, spread),
+            present=present,
+        )
+
+    def unfolded(
+        self, kernel: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return kernel and bias for raw features, from those for standardized ones."""
+        raw = kernel / self.spread[:, np.newaxis]
+        return raw, bias - self.mean @ raw
+
+
+def class_means(statistics: Statistics) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return kernel ``[features, classes]`` and bias ``[classes]`` that score the nearest class mean highest.
+
+    On standardized features z: ``z m_c - |m_c|² / 2``, which is ``-|z - m_c|² / 2`` but for a part that all share.
+    """
+    standardized = Standardized.of(statistics)
+    means = standardized.class_means
+    bias = np.where(standardized.present, -0.5 * (means**2).sum(axis=1), -np.inf)
+    return standardized.unfolded(means.T, bias)
+
+
+class Ridge:
+    """Ridge regression on targets of +1 for the own class and -1 for the others, every class with the same weight.
+
+    With R the correlation of the standardized features and k the number of classes, the kernel is
+    ``(R + strength I)^-1 m_c 2 / k`` and the bias ``2 / k - 1``. One eigendecomposition of R serves every strength.
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        """Decompose the correlation."""
+        self._standardized = Standardized.of(statistics)
+        self._values, self._vectors = np.linalg.eigh(self._standardized.correlation)
+        self._rotated = self._vectors.T @ self._standardized.class_means.T
+
+    def head(self, strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return kernel ``[features, classes]`` and bias ``[classes]`` for raw features.
+
+        Args:
+            strength: of the regularization, above 0, in units of a feature's variance.
+        """
+        present = self._standardized.present
+        scale = 2 / present.sum()
+        shrunk = self._rotated / (np.maximum(self._values, 0) + strength)[:, np.newaxis]
+        bias = np.where(present, scale - 1, -np.inf)
+        return self._standardized.unfolded(self._vectors @ shrunk * scale, bias)

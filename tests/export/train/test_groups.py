@@ -1,0 +1,143 @@
+"""Which pictures belong together, and for which reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixer_edge.errors import DataError
+from mixer_edge_export.train.features import THUMBNAIL, Features
+from mixer_edge_export.train.groups import find_groups
+from mixer_edge_export.train.pictures import Pictures
+from mixer_edge_export.train.record import Together
+from mixer_edge_export.train.split import check_held_out
+
+FOLDER = Path("data")
+
+
+def made(
+    classes: str,
+    *,
+    digests: str | None = None,
+    taken: dict[int, float] | None = None,
+    groups: dict[int, str] | None = None,
+    folder: Path = FOLDER,
+    seed: int = 0,
+) -> tuple[Pictures, Features]:
+    """Return pictures 0.png, 1.png ... of the classes ``a``, ``b`` ..., all different unless digests say otherwise.
+
+    Pictures with equal letters in ``digests`` have equal pixels; the thumbnails are noise.
+    """
+    count = len(classes)
+    labels = tuple(sorted(set(classes)))
+    keys = digests or "".join(chr(ord("A") + number) for number in range(count))
+    noise = {
+        key: np.random.default_rng([seed, ord(key)]).integers(0, 256, (THUMBNAIL, THUMBNAIL), np.uint8) for key in keys
+    }
+    pictures = Pictures(
+        folder=folder,
+        labels=labels,
+        paths=tuple(folder / f"{number}.png" for number in range(count)),
+        classes=np.array([labels.index(label) for label in classes]),
+        groups=tuple((groups or {}).get(number) for number in range(count)),
+    )
+    features = Features(
+        values=np.zeros((count, 4), np.float32),
+        digests=tuple(keys),
+        thumbnails=np.stack([noise[key] for key in keys]),
+        taken=tuple((taken or {}).get(number) for number in range(count)),
+        rows=np.arange(count),
+        unreadable=(),
+    )
+    return pictures, features
+
+
+def test_pictures_of_their_own() -> None:
+    """Nothing belongs together: a number for each, in their order, and the digests as keys."""
+    groups = find_groups(*made("aabb"))
+    assert (groups.numbers.tolist(), groups.keys.tolist(), groups.together) == ([0, 1, 2, 3], ["A", "B", "C", "D"], ())
+
+
+def test_equal_pixels() -> None:
+    """Copies are one group, also those in another class: there the labels contradict each other."""
+    groups = find_groups(*made("aaabbb", digests="XYXZXW"))
+    assert groups.numbers.tolist() == [0, 1, 0, 2, 0, 3]
+    assert groups.keys.tolist() == ["X", "Y", "X", "Z", "X", "W"]
+    assert groups.together == (Together(reason="equal pixels", files=("0.png", "2.png", "4.png"), labels=("a", "b")),)
+
+
+def test_bursts() -> None:
+    """Each within 2 seconds of the one before it, in one class, in any order of the files; not without a time."""
+    taken = {0: 12.0, 1: 10.0, 2: 14.0, 3: 16.01, 5: 16.5, 6: 11.0, 7: 18.5}
+    groups = find_groups(*made("aaaaabbb", taken=taken))
+    assert groups.numbers.tolist() == [0, 0, 0, 1, 2, 3, 4, 3]
+    assert groups.together == (
+        Together(reason="taken together", files=("0.png", "1.png", "2.png"), labels=("a",)),
+        Together(reason="taken together", files=("5.png", "7.png"), labels=("b",)),
+    )
+
+
+def test_the_tables_groups() -> None:
+    """They join pictures of any class, and where there is one, the time does not count."""
+    taken = {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}
+    groups = find_groups(*made("aaaabb", taken=taken, groups={0: "x", 1: "y", 5: "x"}))
+    assert groups.numbers.tolist() == [0, 1, 2, 2, 3, 0]
+    assert groups.together == (
+        Together(reason="taken together", files=("2.png", "3.png"), labels=("a",)),
+        Together(reason="group column", files=("0.png", "5.png"), labels=("a", "b")),
+    )
+
+
+def test_reasons_join_groups() -> None:
+    """A copy of a picture in a burst is in one group with the whole burst; the key is the first digest."""
+    groups = find_groups(*made("aaaabb", digests="QRQPST", taken={0: 1.0, 1: 2.0}))
+    assert groups.numbers.tolist() == [0, 0, 0, 1, 2, 3]
+    assert groups.keys.tolist() == ["Q", "Q", "Q", "P", "S", "T"]
+    assert [(group.reason, group.files) for group in groups.together] == [
+        ("equal pixels", ("0.png", "2.png")),
+        ("taken together", ("0.png", "1.png")),
+    ]
+
+
+def test_unreadable_pictures_have_no_group() -> None:
+    """The numbers are those of the pictures that could be read, and files are named rightly."""
+    pictures, features = made("aaabb", digests="XYXZW")
+    keep = np.array([0, 2, 3, 4])
+    part = Features(
+        values=features.values[keep],
+        digests=("X", "X", "Z", "W"),
+        thumbnails=features.thumbnails[keep],
+        taken=(None,) * 4,
+        rows=keep,
+        unreadable=("data/1.png: is empty, expected a picture",),
+    )
+    with pytest.raises(DataError) as error:
+        find_groups(pictures, part)
+    assert str(error.value) == (
+        "data: all 2 pictures of 'a' belong together (equal pixels, such as 0.png, 2.png), so none can be tested "
+        "on; add pictures that were taken separately"
+    )
+
+
+def test_a_class_in_one_group() -> None:
+    """All reasons are named, and the first files of the first."""
+    with pytest.raises(DataError) as error:
+        find_groups(*made("aaaaaaabb", taken=dict.fromkeys(range(1, 7), 5.0), groups={}, digests="AABCDEFXY"))
+    assert str(error.value) == (
+        "data: all 7 pictures of 'a' belong together (equal pixels and taken together, such as 0.png, 1.png), so "
+        "none can be tested on; add pictures that were taken separately"
+    )
+
+
+def test_held_out_pictures_that_were_trained_on() -> None:
+    """Equal pixels are found in any class; the first of all are named."""
+    trained = made("aabb", digests="ABCD")
+    check_held_out(*trained, *made("ab", digests="XY", folder=Path("test")))
+    with pytest.raises(DataError) as error:
+        check_held_out(*trained, *made("aabb", digests="XDYB", folder=Path("test")))
+    assert str(error.value) == (
+        "test: 2 of 4 pictures to hold out are equal or nearly equal to some in data (1.png and 3.png, 3.png and 1.png)"
+        "; remove them from one of the folders"
+    )
