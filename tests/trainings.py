@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.comparisons import HOSTILE
 
 from mixer_edge.manifest import FileSpec, TrainingSpec, UnknownSpec
-from mixer_edge_export.comparison.types import Training
 from mixer_edge_export.train.record import (
     Candidate,
     ClassRecord,
@@ -14,6 +13,7 @@ from mixer_edge_export.train.record import (
     Suspect,
     ThresholdPoint,
     Together,
+    Training,
     TrainingRecord,
 )
 

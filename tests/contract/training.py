@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mixer_edge.manifest import FileSpec, TrainingSpec, UnknownSpec
-from mixer_edge_export.comparison.types import Training
 from mixer_edge_export.train.record import (
     Candidate,
     ClassRecord,
@@ -12,6 +11,7 @@ from mixer_edge_export.train.record import (
     Suspect,
     ThresholdPoint,
     Together,
+    Training,
     TrainingRecord,
 )
 

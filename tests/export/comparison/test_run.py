@@ -21,8 +21,9 @@ from mixer_edge.manifest import MANIFEST_NAME, Manifest
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge_export.cli import main
 from mixer_edge_export.comparison import Comparison, format_report
-from mixer_edge_export.comparison.types import Recommendation, Training
+from mixer_edge_export.comparison.types import Recommendation
 from mixer_edge_export.quantize.variants import VARIANTS
+from mixer_edge_export.train.record import Training
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +141,7 @@ def test_a_trained_bundle_has_its_training(
     assert compared(capsys, bundle, "--data", data, "--limit", 10)["training"] is None
     manifest = Manifest.read(bundle)
     pixels = load_pixels(data / "bird/0001.png", manifest.preprocess)
-    record = replace(RECORD, trained={"mine/1.png": pixels_sha256(pixels)})
+    record = replace(RECORD, trained={SUSPECTS[0].file: pixels_sha256(pixels)})
     head = replace(HEAD, file=record.write(bundle))
     (bundle / MANIFEST_NAME).write_bytes(replace(manifest, training=head, unknown=UNKNOWN).to_bytes())
     suspect = tmp_path / "bundle-pictures" / "trained" / SUSPECTS[0].file

@@ -91,7 +91,7 @@ def test_a_training_is_in_every_report_but_the_table(tmp_path: Path) -> None:
     assert strict_json.read(Comparison, (tmp_path / "report.json").read_text("utf-8")) == comparison
     lines = (tmp_path / "report.md").read_text("utf-8").splitlines()
     start = lines.index("## Your classes")
-    text = format_training(TRAINING.record, TRAINING.head, TRAINING.unknown)
+    text = format_training(TRAINING)
     assert lines[start - 1 : -2] == ["", "## Your classes", "", *(f"- {line}" for line in text.splitlines())]
 
 

@@ -11,9 +11,8 @@ from tests.comparisons import COMPARISON, HOSTILE
 from tests.export.report.html_tree import Element, read_html
 from tests.trainings import CLASSES, RECORD, TRAINING
 
-from mixer_edge_export.comparison.types import Training
 from mixer_edge_export.report.page import page
-from mixer_edge_export.train.record import Suspect, Together, TrainingRecord
+from mixer_edge_export.train.record import Suspect, Together, Training, TrainingRecord
 
 
 def shown(training: Training, pictures: Path | None = None) -> Element:
@@ -167,13 +166,14 @@ def test_pictures_to_check(section: Element) -> None:
     assert all((image.attributes["src"] or "").startswith("data:image/jpeg;base64,") for image in section.all("img"))
 
 
-def test_a_held_out_picture_is_in_its_own_folder(tmp_path: Path) -> None:
-    """The record says in which part a picture is."""
-    name = "crow/held 0.jpg"
-    (tmp_path / "held_out/crow").mkdir(parents=True)
-    Image.new("RGB", (30, 15)).save(tmp_path / "held_out" / name)
+@pytest.mark.parametrize(("part", "name"), [("held_out", "crow/held 0.jpg"), ("trained", "crow/0001.jpg")])
+def test_a_picture_is_in_the_folder_of_its_part(part: str, name: str, tmp_path: Path) -> None:
+    """The record says in which; pictures held out may come from another folder and have the same names."""
+    (tmp_path / part / "crow").mkdir(parents=True)
+    Image.new("RGB", (30, 15)).save(tmp_path / part / name)
     group = Together(reason="equal pixels", files=(name,), labels=("crow", "raven"))
-    section = shown(changed(together=(group,)), tmp_path)
+    held_out = {**RECORD.held_out, "crow/0001.jpg": "00"}
+    section = shown(changed(together=(group,), held_out=held_out), tmp_path)
     assert [image.attributes["alt"] for image in section.all("img")] == [name]
 
 

@@ -11,8 +11,7 @@ from tests.trainings import HEAD, RECORD
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import FileSpec
-from mixer_edge_export.train.links import pictures_folder
-from mixer_edge_export.train.record import RECORD_NAME, TrainingRecord
+from mixer_edge_export.train.record import RECORD_NAME, Training, TrainingRecord
 
 
 def trained(bundle: Path, file: FileSpec) -> Bundle:
@@ -25,8 +24,11 @@ def test_what_was_written_is_read(bundle: Path) -> None:
     """The same record; None if the manifest knows of no training."""
     file = RECORD.write(bundle)
     assert file == FileSpec.of(bundle / RECORD_NAME)
-    assert TrainingRecord.read(trained(bundle, file)) == RECORD
+    opened = trained(bundle, file)
+    assert TrainingRecord.read(opened) == RECORD
+    assert Training.read(opened) == Training(head=replace(HEAD, file=file), unknown=None, record=RECORD)
     assert TrainingRecord.read(Bundle.open(bundle)) is None
+    assert Training.read(Bundle.open(bundle)) is None
 
 
 def test_another_file_is_refused(bundle: Path) -> None:
@@ -37,13 +39,3 @@ def test_another_file_is_refused(bundle: Path) -> None:
     assert str(raised.value) == (
         f"{bundle}/training.json: not a training record (field 'trained' is 1, expected Mapping); train again"
     )
-
-
-def test_the_pictures_are_next_to_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if the bundle is the current folder or a link to another place."""
-    bundle = tmp_path / "build" / "mine"
-    bundle.mkdir(parents=True)
-    (tmp_path / "current").symlink_to(bundle)
-    monkeypatch.chdir(bundle)
-    for path in (bundle, Path(), tmp_path / "current"):
-        assert pictures_folder(path) == tmp_path / "build" / "mine-pictures"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.comparisons import HOSTILE
-from tests.trainings import HEAD, RECORD, UNKNOWN
+from tests.trainings import HEAD, RECORD, TRAINING, UNKNOWN
 
 from mixer_edge_export.train.summary import format_training, head_name, threshold_line
 
 
 def test_a_training_in_a_few_lines() -> None:
     """Accuracies, head, the weakest and the smallest classes, the threshold, and the advice as it is."""
-    assert format_training(RECORD, HEAD, UNKNOWN).splitlines() == [
+    assert format_training(TRAINING).splitlines() == [
         "Held out: 82.9 % of 41 pictures are right, 95 % interval 68.7 % to 91.5 %; cross-validated: 81.2 % of 170.",
         "Head: ridge of strength 10 on mixer_b32_sam_fe, 5 classes.",
         "Weakest classes: emu 6 of 12, crow 25 of 36, raven 27 of 38 right in cross-validation.",
@@ -26,7 +26,8 @@ def test_a_training_in_a_few_lines() -> None:
 
 def test_two_classes_have_no_third() -> None:
     """All that there are, in both lines."""
-    lines = format_training(replace(RECORD, classes=RECORD.classes[2:4]), HEAD, None).splitlines()
+    record = replace(RECORD, classes=RECORD.classes[2:4])
+    lines = format_training(replace(TRAINING, record=record, unknown=None)).splitlines()
     assert lines[2:5] == [
         f"Weakest classes: emu 6 of 12, {HOSTILE} 43 of 44 right in cross-validation.",
         f"Smallest classes: emu 12, {HOSTILE} 44 pictures.",
@@ -36,7 +37,8 @@ def test_two_classes_have_no_third() -> None:
 
 def test_the_measure_in_use_is_the_one_that_is_told() -> None:
     """Its share of strangers, not that of the best one."""
-    assert threshold_line(RECORD, replace(UNKNOWN, measure="probability", threshold=0.41234)) == (
+    unknown = replace(UNKNOWN, measure="probability", threshold=0.41234)
+    assert threshold_line(replace(TRAINING, unknown=unknown)) == (
         '"None of these" is the answer if the probability is below 0.412: for 5.0 % of the classes\' pictures, and for '
         "40.5 % of the pictures of a class left out of the training."
     )
@@ -44,4 +46,4 @@ def test_the_measure_in_use_is_the_one_that_is_told() -> None:
 
 def test_class_means_have_no_strength() -> None:
     """Only the kind."""
-    assert head_name(replace(HEAD, head="class means", strength=None)) == "class means"
+    assert head_name(replace(TRAINING, head=replace(HEAD, head="class means", strength=None))) == "class means"

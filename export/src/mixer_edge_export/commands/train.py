@@ -101,8 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     page = write_report(comparison, data, report, trained=pictures_folder(arguments.out))
     print(f"trained on {manifest.source.location}: {arguments.out}\nreport: {page}", file=sys.stderr)
     if not arguments.json and comparison.training is not None:
-        training = comparison.training
-        print(format_training(training.record, training.head, training.unknown))
+        print(format_training(comparison.training))
     code = print_comparison(comparison, as_json=arguments.json)
     unreadable = comparison.training.record.unreadable if comparison.training else ()
     for line in unreadable:

@@ -31,12 +31,11 @@ from mixer_edge_export.comparison.types import (
     Comparison,
     Measured,
     Recommendation,
-    Training,
     VariantResult,
 )
 from mixer_edge_export.comparison.verdict import Candidate, check_bound, recommend, verdict
 from mixer_edge_export.quantize.variants import VARIANTS
-from mixer_edge_export.train.record import TrainingRecord
+from mixer_edge_export.train.record import Training
 
 LATENCY_RUNS = 20
 PHOTO_RUNS = 10
@@ -156,7 +155,7 @@ def summarize(
     ]
     reference = candidates[0]
     largest = next((candidate for candidate in candidates if candidate.name == REFERENCE), reference)
-    bounds, recommendation, training = [], None, _training(bundle)
+    bounds, recommendation, training = [], None, Training.read(bundle)
     changed_count, changed = changed_pictures(evaluation, bundle) if evaluation else (0, ())
     if evaluation:
         variant, reason = recommend(candidates, reference, max_drop)
@@ -195,13 +194,6 @@ def summarize(
         training=training,
         measured=_measured(manifest, evaluation),
     )
-
-
-def _training(bundle: Bundle) -> Training | None:
-    head, record = bundle.manifest.training, TrainingRecord.read(bundle)
-    if head is None or record is None:
-        return None
-    return Training(head=head, unknown=bundle.manifest.unknown, record=record)
 
 
 def _overlap(bundle: Bundle, evaluation: Evaluation, training: Training | None) -> tuple[str, ...]:

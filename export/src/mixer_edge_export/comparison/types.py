@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixer_edge.classifier import Category
-from mixer_edge.manifest import PreprocessSpec, TrainingSpec, UnknownSpec
+from mixer_edge.manifest import PreprocessSpec
 from mixer_edge.scores import Accuracy, Score
-from mixer_edge_export.train.record import TrainingRecord
+from mixer_edge_export.train.record import Training
 
 SCHEMA_VERSION = 1
 
@@ -119,17 +119,6 @@ class BoardResult:
             notes=(),
             error=error,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the model was trained."""
-
-    head: TrainingSpec
-    """What the manifest says about it."""
-    unknown: UnknownSpec | None
-    """When a picture is none of the classes; None if one of them is always the answer."""
-    record: TrainingRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,8 +130,8 @@ def _markdown(comparison: Comparison) -> str:
         table = (BOARD_COLUMNS, ["---"] * len(BOARD_COLUMNS), *board_rows(comparison))
         lines += ["", "## On the boards", "", *(f"| {' | '.join(cells)} |" for cells in table), ""]
         lines += [f"- {line}" for line in board_lines(comparison)]
-    if training := comparison.training:
-        text = format_training(training.record, training.head, training.unknown)
+    if comparison.training:
+        text = format_training(comparison.training)
         lines += ["", "## Your classes", "", *(f"- {line}" for line in text.splitlines())]
     measured = comparison.measured
     lines += [

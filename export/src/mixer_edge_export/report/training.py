@@ -13,12 +13,17 @@ from markupsafe import Markup
 
 from mixer_edge.errors import ImageError
 from mixer_edge.scores import Accuracy
-from mixer_edge_export.comparison.types import Training
 from mixer_edge_export.report.charts import ticks
 from mixer_edge_export.report.curve import Place, curve
 from mixer_edge_export.report.thumbnails import data_address
-from mixer_edge_export.train.record import ClassRecord, CurvePoint, Suspect, Together, TrainingRecord
-from mixer_edge_export.train.summary import cross_validated_accuracy, head_name, held_out_accuracy, threshold_line
+from mixer_edge_export.train.record import ClassRecord, CurvePoint, Suspect, Together, Training, TrainingRecord
+from mixer_edge_export.train.summary import (
+    cross_validated_accuracy,
+    head_name,
+    held_out_accuracy,
+    strangers_refused,
+    threshold_line,
+)
 
 CLASSES = 20
 """Largest number of classes in the matrix, as a wider one does not fit on the page, and of those not folded away."""
@@ -92,12 +97,12 @@ def section(training: Training, pictures: Path | None) -> Section:
     shown += [file for group in contradictions[:CONTRADICTIONS] for file in group.files[:FILES]]
     return Section(
         training=training,
-        head=head_name(training.head),
+        head=head_name(training),
         held_out=held_out_accuracy(record),
         cross_validated=cross_validated_accuracy(record),
         learning=_learning(record.curve) if record.curve else None,
         strangers=_strangers(training),
-        threshold=threshold_line(record, training.unknown),
+        threshold=threshold_line(training),
         classes=tuple(rows[:CLASSES]),
         folded=tuple(rows[CLASSES:]),
         labels=tuple(item.label for item in record.classes),
@@ -133,13 +138,12 @@ def _learning(points: Sequence[CurvePoint]) -> Markup:
 
 def _strangers(training: Training) -> Markup | None:
     """Return the share of strangers refused against the share of the classes' pictures refused."""
-    unknown, record = training.unknown, training.record
+    unknown = training.unknown
     if unknown is None:
         return None
-    refused = {result.measure: result.strangers_refused for result in record.measures}[unknown.measure]
-    points = sorted((100 * point.refused, 100 * point.strangers_refused) for point in record.thresholds)
+    points = sorted((100 * point.refused, 100 * point.strangers_refused) for point in training.record.thresholds)
     places = [Place(x=x, y=y, low=y, high=y) for x, y in points]
-    x, y = 100 * unknown.refused, 100 * refused
+    x, y = 100 * unknown.refused, 100 * strangers_refused(training.record, unknown)
     return curve(
         places,
         title="Strangers refused against pictures of the classes refused",
@@ -178,5 +182,5 @@ def _thumbnails(files: Sequence[str], record: TrainingRecord, pictures: Path) ->
     addresses = {}
     for file in files:
         with suppress(ImageError):
-            addresses[file] = data_address(pictures / ("held_out" if file in record.held_out else "trained") / file)
+            addresses[file] = data_address(pictures / ("trained" if file in record.trained else "held_out") / file)
     return addresses

@@ -8,12 +8,12 @@ from itertools import combinations
 from statistics import median
 
 from mixer_edge.metrics import wilson_interval
-from mixer_edge_export.train.record import ClassRecord, CurvePoint, MeasureResult, Suspect, Together
+from mixer_edge_export.train.record import ClassRecord, CurvePoint, MeasureResult, Suspect, Together, TrainingRecord
 
 SENTENCES = 5
-"""Nobody follows more at once."""
+"""Largest number of sentences."""
 WIDE = 0.2
-"""Width of the held-out accuracy's interval from which on a class or a picture more decides what it says."""
+"""Width of the held-out accuracy's interval above which more pictures are needed to judge the model."""
 FLAT = 0.01
 """Gain in accuracy by twice as many pictures that is not worth taking them."""
 ALIKE = 0.05
@@ -22,35 +22,18 @@ UNEVEN = 3
 """Times fewer pictures than the largest class, beyond which a class is named."""
 
 
-def advice(
-    *,
-    classes: Sequence[ClassRecord],
-    confusion: Sequence[Sequence[int]],
-    curve: Sequence[CurvePoint],
-    together: Sequence[Together],
-    suspects: Sequence[Suspect],
-    measures: Sequence[MeasureResult],
-) -> tuple[str, ...]:
-    """Return at most five sentences, the most important first.
-
-    Args:
-        classes: the pictures of each class and how many were right.
-        confusion: ``[true class][answered class]``, numbers of pictures in cross-validation.
-        curve: the accuracy with fewer pictures, the fewest first.
-        together: pictures that belong together.
-        suspects: pictures whose label looks wrong, the most suspicious first.
-        measures: how well strangers are refused, the best measure first.
-    """
-    growth, enough = _growth(curve)
+def advice(record: TrainingRecord) -> tuple[str, ...]:
+    """Return at most five sentences about a record, whose own advice does not matter; the most important first."""
+    growth, enough = _growth(record.curve)
     sentences = [
-        *_contradictions(together),
-        *_suspects(suspects),
-        *_held_out(classes),
+        *_contradictions(record.together),
+        *_suspects(record.suspects),
+        *_held_out(record.classes),
         *growth,
-        *_weak(classes),
-        *_alike(classes, confusion),
-        *_uneven(classes),
-        *_strangers(measures),
+        *_weak(record.classes),
+        *_alike(record.classes, record.confusion),
+        *_uneven(record.classes),
+        *_strangers(record.measures),
     ]
     if not sentences or (enough and sentences == growth):
         sentences.append("Nothing else stands out: no label looks wrong, no class is weak or too much like another.")

@@ -11,7 +11,7 @@ from typing import Literal
 from mixer_edge import strict_json
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
-from mixer_edge.manifest import FileSpec, HeadKind, UnknownMeasure
+from mixer_edge.manifest import FileSpec, HeadKind, TrainingSpec, UnknownMeasure, UnknownSpec
 
 RECORD_NAME = "training.json"
 Reason = Literal["equal pixels", "nearly equal", "taken together", "group column"]
@@ -143,3 +143,26 @@ class TrainingRecord:
             return strict_json.parse(cls, json.loads(path.read_bytes()))
         except ValueError as error:
             raise BundleError(f"{path}: not a training record ({error}); train again") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything about the training of a bundle."""
+
+    head: TrainingSpec
+    """What the manifest says about it."""
+    unknown: UnknownSpec | None
+    """When a picture is none of the classes; None if one of them is always the answer."""
+    record: TrainingRecord
+
+    @classmethod
+    def read(cls, bundle: Bundle) -> Training | None:
+        """Return the training of a bundle; None if it was not trained here.
+
+        Raises:
+            BundleError: the record is missing or damaged.
+        """
+        head, record = bundle.manifest.training, TrainingRecord.read(bundle)
+        if head is None or record is None:
+            return None
+        return cls(head=head, unknown=bundle.manifest.unknown, record=record)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from mixer_edge.manifest import TrainingSpec, UnknownSpec
+from mixer_edge.manifest import UnknownSpec
 from mixer_edge.scores import Accuracy
-from mixer_edge_export.train.record import ClassRecord, TrainingRecord
+from mixer_edge_export.train.record import ClassRecord, Training, TrainingRecord
 
 NAMED = 3
 """Number of classes in a line."""
 
 
-def format_training(record: TrainingRecord, training: TrainingSpec, unknown: UnknownSpec | None) -> str:
+def format_training(training: Training) -> str:
     """Return the accuracy, the weakest and the smallest classes, the threshold and the advice, a line each."""
+    record = training.record
     held_out, cross_validated = held_out_accuracy(record), cross_validated_accuracy(record)
     low, high = held_out.interval
     weakest = sorted(record.classes, key=lambda item: item.correct / item.pictures)[:NAMED]
@@ -20,10 +21,10 @@ def format_training(record: TrainingRecord, training: TrainingSpec, unknown: Unk
         f"Held out: {_percent(held_out.share)} of {len(record.held_out):,} pictures are right, 95 % interval "
         f"{_percent(low)} to {_percent(high)}; cross-validated: {_percent(cross_validated.share)} of "
         f"{len(record.trained):,}.",
-        f"Head: {head_name(training)} on {training.extractor}, {len(record.classes)} classes.",
+        f"Head: {head_name(training)} on {training.head.extractor}, {len(record.classes)} classes.",
         f"Weakest classes: {', '.join(map(_right, weakest))} right in cross-validation.",
         f"Smallest classes: {', '.join(f'{item.label} {item.pictures}' for item in smallest)} pictures.",
-        threshold_line(record, unknown),
+        threshold_line(training),
     ]
     return "\n".join([*lines, *record.advice])
 
@@ -40,20 +41,26 @@ def cross_validated_accuracy(record: TrainingRecord) -> Accuracy:
     return Accuracy.of(sum(item.correct for item in record.classes), sum(item.pictures for item in record.classes))
 
 
-def head_name(training: TrainingSpec) -> str:
+def head_name(training: Training) -> str:
     """Return the kind of the head, with its strength if it has one."""
-    return training.head if training.strength is None else f"{training.head} of strength {training.strength:g}"
+    head = training.head
+    return head.head if head.strength is None else f"{head.head} of strength {head.strength:g}"
 
 
-def threshold_line(record: TrainingRecord, unknown: UnknownSpec | None) -> str:
+def strangers_refused(record: TrainingRecord, unknown: UnknownSpec) -> float:
+    """Return the share of the pictures of a class left out of the training that the measure in use refuses."""
+    return {result.measure: result.strangers_refused for result in record.measures}[unknown.measure]
+
+
+def threshold_line(training: Training) -> str:
     """Return when the answer is "none of these", and for what share of pictures, as one sentence."""
+    unknown = training.unknown
     if unknown is None:
         return '"None of these" is never the answer: there is no threshold.'
-    refused = {result.measure: result.strangers_refused for result in record.measures}[unknown.measure]
     return (
         f'"None of these" is the answer if the {unknown.measure} is below {unknown.threshold:.3g}: for '
-        f"{_percent(unknown.refused)} of the classes' pictures, and for {_percent(refused)} of the pictures of a class "
-        "left out of the training."
+        f"{_percent(unknown.refused)} of the classes' pictures, and for "
+        f"{_percent(strangers_refused(training.record, unknown))} of the pictures of a class left out of the training."
     )
 
 
