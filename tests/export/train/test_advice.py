@@ -118,6 +118,10 @@ def test_a_weak_class_with_many_pictures_needs_no_more_of_them() -> None:
     even = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     classes = (item("a", 100, 60), item("b", 60, 58), item("c", 60, 59))
     assert advice(replace(GOOD, classes=classes, confusion=even)) == (NOTHING,)
+    classes = (item("a", 900, 900), item("b", 66, 65), item("c", 6, 6))
+    assert advice(replace(GOOD, classes=classes, confusion=even)) == (
+        "The classes are uneven: a has 900 pictures and c 6; take more of the small ones.",
+    )
     classes = (item("a", 100, 99), item("b", 60, 40), item("c", 60, 35))
     assert advice(replace(GOOD, classes=classes, confusion=even)) == (
         "Take pictures of the weak classes first: c (35 of 60 right), b (40 of 60 right); 79 % are right over all.",

@@ -18,6 +18,8 @@ FLAT = 0.01
 """Gain in accuracy by twice as many pictures that is not worth taking them."""
 ALIKE = 0.05
 """Share of two classes' pictures taken for the other class; the two are named if its whole interval is above."""
+WEAK = 0.05
+"""How far a class's accuracy is below that over all classes, at least, for the class to be named."""
 UNEVEN = 3
 """Times fewer pictures than the largest class, beyond which a class is named."""
 
@@ -96,7 +98,9 @@ def _weak(classes: Sequence[ClassRecord]) -> list[str]:
     weak = [
         item
         for item in classes
-        if item.pictures <= middle and wilson_interval(item.correct, item.pictures)[1] < overall
+        if item.pictures <= middle
+        and item.correct / item.pictures < overall - WEAK
+        and wilson_interval(item.correct, item.pictures)[1] < overall
     ]
     if not weak:
         return []

@@ -14,7 +14,7 @@ from mixer_edge_export.train.record import Candidate
 
 TEMPERATURES = (1e-3, 1e3)
 FLOOR = -30.0
-"""Smallest log-probability that counts, for a class that a fold did not have."""
+"""Smallest log-probability that counts: that of a class that a fold did not have is minus infinity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,19 @@ def brier_score(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> floa
     return float(((np.exp(log_softmax(logits, axis=1)) - targets) ** 2).sum(axis=1).mean())
 
 
-def log_losses(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return ``-log(softmax(logits)[class])`` of each picture in nats, ``[n]``, at most ``-FLOOR``."""
-    return -np.maximum(log_softmax(logits, axis=1)[np.arange(len(classes)), classes], FLOOR)
-
-
 def temperature_of(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
-    """Return the temperature t that minimizes the mean log loss of ``logits / t`` (Guo et al. 2017)."""
+    """Return the temperature t that minimizes the mean log loss of ``logits / t`` (Guo et al. 2017).
+
+    The target is ``(n + 1) / (n + 2)`` for the class and the rest for the others, with n pictures (Platt 1999): if all
+    predictions are right, probabilities of 1 would be the best otherwise.
+    """
+    pictures, count = logits.shape
+    rest = 1 / (pictures + 2)
+    targets = np.full(logits.shape, rest / (count - 1))
+    targets[np.arange(pictures), classes] = 1 - rest
+
+    def loss(log_t: float) -> float:
+        return -float((targets * np.maximum(log_softmax(logits / np.exp(log_t), axis=1), FLOOR)).sum(axis=1).mean())
+
     low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(
-        lambda log_t: float(log_losses(logits / np.exp(log_t), classes).mean()), bounds=(low, high), method="bounded"
-    )
-    return float(np.exp(found.x))
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,10 +144,7 @@ def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int
         )
         for index, label in enumerate(labels)
     )
-    curve = learning_curve(trained.features, trained.classes, trained.groups, choice, seed)
-    suspects = find_suspects(choice.logits, trained.classes, trained.names, labels)
-    measures = threshold.measures if threshold else ()
-    return TrainingRecord(
+    record = TrainingRecord(
         trained=dict(zip(trained.names, trained.digests, strict=True)),
         held_out=dict(zip(held_out.names, held_out.digests, strict=True)),
         unreadable=parts.unreadable,
@@ -154,20 +152,19 @@ def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int
         classes=classes,
         confusion=confusion,
         held_out_confusion=held_out_confusion,
-        curve=curve,
+        curve=learning_curve(trained.features, trained.classes, trained.groups, choice, seed),
         together=parts.groups.together,
-        suspects=suspects,
-        measures=measures,
-        thresholds=threshold.curve if threshold else (),
-        advice=advice(
-            classes=classes,
-            confusion=confusion,
-            curve=curve,
-            together=parts.groups.together,
-            suspects=suspects,
-            measures=measures,
+        suspects=find_suspects(
+            np.concatenate([choice.logits, choice.head.logits(held_out.features)]),
+            np.concatenate([trained.classes, held_out.classes]),
+            trained.names + held_out.names,
+            labels,
         ),
+        measures=threshold.measures if threshold else (),
+        thresholds=threshold.curve if threshold else (),
+        advice=(),
     )
+    return replace(record, advice=advice(record))
 
 
 def _confusion(answers: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> tuple[tuple[int, ...], ...]:

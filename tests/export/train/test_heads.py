@@ -1,0 +1,178 @@
+"""The kinds of heads, their choice, the threshold and the learning curve, on drawn features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from mixer_edge_export.train.choice import brier_score, choose, temperature_of
+from mixer_edge_export.train.curve import learning_curve
+from mixer_edge_export.train.heads import LOGISTIC, candidates, fit, fit_all
+from mixer_edge_export.train.unknown import auroc, find_threshold, quantile
+
+COUNT = 4
+
+
+def draw(pictures: int, seed: int, distance: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``[n, 8]`` float32 features of four classes and ``[n]`` classes."""
+    rng = np.random.default_rng(seed)
+    centres = distance * np.random.default_rng(99).normal(size=(COUNT, 8))
+    classes = np.arange(pictures) % COUNT
+    return (centres[classes] + rng.normal(size=(pictures, 8))).astype(np.float32), classes
+
+
+def test_logistic_is_scikit_learns() -> None:
+    """On standardized features with the same penalty it answers the same, also after folding; for two classes too."""
+    features, classes = draw(80, 0)
+    for count in (4, 2):
+        chosen = classes < count
+        head = fit("logistic", 0.01, features[chosen], classes[chosen], count)
+        values = features[chosen].astype(np.float64)
+        z = (values - values.mean(axis=0)) / values.std(axis=0)
+        model = LogisticRegression(C=1 / (0.01 * chosen.sum()), tol=1e-6, max_iter=1000).fit(z, classes[chosen])
+        logits = head.logits(features[chosen])
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(probabilities, model.predict_proba(z), atol=2e-3)
+
+
+def test_fit_all_gives_each_head_once_in_order() -> None:
+    """One at a time or all together: the same kernels."""
+    features, classes = draw(40, 0)
+    wanted = candidates(40, 8, COUNT)
+    for (kind, strength), head in zip(wanted, fit_all(wanted, features, classes, COUNT), strict=True):
+        assert (head.kind, head.strength) == (kind, strength)
+        np.testing.assert_array_equal(head.kernel, fit(kind, strength, features, classes, COUNT).kernel)
+    with pytest.raises(ValueError, match="ridge with strength None: no such head"):
+        fit("ridge", None, features, classes, COUNT)
+
+
+def test_logistic_is_left_out_where_it_takes_too_long() -> None:
+    """The simplest kind is the first candidate, and a large training has no logistic one."""
+    assert candidates(100, 768, 5)[0] == ("class means", None)
+    assert [strength for kind, strength in candidates(100, 768, 5) if kind == "logistic"] == list(LOGISTIC)
+    assert [kind for kind, _ in candidates(5000, 768, 20) if kind == "logistic"] == []
+
+
+def test_the_temperature_of_known_probabilities() -> None:
+    """Of 100 pictures, 75 are right with a logit that is 1 above: log 3 = 1 / t, but for the two added pictures."""
+    logits = np.zeros((100, 2))
+    logits[:75, 0] = logits[75:, 1] = 1
+    found = temperature_of(logits, np.zeros(100, np.int64))
+    right = (75 * 101 / 102 + 25 / 102) / 100
+    assert found == pytest.approx(1 / np.log(right / (1 - right)), rel=1e-4)
+
+
+def test_the_temperature_if_everything_is_right() -> None:
+    """The probability is then (n + 1) / (n + 2), not 1."""
+    logits = np.array([[3.0, 0.0]] * 10)
+    found = temperature_of(logits, np.zeros(10, np.int64))
+    assert 1 / (1 + np.exp(-3 / found)) == pytest.approx(11 / 12, rel=1e-4)
+
+
+def test_the_brier_score_by_hand() -> None:
+    """Probabilities 3/4 and 1/4: (1/4)² + (1/4)² if right, (3/4)² + (3/4)² if wrong."""
+    logits = np.log([[0.75, 0.25], [0.75, 0.25]])
+    assert brier_score(logits, np.array([0, 1])) == pytest.approx((2 / 16 + 18 / 16) / 2)
+
+
+def test_the_choice_has_the_smallest_score_and_never_sees_what_it_predicts() -> None:
+    """A fold's logits are those of a head fitted on the other folds, divided by the temperature."""
+    features, classes = draw(60, 1, distance=0.7)
+    folds = np.arange(60) // 4 % 5
+    choice = choose(features, classes, folds, COUNT)
+    scores = [candidate.brier_score for candidate in choice.candidates]
+    chosen = choice.candidates[int(np.argmin(scores))]
+    assert (choice.head.kind, choice.head.strength) == (chosen.head, chosen.strength)
+    test = folds == 2
+    head = fit(choice.head.kind, choice.head.strength, features[~test], classes[~test], COUNT)
+    np.testing.assert_allclose(choice.logits[test], head.logits(features[test]) / choice.temperature)
+    whole = fit(choice.head.kind, choice.head.strength, features, classes, COUNT)
+    np.testing.assert_allclose(choice.head.logits(features), whole.logits(features) / choice.temperature)
+    assert chosen.accuracy == (choice.logits.argmax(axis=1) == classes).mean()
+    assert brier_score(choice.logits, classes) == pytest.approx(chosen.brier_score)
+
+
+def test_a_class_in_one_fold_alone_gets_no_answer_there() -> None:
+    """The choice works all the same: that class's logit is minus infinity in its own fold."""
+    features, classes = draw(42, 2)
+    folds = np.where(classes == 3, 0, np.arange(42) % 3)
+    choice = choose(features, classes, folds, COUNT)
+    assert np.isneginf(choice.logits[classes == 3, 3]).all()
+    assert np.isfinite(choice.head.bias).all()
+
+
+def test_quantiles_by_hand() -> None:
+    """Of 19 scores 5 % is the smallest one; of 18 none may be refused."""
+    assert quantile(np.arange(19.0), 0.05) == 0.0
+    assert quantile(np.arange(39.0)[::-1], 0.05) == 1.0
+    assert quantile(np.arange(18.0), 0.05) < 0.0
+
+
+def test_auroc_by_hand() -> None:
+    """Of six pairs four are in order, one is equal and one is not."""
+    assert auroc(np.array([3.0, 2.0]), np.array([1.0, 2.0, 0.0])) == pytest.approx((5 + 0.5) / 6)
+
+
+def test_the_threshold_keeps_its_promise_on_new_pictures() -> None:
+    """Over 40 draws, 10 % of new pictures are refused, and most of a class left out is."""
+    refused, strangers = [], []
+    for seed in range(40):
+        features, classes = draw(80, seed, distance=2.0)
+        choice = choose(features, classes, np.arange(80) // 4 % 5, COUNT)
+        found = find_threshold(features, classes, choice, 0.1)
+        new, _ = draw(400, 1000 + seed, distance=2.0)
+        from mixer_edge.metrics import unknown_score
+
+        refused.append((unknown_score(found.spec.measure, choice.head.logits(new)) < found.spec.threshold).mean())
+        strangers.append(found.measures[0].strangers_refused)
+        assert found.measures[0].measure == found.spec.measure
+        assert found.measures[0].strangers_refused == max(each.strangers_refused for each in found.measures)
+        assert list(found.curve) == sorted(found.curve, key=lambda point: point.threshold)
+    assert 0.08 <= np.mean(refused) <= 0.12
+    assert np.mean(strangers) > 0.3
+
+
+def test_two_classes_have_no_strangers() -> None:
+    """The threshold is that of the probability, and nothing is said about strangers."""
+    features, classes = draw(80, 0)
+    features, classes = features[classes < 2], classes[classes < 2]
+    choice = choose(features, classes, np.arange(40) // 2 % 5, 2)
+    found = find_threshold(features, classes, choice, 0.1)
+    assert (found.spec.measure, found.measures, found.curve) == ("probability", (), ())
+
+
+def test_pictures_of_nothing_may_all_be_refused() -> None:
+    """The share is that of the other classes' pictures."""
+    features, classes = draw(80, 0, distance=0.7)
+    choice = choose(features, classes, np.arange(80) // 4 % 5, COUNT)
+    found = find_threshold(features, classes, choice, 0.1, none=3)
+    from mixer_edge.metrics import unknown_score
+
+    scores = unknown_score(found.spec.measure, choice.logits)
+    assert found.spec.refused == (scores[classes != 3] < found.spec.threshold).mean() == 6 / 60 - 1 / 60
+
+
+def test_the_curve_rises_and_is_the_same_again() -> None:
+    """Its last point has four fifths of the pictures; whole groups are on one side."""
+    features, classes = draw(100, 0, distance=0.7)
+    choice = choose(features, classes, np.arange(100) // 4 % 5, COUNT)
+    groups = np.arange(100)
+    curve = learning_curve(features, classes, groups, choice, 0)
+    assert [round(point.pictures_per_class) for point in curve] == [2, 4, 8, 16, 20]
+    assert curve[0].accuracy < curve[-1].accuracy
+    assert all(0 <= point.low <= point.accuracy <= point.high <= 1 for point in curve)
+    assert learning_curve(features, classes, groups, choice, 0) == curve
+    assert learning_curve(features, classes, groups, choice, 1) != curve
+
+
+def test_copies_in_one_group_do_not_help() -> None:
+    """With every picture eight times and labels at random, tested copies would be known: the accuracy stays chance."""
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.normal(size=(60, 40)), 8, axis=0).astype(np.float32)
+    classes, groups = np.repeat(rng.permutation(np.arange(60) % 2), 8), np.repeat(np.arange(60), 8)
+    choice = choose(features, classes, groups % 5, 2)
+    apart = learning_curve(features, classes, groups, choice, 0)
+    mixed = learning_curve(features, classes, np.arange(480), choice, 0)
+    assert apart[-1].accuracy < 0.65
+    assert mixed[-1].accuracy > 0.75

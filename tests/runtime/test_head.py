@@ -1,0 +1,96 @@
+"""Class means and ridge regression from sums, against the same computed directly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mixer_edge.head import Ridge, Standardized, Statistics, class_means
+
+
+def draw(counts: tuple[int, ...], features: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``[n, features]`` float32 features and ``[n]`` classes."""
+    rng = np.random.default_rng(seed)
+    classes = np.repeat(np.arange(len(counts)), counts)
+    return (rng.normal(classes[:, np.newaxis], 1 + np.arange(features), (len(classes), features))).astype(
+        np.float32
+    ), classes
+
+
+def test_class_means_by_hand() -> None:
+    """Means (0, 0) and (4, 2), spreads 2 and 1: halfway, at (2, 1), both logits are equal."""
+    features = np.array([[0, 0], [4, 2]], np.float32)
+    kernel, bias = class_means(Statistics.of(features, np.array([0, 1]), 2))
+    # standardized: -1 and +1 in both; m_c z - 1
+    np.testing.assert_allclose(kernel, [[-0.5, 0.5], [-1, 1]])
+    np.testing.assert_allclose(bias, [1 + 1 + -1, -1 - 1 - 1])
+    logits = np.array([2, 1]) @ kernel + bias
+    assert logits[0] == logits[1]
+
+
+@pytest.mark.parametrize("counts", [(20, 20, 20), (40, 5, 9), (1, 1, 1)])
+def test_ridge_solves_the_weighted_regression(counts: tuple[int, ...]) -> None:
+    """The kernel is that of least squares on +1 and -1, the classes weighted equally around one pooled covariance."""
+    features, classes = draw(counts, 6)
+    statistics = Statistics.of(features, classes, 3)
+    kernel, bias = Ridge(statistics).head(0.3)
+    means = np.array([features[classes == index].mean(axis=0, dtype=np.float64) for index in range(3)])
+    middle = means.mean(axis=0)
+    within = sum(
+        np.outer(row - means[index], row - means[index])
+        for row, index in zip(features.astype(np.float64), classes, strict=True)
+    )
+    covariance = within / len(classes) + (means - middle).T @ (means - middle) / 3
+    spread = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(spread, spread)
+    expected = np.linalg.solve(correlation + 0.3 * np.eye(6), ((means - middle) / spread).T) * 2 / 3
+    np.testing.assert_allclose(kernel, expected / spread[:, np.newaxis], rtol=1e-8)
+    np.testing.assert_allclose(bias, 2 / 3 - 1 - middle @ kernel, rtol=1e-8)
+
+
+def test_even_classes_give_ordinary_ridge_regression() -> None:
+    """With as many pictures of each class it is the textbook's: minimize |XW + b - T|² / n + strength |W|²."""
+    features, classes = draw((15, 15), 4)
+    kernel, bias = Ridge(Statistics.of(features, classes, 2)).head(0.5)
+    values = features.astype(np.float64)
+    z = (values - values.mean(axis=0)) / values.std(axis=0)
+    targets = 2 * np.eye(2)[classes] - 1
+    expected = np.linalg.solve(z.T @ z / len(z) + 0.5 * np.eye(4), z.T @ targets / len(z))
+    np.testing.assert_allclose(values @ kernel + bias, z @ expected + targets.mean(axis=0), rtol=1e-6, atol=1e-9)
+
+
+def test_removing_a_picture_is_never_having_added_it() -> None:
+    """To 1e-9 of the logits, for pictures of any class."""
+    features, classes = draw((12, 8, 5), 10)
+    whole = Statistics.of(features, classes, 3)
+    for row in (0, 13, 24):
+        rest = np.arange(len(classes)) != row
+        without = whole - Statistics.of(features[[row]], classes[[row]], 3)
+        anew = Statistics.of(features[rest], classes[rest], 3)
+        for solve in (class_means, lambda statistics: Ridge(statistics).head(0.1)):
+            (kernel, bias), (expected, shift) = solve(without), solve(anew)
+            np.testing.assert_allclose(features @ kernel + bias, features @ expected + shift, rtol=1e-9, atol=1e-9)
+    again = (whole - Statistics.of(features[:1], classes[:1], 3)) + Statistics.of(features[:1], classes[:1], 3)
+    np.testing.assert_allclose(again.gram, whole.gram)
+
+
+def test_a_constant_feature_is_not_blown_up() -> None:
+    """A feature that only rounds has at most a small weight: it is divided by a hundredth of the average spread."""
+    features, classes = draw((30, 30), 3)
+    features[:, 2] = 5 + 1e-6 * np.random.default_rng(1).normal(size=60)
+    standardized = Standardized.of(Statistics.of(features, classes, 2))
+    variances = standardized.spread[:2] ** 2
+    assert standardized.spread[2] == pytest.approx(0.01 * np.sqrt(variances.sum() / 3), rel=1e-6)
+    kernel, _ = Ridge(Statistics.of(features, classes, 2)).head(0.01)
+    assert np.abs(kernel[2]).max() < np.abs(kernel[:2]).max()
+
+
+def test_a_class_without_pictures_is_never_the_answer() -> None:
+    """Its logit is minus infinity, and the others are those of a head that does not know it."""
+    features, classes = draw((10, 10), 4)
+    for solve in (class_means, lambda statistics: Ridge(statistics).head(1.0)):
+        kernel, bias = solve(Statistics.of(features, classes, 3))
+        expected, shift = solve(Statistics.of(features, classes, 2))
+        assert bias[2] == -np.inf
+        np.testing.assert_array_equal(kernel[:, 2], 0)
+        np.testing.assert_allclose(features @ kernel[:, :2] + bias[:2], features @ expected + shift)
