@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.comparisons import HOSTILE
 
 from mixer_edge.manifest import FileSpec, TrainingSpec, UnknownSpec
-from mixer_edge_export.train.record import (
+from mixer_edge_export.training.record import (
     Candidate,
     ClassRecord,
     CurvePoint,

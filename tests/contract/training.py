@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixer_edge.manifest import FileSpec, TrainingSpec, UnknownSpec
-from mixer_edge_export.train.record import (
+from mixer_edge_export.training.record import (
     Candidate,
     ClassRecord,
     CurvePoint,

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from mixer_edge_export.comparison import compare
     from mixer_edge_export.pipeline import export
     from mixer_edge_export.quantize.variants import VARIANTS
-    from mixer_edge_export.train.train import train
+    from mixer_edge_export.training.train import train
 
 __all__ = ["VARIANTS", "__version__", "compare", "export", "train"]
 
-_MODULES = {"VARIANTS": "quantize.variants", "compare": "comparison", "export": "pipeline", "train": "train.train"}
+_MODULES = {"VARIANTS": "quantize.variants", "compare": "comparison", "export": "pipeline", "train": "training.train"}
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ from mixer_edge_export.cli import main
 from mixer_edge_export.comparison import Comparison, format_report
 from mixer_edge_export.comparison.types import Recommendation
 from mixer_edge_export.quantize.variants import VARIANTS
-from mixer_edge_export.train.record import Training
+from mixer_edge_export.training.record import Training
 
 
 @pytest.fixture(autouse=True)

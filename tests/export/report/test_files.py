@@ -14,7 +14,7 @@ from mixer_edge import strict_json
 from mixer_edge.errors import DataError
 from mixer_edge_export.comparison.types import Comparison
 from mixer_edge_export.report import write_report
-from mixer_edge_export.train.summary import format_training
+from mixer_edge_export.training.summary import format_training
 
 
 @pytest.fixture(scope="module")

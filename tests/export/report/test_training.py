@@ -12,7 +12,7 @@ from tests.export.report.html_tree import Element, read_html
 from tests.trainings import CLASSES, RECORD, TRAINING
 
 from mixer_edge_export.report.page import page
-from mixer_edge_export.train.record import Suspect, Together, Training, TrainingRecord
+from mixer_edge_export.training.record import Suspect, Together, Training, TrainingRecord
 
 
 def shown(training: Training, pictures: Path | None = None) -> Element:

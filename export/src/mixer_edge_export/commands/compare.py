@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
-        from mixer_edge_export.train.links import pictures_folder
+        from mixer_edge_export.training.links import pictures_folder
 
         trained = pictures_folder(arguments.bundle)
         page = write_report(comparison, data, arguments.report, arguments.sensitivity, trained)
@@ -100,7 +100,7 @@ def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:
         DataError: the links to a trained model's held-out pictures are not beside the bundle any more.
     """
     from mixer_edge_export.digits.images import split_folder
-    from mixer_edge_export.train.links import HELD_OUT, pictures_folder
+    from mixer_edge_export.training.links import HELD_OUT, pictures_folder
 
     if manifest.training is not None:
         folder = pictures_folder(bundle) / HELD_OUT

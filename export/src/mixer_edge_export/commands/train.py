@@ -16,7 +16,7 @@ from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.quantize.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from mixer_edge_export.train.part import HeldOut
+    from mixer_edge_export.training.part import HeldOut
 
 EXTRACTOR = "mixer_b32_sam_fe"
 
@@ -80,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, write bundle and report, and print the figures; 1 if some pictures could not be read."""
     from mixer_edge_export.comparison import compare
     from mixer_edge_export.report import write_report
-    from mixer_edge_export.train.links import pictures_folder
-    from mixer_edge_export.train.summary import format_training
-    from mixer_edge_export.train.train import train
+    from mixer_edge_export.training.links import pictures_folder
+    from mixer_edge_export.training.summary import format_training
+    from mixer_edge_export.training.train import train
 
     manifest = train(
         arguments.data,
@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _held_out(text: str, seed: int) -> HeldOut:
     """Return what is held out: a share, or the folder of this name."""
-    from mixer_edge_export.train.part import HeldOut
+    from mixer_edge_export.training.part import HeldOut
 
     try:
         value = float(text)

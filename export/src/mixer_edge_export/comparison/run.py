@@ -35,7 +35,7 @@ from mixer_edge_export.comparison.types import (
 )
 from mixer_edge_export.comparison.verdict import Candidate, check_bound, recommend, verdict
 from mixer_edge_export.quantize.variants import VARIANTS
-from mixer_edge_export.train.record import Training
+from mixer_edge_export.training.record import Training
 
 LATENCY_RUNS = 20
 PHOTO_RUNS = 10

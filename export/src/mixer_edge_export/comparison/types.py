@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mixer_edge.classifier import Category
 from mixer_edge.manifest import PreprocessSpec
 from mixer_edge.scores import Accuracy, Score
-from mixer_edge_export.train.record import Training
+from mixer_edge_export.training.record import Training
 
 SCHEMA_VERSION = 1
 

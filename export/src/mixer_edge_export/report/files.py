@@ -14,7 +14,7 @@ from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.files import write
 from mixer_edge_export.report.page import page
 from mixer_edge_export.report.sensitivity import read_sensitivity
-from mixer_edge_export.train.summary import format_training
+from mixer_edge_export.training.summary import format_training
 
 
 def write_report(

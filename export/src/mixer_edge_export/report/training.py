@@ -16,8 +16,8 @@ from mixer_edge.scores import Accuracy
 from mixer_edge_export.report.charts import ticks
 from mixer_edge_export.report.curve import Place, curve
 from mixer_edge_export.report.thumbnails import data_address
-from mixer_edge_export.train.record import ClassRecord, CurvePoint, Suspect, Together, Training, TrainingRecord
-from mixer_edge_export.train.summary import (
+from mixer_edge_export.training.record import ClassRecord, CurvePoint, Suspect, Together, Training, TrainingRecord
+from mixer_edge_export.training.summary import (
     cross_validated_accuracy,
     head_name,
     held_out_accuracy,

@@ -8,7 +8,7 @@ from itertools import combinations
 from statistics import median
 
 from mixer_edge.metrics import wilson_interval
-from mixer_edge_export.train.record import ClassRecord, CurvePoint, MeasureResult, Suspect, Together, TrainingRecord
+from mixer_edge_export.training.record import ClassRecord, CurvePoint, MeasureResult, Suspect, Together, TrainingRecord
 
 SENTENCES = 5
 """Largest number of sentences."""

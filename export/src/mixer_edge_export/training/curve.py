@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.progress import progress
-from mixer_edge_export.train.choice import Choice
-from mixer_edge_export.train.heads import fit
-from mixer_edge_export.train.record import CurvePoint
+from mixer_edge_export.training.choice import Choice
+from mixer_edge_export.training.heads import fit
+from mixer_edge_export.training.record import CurvePoint
 
 DRAWS = 10
 SMALLEST = 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixer_edge_export.train.record import Suspect
-from mixer_edge_export.train.suspects import find_suspects
+from mixer_edge_export.training.record import Suspect
+from mixer_edge_export.training.suspects import find_suspects
 
 
 def test_suspects_by_hand() -> None:
@@ -24,7 +24,7 @@ def test_suspects_by_hand() -> None:
 
 def test_the_least_probable_label_comes_first() -> None:
     """Ties are broken by the name."""
-    probabilities = np.array([[0.2, 0.8], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
+    probabilities = np.array([[0.2, 0.8], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
     names = ("a/1.png", "a/3.png", "a/2.png", "a/4.png", "b/1.png", "b/2.png")
     found = find_suspects(np.log(probabilities), np.array([0, 0, 0, 0, 1, 1]), names, ("a", "b"))
     assert [each.file for each in found] == ["a/2.png", "a/3.png", "a/1.png"]

@@ -13,7 +13,7 @@ from tests.conftest import TINY
 from mixer_edge.bundle import Bundle
 from mixer_edge_export.network.mixer import MixerWeights
 from mixer_edge_export.sources.npz import save_npz
-from mixer_edge_export.train.features import Extractor
+from mixer_edge_export.training.features import Extractor
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (210, 50, 40)}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mixer_edge.errors import DataError
-from mixer_edge_export.train.pictures import read_pictures
+from mixer_edge_export.training.pictures import read_pictures
 
 
 def put(folder: Path, *names: str) -> None:
@@ -40,14 +40,19 @@ def test_class_folders(tmp_path: Path) -> None:
 
 
 def test_a_table_names_classes_and_groups(tmp_path: Path) -> None:
-    """An empty entry in the column ``group`` is no group."""
+    """An empty entry in the column ``group`` is no group; a name begins with the class, as in class folders."""
     put(tmp_path, "a.png", "b.png", "c/c.png", "c/d.png")
     (tmp_path / "table.csv").write_text(
         "file,class,group\nc/d.png,old oak,tree 7\na.png,birch,\nb.png,birch, tree 7 \nc/c.png,old oak,9\n"
     )
     pictures = read_pictures(tmp_path)
     assert pictures.labels == ("birch", "old oak")
-    assert [pictures.name(number) for number in range(4)] == ["a.png", "b.png", "c/c.png", "c/d.png"]
+    assert [pictures.name(number) for number in range(4)] == [
+        "birch/a.png",
+        "birch/b.png",
+        "old oak/c/c.png",
+        "old oak/c/d.png",
+    ]
     assert pictures.classes.tolist() == [0, 0, 1, 1]
     assert pictures.groups == (None, "tree 7", "9", "tree 7")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.comparisons import HOSTILE
 from tests.trainings import HEAD, RECORD, TRAINING, UNKNOWN
 
-from mixer_edge_export.train.summary import format_training, head_name, threshold_line
+from mixer_edge_export.training.summary import format_training, head_name, threshold_line
 
 
 def test_a_training_in_a_few_lines() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mixer_edge_export.train.part import Parts
+    from mixer_edge_export.training.part import Parts
 
 TRAINED, HELD_OUT = "trained", "held_out"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.export.train.conftest import draw_pictures
+from tests.export.training.conftest import draw_pictures
 
 from mixer_edge import Classifier
 from mixer_edge.bundle import Bundle
@@ -25,9 +25,9 @@ from mixer_edge.manifest import Manifest
 from mixer_edge_export import train
 from mixer_edge_export.cli import main
 from mixer_edge_export.sources import load_source
-from mixer_edge_export.train.links import pictures_folder
-from mixer_edge_export.train.part import HeldOut
-from mixer_edge_export.train.record import TrainingRecord
+from mixer_edge_export.training.links import pictures_folder
+from mixer_edge_export.training.part import HeldOut
+from mixer_edge_export.training.record import TrainingRecord
 
 VARIANTS = ["float32", "int8"]
 
@@ -121,6 +121,10 @@ def test_a_held_out_folder_of_ones_own(checkpoint: Path, photos: Path, tmp_path:
     assert manifest.training is not None
     assert dict(manifest.training.pictures) == {"blue": 12, "green": 12, "red": 12}
     assert dict(manifest.training.held_out) == {"blue": 3, "green": 3, "red": 3}
+    flat = shutil.copytree(own / "red", tmp_path / "flat")
+    with pytest.raises(DataError) as raised:
+        train(photos, tmp_path / "other", model=str(checkpoint), held_out=HeldOut(pictures=flat))
+    assert str(raised.value) == f"{flat}: pictures without a class; expected {flat}/<class>/<picture>, or a table"
     shutil.copyfile(photos / "red" / "03.png", own / "red" / "copy.png")
     before = files_of(tmp_path / "mine")
     with pytest.raises(DataError, match=r"copy\.png"):
@@ -191,8 +195,8 @@ def test_the_command_prints_the_figures_and_writes_the_report(
         f"error: {data}/red/broken.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture "
         "(it begins with b'not a picture')",
     ]
-    assert "held out" in captured.out
-    assert captured.out.splitlines()[-3].split()[0] == "float32"
+    assert captured.out.startswith("Held out: ")
+    assert [line.split()[0] for line in captured.out.splitlines() if "kB" in line or "MB" in line] == ["float32", "int8"]
     assert (tmp_path / "mine-report/report.html").is_file()
     assert main(["compare", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -14,9 +14,9 @@ from mixer_edge.decode import grey_thumbnail
 from mixer_edge.preprocess import Preprocessing, load_pixels
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import render_digits
-from mixer_edge_export.train import nearly_equal as module
-from mixer_edge_export.train.features import THUMBNAIL
-from mixer_edge_export.train.nearly_equal import nearly_equal
+from mixer_edge_export.training import nearly_equal as module
+from mixer_edge_export.training.features import THUMBNAIL
+from mixer_edge_export.training.nearly_equal import nearly_equal
 
 SPEC = Preprocessing().spec(224)
 COUNT = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixer_edge.manifest import UnknownSpec
 from mixer_edge.scores import Accuracy
-from mixer_edge_export.train.record import ClassRecord, Training, TrainingRecord
+from mixer_edge_export.training.record import ClassRecord, Training, TrainingRecord
 
 NAMED = 3
 """Number of classes in a line."""

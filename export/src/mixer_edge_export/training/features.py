@@ -23,7 +23,7 @@ from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge.progress import progress
 from mixer_edge.workers import default_workers, map_here_first
 from mixer_edge_export.tflite.graph import Graph
-from mixer_edge_export.train.pictures import Pictures
+from mixer_edge_export.training.pictures import Pictures
 
 THUMBNAIL = 32
 """Side of the grey thumbnails, in pixels."""

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.dataset import open_dataset
-from mixer_edge_export.train.features import Extractor, Features, extract
-from mixer_edge_export.train.groups import Groups, find_groups
-from mixer_edge_export.train.pictures import Pictures, read_pictures
-from mixer_edge_export.train.split import check_held_out, hold_out
+from mixer_edge.errors import DataError
+from mixer_edge_export.training.features import Extractor, Features, extract
+from mixer_edge_export.training.groups import Groups, find_groups
+from mixer_edge_export.training.pictures import Pictures, read_pictures
+from mixer_edge_export.training.split import check_held_out, hold_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,9 @@ def read_parts(data: Path, extractor: Extractor, held_out: HeldOut, workers: int
         trained, rest = (_part(pictures, features, groups.keys, mask) for mask in (~chosen, chosen))
         unreadable = features.unreadable
     else:
-        dataset = open_dataset(held_out.pictures, pictures.labels)
+        dataset = open_dataset(folder := held_out.pictures, pictures.labels)
+        if not dataset.labelled:
+            raise DataError(f"{folder}: pictures without a class; expected {folder}/<class>/<picture>, or a table")
         others = replace(
             pictures,
             folder=dataset.folder,

@@ -21,16 +21,16 @@ from mixer_edge_export.quantize.variants import VARIANTS, select_variants
 from mixer_edge_export.sources.mixer import MixerSource
 from mixer_edge_export.sources.source import preprocess_spec
 from mixer_edge_export.sources.trained import TrainedSource, load_extractor
-from mixer_edge_export.train.advice import advice
-from mixer_edge_export.train.choice import Choice, choose
-from mixer_edge_export.train.curve import learning_curve
-from mixer_edge_export.train.features import Extractor
-from mixer_edge_export.train.links import TRAINED, link_pictures, pictures_folder
-from mixer_edge_export.train.part import HeldOut, Part, Parts, read_parts
-from mixer_edge_export.train.record import ClassRecord, TrainingRecord
-from mixer_edge_export.train.split import folds
-from mixer_edge_export.train.suspects import find_suspects
-from mixer_edge_export.train.unknown import Threshold, find_threshold
+from mixer_edge_export.training.advice import advice
+from mixer_edge_export.training.choice import Choice, choose
+from mixer_edge_export.training.curve import learning_curve
+from mixer_edge_export.training.features import Extractor
+from mixer_edge_export.training.links import TRAINED, link_pictures, pictures_folder
+from mixer_edge_export.training.part import HeldOut, Part, Parts, read_parts
+from mixer_edge_export.training.record import ClassRecord, TrainingRecord
+from mixer_edge_export.training.split import folds
+from mixer_edge_export.training.suspects import find_suspects
+from mixer_edge_export.training.unknown import Threshold, find_threshold
 
 EXTRACTOR = "mixer_b32_sam_fe"
 FOLDS = 5

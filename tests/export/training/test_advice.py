@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.trainings import RECORD
 
-from mixer_edge_export.train.advice import advice
-from mixer_edge_export.train.record import ClassRecord, CurvePoint, MeasureResult, Suspect, Together
+from mixer_edge_export.training.advice import advice
+from mixer_edge_export.training.record import ClassRecord, CurvePoint, MeasureResult, Suspect, Together
 
 
 def item(label: str, pictures: int, correct: int, held_out: int = 200, held_out_correct: int = 190) -> ClassRecord:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.metrics import softmax
-from mixer_edge_export.train.record import Suspect
+from mixer_edge_export.training.record import Suspect
 
 SHOWN = 50
 

@@ -106,7 +106,7 @@ def _logistic(
 
     present = np.flatnonzero(standardized.present)
     # its penalty is for the sum of the losses
-    model = LogisticRegression(C=1 / (strength * len(classes)), class_weight="balanced", max_iter=200, tol=1e-3)
+    model = LogisticRegression(C=1 / (strength * len(classes)), class_weight="balanced", max_iter=200, tol=1e-4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the strength decides, not the last digits
         model.fit((features - standardized.mean) / standardized.spread, classes)

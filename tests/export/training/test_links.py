@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mixer_edge_export.train.links import pictures_folder
+from mixer_edge_export.training.links import pictures_folder
 
 
 def test_the_pictures_are_next_to_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mixer_edge.errors import DataError
-from mixer_edge_export.train.features import THUMBNAIL, Features
-from mixer_edge_export.train.groups import find_groups
-from mixer_edge_export.train.pictures import Pictures
-from mixer_edge_export.train.record import Together
-from mixer_edge_export.train.split import check_held_out
+from mixer_edge_export.training.features import THUMBNAIL, Features
+from mixer_edge_export.training.groups import find_groups
+from mixer_edge_export.training.pictures import Pictures
+from mixer_edge_export.training.record import Together
+from mixer_edge_export.training.split import check_held_out
 
 FOLDER = Path("data")
 
@@ -39,7 +39,7 @@ def made(
     pictures = Pictures(
         folder=folder,
         labels=labels,
-        paths=tuple(folder / f"{number}.png" for number in range(count)),
+        paths=tuple(folder / label / f"{number}.png" for number, label in enumerate(classes)),
         classes=np.array([labels.index(label) for label in classes]),
         groups=tuple((groups or {}).get(number) for number in range(count)),
     )
@@ -65,7 +65,9 @@ def test_equal_pixels() -> None:
     groups = find_groups(*made("aaabbb", digests="XYXZXW"))
     assert groups.numbers.tolist() == [0, 1, 0, 2, 0, 3]
     assert groups.keys.tolist() == ["X", "Y", "X", "Z", "X", "W"]
-    assert groups.together == (Together(reason="equal pixels", files=("0.png", "2.png", "4.png"), labels=("a", "b")),)
+    assert groups.together == (
+        Together(reason="equal pixels", files=("a/0.png", "a/2.png", "b/4.png"), labels=("a", "b")),
+    )
 
 
 def test_bursts() -> None:
@@ -74,8 +76,8 @@ def test_bursts() -> None:
     groups = find_groups(*made("aaaaabbb", taken=taken))
     assert groups.numbers.tolist() == [0, 0, 0, 1, 2, 3, 4, 3]
     assert groups.together == (
-        Together(reason="taken together", files=("0.png", "1.png", "2.png"), labels=("a",)),
-        Together(reason="taken together", files=("5.png", "7.png"), labels=("b",)),
+        Together(reason="taken together", files=("a/0.png", "a/1.png", "a/2.png"), labels=("a",)),
+        Together(reason="taken together", files=("b/5.png", "b/7.png"), labels=("b",)),
     )
 
 
@@ -85,8 +87,8 @@ def test_the_tables_groups() -> None:
     groups = find_groups(*made("aaaabb", taken=taken, groups={0: "x", 1: "y", 5: "x"}))
     assert groups.numbers.tolist() == [0, 1, 2, 2, 3, 0]
     assert groups.together == (
-        Together(reason="taken together", files=("2.png", "3.png"), labels=("a",)),
-        Together(reason="group column", files=("0.png", "5.png"), labels=("a", "b")),
+        Together(reason="taken together", files=("a/2.png", "a/3.png"), labels=("a",)),
+        Together(reason="group column", files=("a/0.png", "b/5.png"), labels=("a", "b")),
     )
 
 
@@ -96,8 +98,8 @@ def test_reasons_join_groups() -> None:
     assert groups.numbers.tolist() == [0, 0, 0, 1, 2, 3]
     assert groups.keys.tolist() == ["Q", "Q", "Q", "P", "S", "T"]
     assert [(group.reason, group.files) for group in groups.together] == [
-        ("equal pixels", ("0.png", "2.png")),
-        ("taken together", ("0.png", "1.png")),
+        ("equal pixels", ("a/0.png", "a/2.png")),
+        ("taken together", ("a/0.png", "a/1.png")),
     ]
 
 
@@ -116,7 +118,7 @@ def test_unreadable_pictures_have_no_group() -> None:
     with pytest.raises(DataError) as error:
         find_groups(pictures, part)
     assert str(error.value) == (
-        "data: all 2 pictures of 'a' belong together (equal pixels, such as 0.png, 2.png), so none can be tested "
+        "data: all 2 pictures of 'a' belong together (equal pixels, such as a/0.png, a/2.png), so none can be tested "
         "on; add pictures that were taken separately"
     )
 
@@ -126,7 +128,7 @@ def test_a_class_in_one_group() -> None:
     with pytest.raises(DataError) as error:
         find_groups(*made("aaaaaaabb", taken=dict.fromkeys(range(1, 7), 5.0), groups={}, digests="AABCDEFXY"))
     assert str(error.value) == (
-        "data: all 7 pictures of 'a' belong together (equal pixels and taken together, such as 0.png, 1.png), so "
+        "data: all 7 pictures of 'a' belong together (equal pixels and taken together, such as a/0.png, a/1.png), so "
         "none can be tested on; add pictures that were taken separately"
     )
 
@@ -138,6 +140,6 @@ def test_held_out_pictures_that_were_trained_on() -> None:
     with pytest.raises(DataError) as error:
         check_held_out(*trained, *made("aabb", digests="XDYB", folder=Path("test")))
     assert str(error.value) == (
-        "test: 2 of 4 pictures to hold out are equal or nearly equal to some in data (1.png and 3.png, 3.png and 1.png)"
-        "; remove them from one of the folders"
+        "test: 2 of 4 pictures to hold out are equal or nearly equal to some in data (a/1.png and "
+        "b/3.png, b/3.png and a/1.png); remove them from one of the folders"
     )

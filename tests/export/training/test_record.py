@@ -11,7 +11,7 @@ from tests.trainings import HEAD, RECORD
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import FileSpec
-from mixer_edge_export.train.record import RECORD_NAME, Training, TrainingRecord
+from mixer_edge_export.training.record import RECORD_NAME, Training, TrainingRecord
 
 
 def trained(bundle: Path, file: FileSpec) -> Bundle:

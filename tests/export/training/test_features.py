@@ -21,8 +21,8 @@ from mixer_edge.classifier import Classifier
 from mixer_edge.decode import grey_thumbnail, time_taken
 from mixer_edge.errors import DataError, MixerEdgeError
 from mixer_edge.preprocess import load_pixels, pixels_sha256
-from mixer_edge_export.train.features import THUMBNAIL, Extractor, Features, extract
-from mixer_edge_export.train.pictures import read_pictures
+from mixer_edge_export.training.features import THUMBNAIL, Extractor, Features, extract
+from mixer_edge_export.training.pictures import read_pictures
 
 RECORD = 32 + 4 * 32
 """Bytes of a record: the digest and 32 features."""
@@ -135,8 +135,8 @@ def test_a_killed_run_goes_on_where_it_stopped(extractor: Extractor, cache: Path
     script.write_text(
         "from pathlib import Path\n"
         "from mixer_edge.manifest import PreprocessSpec\n"
-        "from mixer_edge_export.train.features import Extractor, extract\n"
-        "from mixer_edge_export.train.pictures import read_pictures\n"
+        "from mixer_edge_export.training.features import Extractor, extract\n"
+        "from mixer_edge_export.training.pictures import read_pictures\n"
         "if __name__ == '__main__':\n"
         f"    extractor = Extractor(file=Path({str(extractor.file)!r}), fingerprint={extractor.fingerprint!r},\n"
         f"                          spec={extractor.spec!r})\n"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from mixer_edge_export.train.heads import Head, candidates, fit, fit_all
-from mixer_edge_export.train.record import Candidate
+from mixer_edge_export.training.heads import Head, candidates, fit, fit_all
+from mixer_edge_export.training.record import Candidate
 
 TEMPERATURES = (1e-3, 1e3)
 FLOOR = -30.0

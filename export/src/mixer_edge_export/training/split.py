@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from mixer_edge.class_names import NAMES_IN_ERROR
 from mixer_edge.errors import DataError
-from mixer_edge_export.train.features import Features
-from mixer_edge_export.train.nearly_equal import nearly_equal
-from mixer_edge_export.train.pictures import Pictures
+from mixer_edge_export.training.features import Features
+from mixer_edge_export.training.nearly_equal import nearly_equal
+from mixer_edge_export.training.pictures import Pictures
 
 log = logging.getLogger(__name__)
 

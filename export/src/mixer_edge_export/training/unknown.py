@@ -14,9 +14,9 @@ from scipy.stats import mannwhitneyu
 from mixer_edge.manifest import UnknownMeasure, UnknownSpec
 from mixer_edge.metrics import unknown_score
 from mixer_edge.progress import progress
-from mixer_edge_export.train.choice import Choice
-from mixer_edge_export.train.heads import fit
-from mixer_edge_export.train.record import MeasureResult, ThresholdPoint
+from mixer_edge_export.training.choice import Choice
+from mixer_edge_export.training.heads import fit
+from mixer_edge_export.training.record import MeasureResult, ThresholdPoint
 
 MEASURES: tuple[UnknownMeasure, ...] = get_args(UnknownMeasure)
 LEFT_OUT = 20

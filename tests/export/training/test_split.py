@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mixer_edge.errors import DataError
-from mixer_edge_export.train.split import folds, hold_out
+from mixer_edge_export.training.split import folds, hold_out
 
 LABELS = ("ant", "bee", "cat", "dog")
 
