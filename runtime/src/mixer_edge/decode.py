@@ -36,7 +36,7 @@ measured on photographs of 12 megapixels and on mosaics of them. At 2 and below,
 
 _EXIF_ORIENTATION = 0x0112
 _EXIF_IFD, _EXIF_TIME, _EXIF_FRACTION = 0x8769, 0x9003, 0x9291
-"""The place of the tags ``DateTimeOriginal`` and ``SubSecTimeOriginal``."""
+"""The place of the tags DateTimeOriginal and SubSecTimeOriginal."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -136,8 +136,8 @@ def thumbnail(path: Path, side: int) -> bytes:
 def time_taken(path: Path) -> float | None:
     """Return when a photograph was taken, in seconds on the camera's own clock; None if the file does not say.
 
-    It is EXIF's ``DateTimeOriginal`` with ``SubSecTimeOriginal`` of a JPEG or WebP file, since 1970 with no time
-    zone: only differences between pictures of one camera mean something.
+    It is the original time in the EXIF data of a JPEG or WebP file, with its fraction, in seconds since 1970 without a
+    time zone: only differences between pictures of one camera mean something.
     """
     try:
         with Image.open(path, formats=("JPEG", "WEBP")) as image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,25 @@ def test_equal_pixels() -> None:
     )
 
 
+def brightened(features: Features, *rows: int) -> Features:
+    """Return the features with pictures that are brighter copies of those before them."""
+    thumbnails = features.thumbnails // 4
+    for row in rows:
+        thumbnails[row] = thumbnails[row - 1] + 40
+    return replace(features, thumbnails=thumbnails)
+
+
+def test_nearly_equal_pictures() -> None:
+    """Three copies in a row are one group of two classes; of a picture with equal pixels only the first is listed."""
+    pictures, features = made("aaabbba", digests="XYZVWXU")
+    groups = find_groups(pictures, brightened(features, 1, 2, 3))
+    assert groups.numbers.tolist() == [0, 0, 0, 0, 1, 0, 2]
+    assert groups.together == (
+        Together(reason="equal pixels", files=("0.png", "5.png"), labels=("a", "b")),
+        Together(reason="nearly equal", files=("0.png", "1.png", "2.png", "3.png"), labels=("a", "b")),
+    )
+
+
 def test_bursts() -> None:
     """Each within 2 seconds of the one before it, in one class, in any order of the files; not without a time."""
     taken = {0: 12.0, 1: 10.0, 2: 14.0, 3: 16.01, 5: 16.5, 6: 11.0, 7: 18.5}
@@ -134,7 +154,7 @@ def test_a_class_in_one_group() -> None:
 
 
 def test_held_out_pictures_that_were_trained_on() -> None:
-    """Equal pixels are found in any class; the first of all are named."""
+    """Equal and nearly equal ones are found in any class, and the first of them named."""
     trained = made("aabb", digests="ABCD")
     check_held_out(*trained, *made("ab", digests="XY", folder=Path("test")))
     with pytest.raises(DataError) as error:
@@ -142,4 +162,12 @@ def test_held_out_pictures_that_were_trained_on() -> None:
     assert str(error.value) == (
         "test: 2 of 4 pictures to hold out are equal or nearly equal to some in data (a/1.png and "
         "b/3.png, b/3.png and a/1.png); remove them from one of the folders"
+    )
+    pictures, features = made("ab", digests="XY", folder=Path("test"))
+    features.thumbnails[0] = trained[1].thumbnails[2] // 2 + 60
+    with pytest.raises(DataError) as error:
+        check_held_out(*trained, pictures, features)
+    assert str(error.value) == (
+        "test: 1 of 2 pictures to hold out are equal or nearly equal to some in data (0.png and 2.png); remove them "
+        "from one of the folders"
     )

@@ -48,7 +48,7 @@ def test_two_groups_always_stay() -> None:
 
 
 def test_a_class_that_gives_nothing_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    """A class with two groups, and one whose pictures are all in groups with it, are named in a warning."""
+    """Classes with two groups give nothing, also if they share them, and a warning names them."""
     caplog.set_level(logging.WARNING, "mixer_edge_export")
     chosen = held([0] * 5 + [1] * 4 + [2] * 3 + [3] * 3, [*range(5), 5, 5, 6, 6, 5, 6, 6, 7, 8, 9])
     assert Counter(np.flatnonzero(chosen) < 5) == {True: 1, False: 1}

@@ -71,9 +71,13 @@ class _Reader:
     """Reads pictures and computes the features that are not known; each process has one."""
 
     def __init__(self, extractor: Extractor, known: frozenset[str]) -> None:
-        self.spec, self.known = extractor.spec, known
+        self.file, self.spec, self.known = extractor.file, extractor.spec, known
         self.table = normalize(np.arange(256, dtype=np.uint8), extractor.spec)
-        self.interpreter = Interpreter(extractor.file, threads=1)
+
+    @functools.cached_property
+    def interpreter(self) -> Interpreter:
+        """The extractor, loaded when the first picture needs it."""
+        return Interpreter(self.file, threads=1)
 
     def __call__(self, item: tuple[int, Path]) -> _Seen | str:
         """Return what is to be known of a picture, or why it cannot be read.
