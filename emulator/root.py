@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ PACKAGES = (
 # The package index has no armv7l wheels of these two, so a 32-bit board takes them from Debian.
 PACKAGES_OF = {"arm64": "", "armhf": ",python3-numpy,python3-pil"}
 
+_ONE_AT_A_TIME = threading.Lock()
+"""The boards of a benchmark start in threads, and two of them have the same root."""
 BULK = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt")
 
 
@@ -41,14 +44,15 @@ def pristine_root(suite: str, architecture: str) -> Path:
     """Return the cached root; build it first if this recipe was not built yet. Do not write to it."""
     recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
     cached = cache_folder() / f"{suite}-{architecture}-{recipe}"
-    if not cached.exists():
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        building = cached.with_name(f"{cached.name}.{os.getpid()}")
-        try:
-            _build(suite, architecture, building)
-            building.rename(cached)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    with _ONE_AT_A_TIME:
+        if not cached.exists():
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            building = cached.with_name(f"{cached.name}.{os.getpid()}")
+            try:
+                _build(suite, architecture, building)
+                building.rename(cached)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
     return cached
 
 

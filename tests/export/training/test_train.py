@@ -196,7 +196,10 @@ def test_the_command_prints_the_figures_and_writes_the_report(
         "(it begins with b'not a picture')",
     ]
     assert captured.out.startswith("Held out: ")
-    assert [line.split()[0] for line in captured.out.splitlines() if "kB" in line or "MB" in line] == ["float32", "int8"]
+    assert [line.split()[0] for line in captured.out.splitlines() if "kB" in line or "MB" in line] == [
+        "float32",
+        "int8",
+    ]
     assert (tmp_path / "mine-report/report.html").is_file()
     assert main(["compare", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

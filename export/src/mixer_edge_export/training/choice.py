@@ -42,7 +42,7 @@ def choose(features: NDArray[np.float32], classes: NDArray[np.int64], folds: NDA
         folds: ``[n]`` the fold of each picture.
         count: number of classes.
     """
-    wanted = candidates(*features.shape, count)
+    wanted = candidates(len(features), features.shape[1], count)
     logits = np.zeros((len(wanted), len(classes), count))
     for fold in np.unique(folds):
         test = folds == fold

@@ -27,14 +27,14 @@ def find_suspects(
         names: the pictures' names.
         labels: the classes' labels.
     """
-    probabilities = softmax(logits)
+    probabilities = softmax(logits.astype(np.float32))
     own = probabilities[np.arange(len(classes)), classes]
     confidence = np.array(
         [own[classes == index].mean() if (classes == index).any() else 1 for index in range(len(labels))]
     )
     answers = probabilities.argmax(axis=1)
     wrong = (answers != classes) & (probabilities[np.arange(len(classes)), answers] >= confidence[answers])
-    order = sorted(np.flatnonzero(wrong), key=lambda row: (own[row], names[row]))
+    order = sorted(np.flatnonzero(wrong).tolist(), key=lambda row: (own[row], names[row]))
     return tuple(
         Suspect(
             file=names[row],

@@ -53,14 +53,16 @@ def find_threshold(
     own = classes != none
     friends = {measure: unknown_score(measure, choice.logits[own]) for measure in MEASURES}
     strangers = _strangers(features, classes, choice, none)
-    measures, best = (), MEASURES[0]
-    if strangers is not None:
-        measures = tuple(sorted((_result(friends, strangers, measure, share) for measure in MEASURES), key=_quality))
-        best = measures[0].measure
+    measures = (
+        []
+        if strangers is None
+        else sorted((_result(friends, strangers, measure, share) for measure in MEASURES), key=_quality)
+    )
+    best = measures[0].measure if measures else MEASURES[0]
     threshold = quantile(friends[best], share)
     return Threshold(
         spec=UnknownSpec(measure=best, threshold=threshold, refused=float((friends[best] < threshold).mean())),
-        measures=measures,
+        measures=tuple(measures),
         curve=() if strangers is None else _curve(friends[best], strangers[best]),
     )
 
