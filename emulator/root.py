@@ -7,8 +7,8 @@ import hashlib
 import os
 import shutil
 import subprocess
-import threading
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
