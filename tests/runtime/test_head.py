@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixer_edge.head import Ridge, Standardized, Statistics, class_means
+from mixer_edge.head import Standardized, Statistics, class_means, ridge
 
 
 def draw(counts: tuple[int, ...], features: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def draw(counts: tuple[int, ...], features: int, seed: int = 0) -> tuple[np.ndar
 def test_class_means_by_hand() -> None:
     """Means (0, 0) and (4, 2), spreads 2 and 1: halfway, at (2, 1), both logits are equal."""
     features = np.array([[0, 0], [4, 2]], np.float32)
-    kernel, bias = class_means(Statistics.of(features, np.array([0, 1]), 2))
+    kernel, bias = class_means(Standardized.of(Statistics.of(features, np.array([0, 1]), 2)))
     # standardized: -1 and +1 in both; m_c z - 1
     np.testing.assert_allclose(kernel, [[-0.5, 0.5], [-1, 1]])
     np.testing.assert_allclose(bias, [1 + 1 + -1, -1 - 1 - 1])
@@ -33,7 +33,7 @@ def test_ridge_solves_the_weighted_regression(counts: tuple[int, ...]) -> None:
     """The kernel is that of least squares on +1 and -1, the classes weighted equally around one pooled covariance."""
     features, classes = draw(counts, 6)
     statistics = Statistics.of(features, classes, 3)
-    kernel, bias = Ridge(statistics).head(0.3)
+    kernel, bias = ridge(Standardized.of(statistics), 0.3)
     means = np.array([features[classes == index].mean(axis=0, dtype=np.float64) for index in range(3)])
     middle = means.mean(axis=0)
     within = sum(
@@ -51,7 +51,7 @@ def test_ridge_solves_the_weighted_regression(counts: tuple[int, ...]) -> None:
 def test_even_classes_give_ordinary_ridge_regression() -> None:
     """With as many pictures of each class it is the textbook's: minimize |XW + b - T|² / n + strength |W|²."""
     features, classes = draw((15, 15), 4)
-    kernel, bias = Ridge(Statistics.of(features, classes, 2)).head(0.5)
+    kernel, bias = ridge(Standardized.of(Statistics.of(features, classes, 2)), 0.5)
     values = features.astype(np.float64)
     z = (values - values.mean(axis=0)) / values.std(axis=0)
     targets = 2 * np.eye(2)[classes] - 1
@@ -67,8 +67,8 @@ def test_removing_a_picture_is_never_having_added_it() -> None:
         rest = np.arange(len(classes)) != row
         without = whole - Statistics.of(features[[row]], classes[[row]], 3)
         anew = Statistics.of(features[rest], classes[rest], 3)
-        for solve in (class_means, lambda statistics: Ridge(statistics).head(0.1)):
-            (kernel, bias), (expected, shift) = solve(without), solve(anew)
+        for solve in (class_means, lambda standardized: ridge(standardized, 0.1)):
+            (kernel, bias), (expected, shift) = solve(Standardized.of(without)), solve(Standardized.of(anew))
             np.testing.assert_allclose(features @ kernel + bias, features @ expected + shift, rtol=1e-9, atol=1e-9)
     again = (whole - Statistics.of(features[:1], classes[:1], 3)) + Statistics.of(features[:1], classes[:1], 3)
     np.testing.assert_allclose(again.gram, whole.gram)
@@ -81,16 +81,16 @@ def test_a_constant_feature_is_not_blown_up() -> None:
     standardized = Standardized.of(Statistics.of(features, classes, 2))
     variances = standardized.spread[:2] ** 2
     assert standardized.spread[2] == pytest.approx(0.01 * np.sqrt(variances.sum() / 3), rel=1e-6)
-    kernel, _ = Ridge(Statistics.of(features, classes, 2)).head(0.01)
+    kernel, _ = ridge(standardized, 0.01)
     assert np.abs(kernel[2]).max() < np.abs(kernel[:2]).max()
 
 
 def test_a_class_without_pictures_is_never_the_answer() -> None:
     """Its logit is minus infinity, and the others are those of a head that does not know it."""
     features, classes = draw((10, 10), 4)
-    for solve in (class_means, lambda statistics: Ridge(statistics).head(1.0)):
-        kernel, bias = solve(Statistics.of(features, classes, 3))
-        expected, shift = solve(Statistics.of(features, classes, 2))
+    for solve in (class_means, lambda standardized: ridge(standardized, 1.0)):
+        kernel, bias = solve(Standardized.of(Statistics.of(features, classes, 3)))
+        expected, shift = solve(Standardized.of(Statistics.of(features, classes, 2)))
         assert bias[2] == -np.inf
         np.testing.assert_array_equal(kernel[:, 2], 0)
         np.testing.assert_allclose(features @ kernel[:, :2] + bias[:2], features @ expected + shift)

@@ -91,38 +91,28 @@ class Standardized:
         return raw, bias - self.mean @ raw
 
 
-def class_means(statistics: Statistics) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def class_means(standardized: Standardized) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return kernel ``[features, classes]`` and bias ``[classes]`` that score the nearest class mean highest.
 
     On standardized features z: ``z m_c - |m_c|² / 2``, which is ``-|z - m_c|² / 2`` but for a part that all share.
     """
-    standardized = Standardized.of(statistics)
     means = standardized.class_means
     bias = np.where(standardized.present, -0.5 * (means**2).sum(axis=1), -np.inf)
     return standardized.unfolded(means.T, bias)
 
 
-class Ridge:
-    """Ridge regression on targets of +1 for the own class and -1 for the others, every class with the same weight.
+def ridge(standardized: Standardized, strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return kernel ``[features, classes]`` and bias ``[classes]`` of ridge regression.
 
-    With R the correlation of the standardized features and k the number of classes, the kernel is
-    ``(R + strength I)^-1 m_c 2 / k`` and the bias ``2 / k - 1``. One eigendecomposition of R serves every strength.
+    The targets are +1 for the own class and -1 for the others, and every class has the same weight. With R the
+    correlation of the standardized features and k the number of classes, the kernel is ``(R + strength I)^-1 m_c 2 / k``
+    and the bias ``2 / k - 1``.
+
+    Args:
+        standardized: the features.
+        strength: of the regularization, above 0, in units of a feature's variance.
     """
-
-    def __init__(self, statistics: Statistics) -> None:
-        """Decompose the correlation."""
-        self._standardized = Standardized.of(statistics)
-        self._values, self._vectors = np.linalg.eigh(self._standardized.correlation)
-        self._rotated = self._vectors.T @ self._standardized.class_means.T
-
-    def head(self, strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return kernel ``[features, classes]`` and bias ``[classes]`` for raw features.
-
-        Args:
-            strength: of the regularization, above 0, in units of a feature's variance.
-        """
-        present = self._standardized.present
-        scale = 2 / present.sum()
-        shrunk = self._rotated / (np.maximum(self._values, 0) + strength)[:, np.newaxis]
-        bias = np.where(present, scale - 1, -np.inf)
-        return self._standardized.unfolded(self._vectors @ shrunk * scale, bias)
+    scale = 2 / standardized.present.sum()
+    regularized = standardized.correlation + strength * np.eye(len(standardized.mean))
+    kernel = np.linalg.solve(regularized, standardized.class_means.T) * scale
+    return standardized.unfolded(kernel, np.where(standardized.present, scale - 1, -np.inf))

@@ -80,7 +80,13 @@ def test_ticks_that_would_touch_are_left_out() -> None:
 
 
 def test_one_point_is_a_curve() -> None:
-    """It is drawn at the left, with its own value as the only tick."""
+    """It is drawn at the left; a curve that does not change is at the top of an axis of 5 points."""
     plot = drawn([place(4, 60)])
-    assert numbers(plot.one("polyline")) == [50.0, 196.0]
-    assert [text.text for text in plot.all("text", class_="tick end")] == ["60 %"]
+    assert numbers(plot.one("polyline")) == [50.0, 34.0]
+    assert [text.text for text in plot.all("text", class_="tick end")] == [f"{y} %" for y in range(55, 61)]
+        "56 %",
+        "57 %",
+        "58 %",
+        "59 %",
+        "60 %",
+    ]

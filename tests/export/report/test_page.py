@@ -14,7 +14,7 @@ from PIL import Image
 from tests.comparisons import COMPARISON, COSTS, HOSTILE, REFUSING, UNLABELLED
 from tests.export.report.html_tree import Element, read_html
 
-from mixer_edge_export.comparison.types import Comparison, Confusion
+from mixer_edge_export.comparison.types import Comparison, Confusion, Recommendation
 from mixer_edge_export.report.page import page, signed
 from mixer_edge_export.report.sensitivity import LayerBar
 
@@ -54,6 +54,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Element:
         (folder / picture.file).parent.mkdir()
         Image.new("RGB", (300, 150), (200 * number, 0, 0)).save(folder / picture.file)
     return shown(COMPARISON, folder, LAYERS)
+
+
+def test_a_reason_that_begins_with_no_is_a_sentence() -> None:
+    """The words that go before the others are left out."""
+    recommendation = Recommendation(variant="float32", reason="no smaller file is good enough")
+    page = shown(replace(COMPARISON, recommendation=recommendation), None, None)
+    assert page.one("header").one("p", class_="lead").text == "No smaller file is good enough."
 
 
 def test_the_head_says_which_to_ship(whole: Element) -> None:

@@ -15,6 +15,8 @@ from mixer_edge_export.report.svg import shape
 HEIGHT = 240
 CEILING = TOP + 20
 """Upper end of the y axis; there is space for a text above it."""
+SPAN = 5
+"""Smallest range of the y axis, in points: a curve that does not change is not shown as noise."""
 TICK = 30
 """Smallest distance between two ticks of x, so that their labels do not touch."""
 
@@ -51,7 +53,8 @@ def curve(
         mark: the point that has a mark, and its y as text.
     """
     start, end = (scale(choose(place.x for place in places)) for choose in (min, max))
-    y_ticks = ticks(min(place.low for place in places), max(place.high for place in places))
+    highest = max(place.high for place in places)
+    y_ticks = ticks(max(0.0, min(*(place.low for place in places), highest - SPAN)), highest)
     first, last = (
         choose(*y_ticks, *(place.low for place in places), *(p.high for p in places)) for choose in (min, max)
     )

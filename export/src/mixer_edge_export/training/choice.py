@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from mixer_edge_export.training.heads import Head, candidates, fit, fit_all
+from mixer_edge.head import Standardized, Statistics
+from mixer_edge.progress import progress
+from mixer_edge_export.training.heads import Head, candidates, fit, fit_standardized
 from mixer_edge_export.training.record import Candidate
 
 TEMPERATURES = (1e-3, 1e3)
@@ -44,9 +48,13 @@ def choose(features: NDArray[np.float32], classes: NDArray[np.int64], folds: NDA
     """
     wanted = candidates(len(features), features.shape[1], count)
     logits = np.zeros((len(wanted), len(classes), count))
-    for fold in np.unique(folds):
+    parts = {fold: Statistics.of(features[folds == fold], classes[folds == fold], count) for fold in np.unique(folds)}
+    whole = functools.reduce(operator.add, parts.values())
+    for fold, part in progress(list(parts.items()), "cross-validation"):
         test = folds == fold
-        for place, head in enumerate(fit_all(wanted, features[~test], classes[~test], count)):
+        standardized = Standardized.of(whole - part)
+        for place, (kind, strength) in enumerate(wanted):
+            head = fit_standardized(kind, strength, standardized, features[~test], classes[~test])
             logits[place, test] = head.logits(features[test])
     temperatures = [temperature_of(each, classes) for each in logits]
     scores = [brier_score(each / t, classes) for each, t in zip(logits, temperatures, strict=True)]
@@ -54,7 +62,7 @@ def choose(features: NDArray[np.float32], classes: NDArray[np.int64], folds: NDA
     kind, strength = wanted[chosen]
     right = logits.argmax(axis=2) == classes
     return Choice(
-        head=fit(kind, strength, features, classes, count).divided(temperatures[chosen]),
+        head=fit(kind, strength, features, classes, count, whole).divided(temperatures[chosen]),
         temperature=temperatures[chosen],
         candidates=tuple(
             Candidate(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge.head import Ridge, Standardized, Statistics, class_means
+from mixer_edge.head import Standardized, Statistics, class_means, ridge
 from mixer_edge.manifest import HeadKind
 
 RIDGE = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
@@ -49,6 +48,7 @@ def fit(
     features: NDArray[np.float32],
     classes: NDArray[np.int64],
     count: int,
+    statistics: Statistics | None = None,
 ) -> Head:
     """Return one head.
 
@@ -58,30 +58,29 @@ def fit(
         features: ``[n, features]``.
         classes: ``[n]`` indices of the classes.
         count: number of classes; one without pictures gets the logit minus infinity.
+        statistics: the sums over these pictures, if they are known.
     """
-    wanted = [(kind, strength)]
-    return next(fit_all(wanted, features, classes, count))
+    standardized = Standardized.of(statistics or Statistics.of(features, classes, count))
+    return fit_standardized(kind, strength, standardized, features, classes)
 
 
-def fit_all(
-    wanted: Sequence[tuple[HeadKind, float | None]],
+def fit_standardized(
+    kind: HeadKind,
+    strength: float | None,
+    standardized: Standardized,
     features: NDArray[np.float32],
     classes: NDArray[np.int64],
-    count: int,
-) -> Iterator[Head]:
-    """Yield a head for each kind and strength; those of ridge share one decomposition."""
-    statistics = Statistics.of(features, classes, count)
-    ridge = Ridge(statistics) if any(kind == "ridge" for kind, _ in wanted) else None
-    for kind, strength in wanted:
-        if kind == "class means":
-            kernel, bias = class_means(statistics)
-        elif kind == "ridge" and ridge is not None and strength is not None:
-            kernel, bias = ridge.head(strength)
-        elif kind == "logistic" and strength is not None:
-            kernel, bias = _logistic(Standardized.of(statistics), strength, features, classes, count)
-        else:
-            raise ValueError(f"{kind} with strength {strength}: no such head")
-        yield Head(kind=kind, strength=strength, kernel=kernel, bias=bias)
+) -> Head:
+    """Return one head for pictures whose standardization is known."""
+    if kind == "class means":
+        kernel, bias = class_means(standardized)
+    elif kind == "ridge" and strength is not None:
+        kernel, bias = ridge(standardized, strength)
+    elif kind == "logistic" and strength is not None:
+        kernel, bias = _logistic(standardized, strength, features, classes)
+    else:
+        raise ValueError(f"{kind} with strength {strength}: no such head")
+    return Head(kind=kind, strength=strength, kernel=kernel, bias=bias)
 
 
 def candidates(pictures: int, features: int, classes: int) -> list[tuple[HeadKind, float | None]]:
@@ -98,7 +97,6 @@ def _logistic(
     strength: float,
     features: NDArray[np.float32],
     classes: NDArray[np.int64],
-    count: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return kernel and bias of scikit-learn's logistic regression with an L2 penalty, every class with one weight."""
     from sklearn.exceptions import ConvergenceWarning
@@ -110,7 +108,7 @@ def _logistic(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the strength decides, not the last digits
         model.fit((features - standardized.mean) / standardized.spread, classes)
-    kernel, bias = np.zeros((features.shape[1], count)), np.full(count, -np.inf)
+    kernel, bias = np.zeros((features.shape[1], len(standardized.present))), np.full(len(standardized.present), -np.inf)
     if len(present) == 2:  # scikit-learn has one column for two classes
         kernel[:, present[1]], bias[present] = model.coef_[0], (0, model.intercept_[0])
     else:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
+from mixer_edge.head import Statistics
 from mixer_edge.manifest import UnknownMeasure, UnknownSpec
 from mixer_edge.metrics import unknown_score
 from mixer_edge.progress import progress
@@ -92,9 +93,12 @@ def _strangers(
         return None
     left_out = kinds[np.unique(np.linspace(0, len(kinds) - 1, min(LEFT_OUT, len(kinds))).round().astype(np.int64))]
     found: dict[UnknownMeasure, list[NDArray[np.float64]]] = {measure: [] for measure in MEASURES}
+    count = choice.logits.shape[1]
+    whole = Statistics.of(features, classes, count)
     for index in progress(left_out.tolist(), "leaving classes out"):
         known = classes != index
-        head = fit(choice.head.kind, choice.head.strength, features[known], classes[known], choice.logits.shape[1])
+        rest = whole - Statistics.of(features[~known], classes[~known], count)
+        head = fit(choice.head.kind, choice.head.strength, features[known], classes[known], count, rest)
         logits = head.divided(choice.temperature).logits(features[~known])
         for measure in MEASURES:
             found[measure].append(unknown_score(measure, logits))
