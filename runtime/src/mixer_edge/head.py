@@ -105,8 +105,8 @@ def ridge(standardized: Standardized, strength: float) -> tuple[NDArray[np.float
     """Return kernel ``[features, classes]`` and bias ``[classes]`` of ridge regression.
 
     The targets are +1 for the own class and -1 for the others, and every class has the same weight. With R the
-    correlation of the standardized features and k the number of classes, the kernel is ``(R + strength I)^-1 m_c 2 / k``
-    and the bias ``2 / k - 1``.
+    correlation of the standardized features and k the number of classes, the kernel is
+    ``(R + strength I)^-1 m_c 2 / k`` and the bias ``2 / k - 1``.
 
     Args:
         standardized: the features.
