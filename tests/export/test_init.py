@@ -26,7 +26,7 @@ print(json.dumps({"before": before, "names": [export.__name__, compare.__name__,
 
 def test_the_public_names() -> None:
     """They are those of ``__all__``, each the object of the module that defines it; others are errors."""
-    assert mixer_edge_export.__all__ == ["VARIANTS", "__version__", "compare", "export"]
+    assert mixer_edge_export.__all__ == ["VARIANTS", "__version__", "compare", "export", "train"]
     assert (mixer_edge_export.compare, mixer_edge_export.export) == (compare, export)
     assert mixer_edge_export.VARIANTS is VARIANTS
     assert dir(mixer_edge_export) == mixer_edge_export.__all__
