@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ class Job:
     keep: int = KEEP
     service: Service | None = None
     dry_run: bool = False
+    prove: Callable[[Board], None] | None = None
+    """Called when a board has switched and has classified the golden picture; if it raises, the board switches back."""
 
     def check(self) -> None:
         """Check every file of the bundle, before a connection to any board.
@@ -100,7 +103,7 @@ def deploy(board: Board, job: Job) -> Outcome:
             copied, found = _install(board, facts, stage, name)
         release, verified = found
         unit = None if job.service is None else job.service.unit(release)
-        outcome = _activate(board, facts, name, release, unit)
+        outcome = _activate(board, facts, name, release, unit, job.prove)
         board.report("tidy", "")
         try:
             board.tidy(job.keep)
@@ -225,7 +228,14 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
     return copied, (release, verified)
 
 
-def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit: str | None = None) -> Outcome:
+def _activate(
+    board: Board,
+    facts: BoardFacts,
+    name: str,
+    release: Release,
+    unit: str | None = None,
+    prove: Callable[[Board], None] | None = None,
+) -> Outcome:
     """Switch to a release, classify the golden picture with it and start its service; switch back if that fails."""
     step = "service"
     try:
@@ -242,18 +252,22 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit
     try:
         board.report("smoke", "")
         label, figures = board.smoke(release)
+        if prove is not None:
+            prove(board)
         if unit is not None:
             board.report("service", "")
             board.report("service", board.use_service(start=facts.has_systemd))
         elif facts.has_systemd:
             board.restart_service()
-    except RemoteError as error:
+    except Exception as error:  # no release stays in use that has not shown that it works
         board.switch_back()
         with suppress(RemoteError):  # the service may have failed before too
             if unit is not None:
                 board.restore_service()
             elif facts.has_systemd:
                 board.restart_service()
+        if not isinstance(error, DeployError):
+            raise
         raise DeployError(
             f"{board.host}: {_reason(board, error)}: the release failed after the switch, the board runs "
             f"{facts.current or 'nothing'} again"
@@ -277,7 +291,7 @@ def _failed(board: Board, facts: BoardFacts, step: str, error: RemoteError) -> D
     )
 
 
-def _reason(board: Board, error: RemoteError) -> str:
+def _reason(board: Board, error: DeployError) -> str:
     return str(error).removeprefix(f"{board.host}: ").removeprefix("error: ").removesuffix(REMEDY)
 
 

@@ -75,14 +75,16 @@ class Board:
             assert holder.stdout is not None
             assert holder.stderr is not None
             try:
-                if holder.stdout.readline() != "locked\n":
+                if holder.stdout.readline(ssh.MAX_MESSAGE) != "locked\n":
                     holder.stdin.close()
                     if holder.wait() == scripts.DEPLOYING:
                         raise DeployError(
                             f"{self.host}: another deploy is running on this board; repeat when it is done"
                         )
                     self.connection.run("exit 0")  # if the connection is the problem, this raises the right error
-                    raise DeployError(f"{self.host}: cannot write ~/{BASE}: {holder.stderr.read().strip()}")
+                    raise DeployError(
+                        f"{self.host}: cannot write ~/{BASE}: {holder.stderr.read(ssh.MAX_MESSAGE).strip()}"
+                    )
                 yield
             finally:
                 holder.stdin.close()
