@@ -18,9 +18,11 @@ from mixer_edge_export.commands import (
     rollback,
     runtimes,
     sensitivity,
+    sign,
     status,
     train_digits,
     undeploy,
+    verify_signature,
 )
 
 COMMANDS = (
@@ -28,6 +30,8 @@ COMMANDS = (
     compare,
     sensitivity,
     inspect,
+    sign,
+    verify_signature,
     deploy,
     status,
     benchmark,

@@ -42,6 +42,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--dry-run", action="store_true", help="check the boards and print the plan, but change nothing"
     )
     parser.add_argument(
+        "--signers",
+        type=Path,
+        metavar="FILE",
+        help="from now on the boards switch only to bundles that somebody in this file signed (ssh-keygen's "
+        "ALLOWED SIGNERS)",
+    )
+    parser.add_argument("--replace-signers", action="store_true", help="replace other signers that a board has")
+    parser.add_argument(
         "--canary", type=positive, metavar="N", help="deploy to the first N boards before the others (default: to all)"
     )
     parser.add_argument(
@@ -71,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
         service=None if arguments.service is None else Service.parse(arguments.service),
         dry_run=arguments.dry_run,
+        signers=arguments.signers,
+        replace_signers=arguments.replace_signers,
     )
     job.check()
     canary, limit, rollout = arguments.canary or 0, arguments.max_failures, None

@@ -21,8 +21,8 @@ from mixer_edge_export.deploy.ssh import DeployError
 MAX_DIFFERENT = 0.01
 """Share of the answers of a board that may differ from this machine's.
 
-With the largest difference that was measured on a board (``docs/quantization.md``, 0.008 of the largest output for int8)
-at most 1 of the 815 held-out pictures of ``digits``, 0.1 %, has a best class so close to the second.
+The largest difference measured on a board is 0.008 of the largest output for int8 (``docs/quantization.md``). Of the
+815 held-out pictures of ``digits``, 1 has a best class so close to the second: 0.1 %.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.bundle import Bundle
@@ -15,10 +16,12 @@ from mixer_edge_export.deploy.command import REMEDY
 from mixer_edge_export.deploy.layout import BASE, KEEP
 from mixer_edge_export.deploy.plan import make_plan
 from mixer_edge_export.deploy.probe import BoardFacts
+from mixer_edge_export.deploy.scripts import OLDER
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
-from mixer_edge_export.deploy.stage import SMOKE_NAME, Stage, staged
+from mixer_edge_export.deploy.stage import Stage, staged
 from mixer_edge_export.deploy.threads import choose_threads, describe
+from mixer_edge_export.signing import check_signature
 
 SPARE_BYTES = 32 << 20
 """Free space that a deploy leaves on the board: a full disk breaks other programs."""
@@ -34,6 +37,10 @@ class Job:
     keep: int = KEEP
     service: Service | None = None
     dry_run: bool = False
+    signers: Path | None = None
+    """Whose bundles the boards switch to from now on: ``ALLOWED SIGNERS`` in ssh-keygen(1). None: it stays as it is."""
+    replace_signers: bool = False
+    """Whether ``signers`` may replace others that a board has."""
     prove: Callable[[Board], None] | None = None
     """Called when a board has switched and has classified the golden picture; if it raises, the board switches back."""
 
@@ -41,9 +48,11 @@ class Job:
         """Check every file of the bundle, before a connection to any board.
 
         Raises:
-            BundleError: the bundle is damaged or has no such variant.
+            BundleError: the bundle is damaged or has no such variant, or none of the signers signed it.
         """
         check_files(self.bundle)
+        if self.signers is not None:
+            check_signature(self.bundle.folder, self.signers)
         self.bundle.manifest.variant(self.variant)
 
 
@@ -97,6 +106,8 @@ def deploy(board: Board, job: Job) -> Outcome:
     board.report("packages", "")
     with staged(job.bundle, job.variant, plan) as stage, board.locked():
         facts = board.probe()  # another deploy may have changed the board before this one got the lock
+        if job.signers is not None:
+            board.set_signers(job.signers.read_text("utf-8"), replace=job.replace_signers)
         name, found = _find(board, facts, stage)
         copied = 0
         if found is None:
@@ -135,11 +146,11 @@ def rollback(board: Board, to: str | None) -> Outcome:
     return replace(outcome, verified=_describe(verified))
 
 
-def undeploy(board: Board) -> Outcome:
-    """Remove everything that deploy has put on the board, and return what it runs then: nothing."""
+def undeploy(board: Board, *, remove_signers: bool = False) -> Outcome:
+    """Remove everything that deploy has put on the board but its signers, and return what it runs then: nothing."""
     with board.locked():
         board.report("remove", f"~/{BASE}, the command and the unit")
-        board.remove_all()
+        board.remove_all(signers=remove_signers)
         return Outcome.unchanged(board.probe())
 
 
@@ -181,9 +192,10 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, tuple[Rel
     try:
         release = board.read_release(name)
         verified = board.verify(name, release)
-        if board.has_picture(name, stage.folder / SMOKE_NAME):
+        others = [file for file in stage.unlisted() if not board.has_file(name, file, stage.folder / file)]
+        if not others:
             return name, (release, verified)
-        reason = f"{SMOKE_NAME} of release {name} is damaged"
+        reason = f"{others[0]} of release {name} is not the one of this machine"
     except RemoteError as error:
         reason = _reason(board, error)
     board.report("verify", f"{reason}; installing a new copy")
@@ -243,7 +255,8 @@ def _activate(
             board.prepare_service(unit)
         step = "switch"
         board.report(step, name)
-        board.switch(name)
+        if board.switch(name):
+            board.report(step, OLDER)
     except RemoteError as error:
         with suppress(DeployError):
             board.discard(name)

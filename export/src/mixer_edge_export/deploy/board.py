@@ -155,19 +155,30 @@ class Board:
             )
         return result
 
-    def has_picture(self, name: str, picture: Path) -> bool:
-        """Return whether the golden picture of a release is this one."""
+    def has_file(self, name: str, place: str, file: Path) -> bool:
+        """Return whether the file at ``place`` in the folder of a release is this one."""
         with suppress(RemoteError):  # it is missing
-            return self.connection.run(scripts.SMOKE_SHA256, name).split()[0] == file_sha256(picture)
+            return self.connection.run(scripts.FILE_SHA256, name, place).split()[0] == file_sha256(file)
         return False
 
-    def switch(self, name: str) -> None:
-        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it.
+    def set_signers(self, text: str, *, replace: bool) -> None:
+        """Write the file of those whose bundles the board switches to.
 
         Raises:
-            RemoteError: a file cannot be written; nothing has changed.
+            RemoteError: it cannot be written, or has other signers and ``replace`` is not set.
         """
-        self.step(scripts.SWITCH, name, command.TEXT.rstrip())
+        self.step(scripts.SET_SIGNERS, text.rstrip("\n"), "replace" if replace else "")
+
+    def switch(self, name: str) -> bool:
+        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it.
+
+        Return whether its bundle is older than another signed one that was in use there.
+
+        Raises:
+            RemoteError: the board has signers and none of them signed the bundle, or a file cannot be written; nothing
+                has changed.
+        """
+        return scripts.OLDER in self.step(scripts.SWITCH, name, command.TEXT.rstrip()).splitlines()
 
     def switch_back(self) -> None:
         """Switch back to the release in use before ``switch``; if there was none, remove the command."""
@@ -217,10 +228,10 @@ class Board:
         """Remove an unfinished release."""
         self.step(scripts.DISCARD, name)
 
-    def remove_all(self) -> None:
-        """Remove the unit, every release, the command, and the folder."""
+    def remove_all(self, *, signers: bool) -> None:
+        """Remove the unit, every release, the command, and the folder; also the signers if ``signers`` is set."""
         self.connection.run(service.REMOVE)
-        self.step(scripts.REMOVE_ALL)
+        self.step(scripts.REMOVE_ALL, "signers" if signers else "")
 
     def prepare_service(self, unit: str) -> None:
         """Write the unit, but do not use it yet.
