@@ -75,7 +75,7 @@ def test_every_board_has_its_row(boards: Path, as_json: bool, capsys: pytest.Cap
 
 def answer(board: Board) -> str:
     """Return what the board prints; it may be anything."""
-    return board.connection.run("cat answer; [ ! -e noise ] || cat noise >&2").strip()
+    return board.connection.run("[ ! -e noise ] || exec cat /dev/zero >&2; exec cat answer").strip()
 
 
 def test_odd_answers_of_some_of_200_boards(
@@ -90,7 +90,7 @@ def test_odd_answers_of_some_of_200_boards(
     (boards / "board7/answer").write_bytes(b"\x00\xff\x1b[2J")
     (boards / "board70/answer").unlink()
     (boards / "board70/answer").symlink_to("/dev/zero")
-    (boards / "board170/noise").symlink_to("/dev/zero")
+    (boards / "board170/noise").touch()
     arguments = argparse.Namespace(hosts=hosts, ssh_config=None, identity=None, json=True)
     columns = ("answer", "more")
     assert run_on_boards(arguments, answer, columns, lambda it: [(it, "x")], lambda it: {"answer": it}) == 1

@@ -90,15 +90,16 @@ class Board:
                 holder.stdin.close()
                 holder.wait()
 
-    def step(self, script: str, *arguments: str, lock: Lock = STEP_LOCK) -> str:
+    def step(self, script: str, *arguments: str, lock: Lock = STEP_LOCK, endless: bool = False) -> str:
         """Return the output of a script that holds ``lock`` until it ends, even if its connection is lost.
 
         Raises:
             RemoteError: it failed.
-            DeployError: the connection failed, or the lock was not released in time.
+            DeployError: the connection failed, the lock was not released in time, or the script does not end in
+                ``mixer_edge_export.deploy.ssh.ANSWER_S`` and is not ``endless``.
         """
         try:
-            return self.connection.run(scripts.holding(lock, script), *arguments)
+            return self.connection.run(scripts.holding(lock, script), *arguments, endless=endless)
         except RemoteError as error:
             if error.code == ssh.BUSY:
                 raise self._held(lock, scripts.WAIT_S) from None

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ BUSY = 76
 """Exit code if a lock on the board was not released in time."""
 COPY_WAIT_S = SILENCE_S // 2
 """How long a copy waits for its lock; it sends nothing meanwhile."""
+ANSWER_S = 3600
+"""How long a command may run on a board, unless it is an evaluation; the steps of a deploy take minutes."""
 MAX_OUTPUT = 64 << 20
 """Characters of a command's output that are read: far more than any command of ours prints."""
 MAX_MESSAGE = 2000
@@ -77,16 +80,16 @@ class Connection:
     options: tuple[str, ...]
     """The options of ``ssh`` in every call, including the socket of the master connection."""
 
-    def run(self, script: str, *arguments: str) -> str:
+    def run(self, script: str, *arguments: str, endless: bool = False) -> str:
         """Run a POSIX shell script on the board with ``$1``, ``$2`` ... and return its standard output.
 
         The script is one argument, so a lost connection never leaves half a script running.
 
         Raises:
             RemoteError: the script's exit code is not 0.
-            DeployError: the connection failed.
+            DeployError: the connection failed, or the script does not end in ``ANSWER_S`` and is not ``endless``.
         """
-        done = _execute(self.host, self._command(script, *arguments))
+        done = _execute(self.host, self._command(script, *arguments), None if endless else ANSWER_S)
         if done.returncode == SSH_FAILED:
             raise DeployError(explain(self.host, done.stderr))
         if done.returncode:
@@ -138,7 +141,7 @@ class Connection:
     def _rsync(self, options: Sequence[str], source: str, target: str) -> str:
         ssh = shlex.join(["ssh", *self.options])
         command = ["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target]
-        done = _execute(self.host, command)
+        done = _execute(self.host, command, None)
         if done.returncode and _LOCKED in done.stderr.splitlines():
             raise RemoteError(f"{self.host}: {target} is locked", code=BUSY, stdout=done.stdout, stderr=done.stderr)
         if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
@@ -237,7 +240,7 @@ def _remote_error(host: str, done: subprocess.CompletedProcess[str]) -> RemoteEr
     return RemoteError(f"{host}: {reason}", code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
-def _execute(host: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+def _execute(host: str, command: list[str], limit_s: float | None) -> subprocess.CompletedProcess[str]:
     pipe = subprocess.PIPE
     try:
         # with damaged files and other locales, the output may not be valid UTF-8
@@ -249,7 +252,13 @@ def _execute(host: str, command: list[str]) -> subprocess.CompletedProcess[str]:
     assert process.stdout is not None  # for mypy: both are pipes
     assert process.stderr is not None
     with process, ThreadPoolExecutor(2) as pool:
-        stdout, stderr = pool.map(_read, (process.stdout, process.stderr))
+        try:
+            stdout, stderr = pool.map(_read, (process.stdout, process.stderr), timeout=limit_s)
+        except futures.TimeoutError:
+            process.kill()
+            raise DeployError(
+                f"{host}: no answer in {limit_s} s; the command may still run there, repeat later"
+            ) from None
     if MAX_OUTPUT in (len(stdout), len(stderr)):
         raise RemoteError(f"{host}: it does not stop printing", code=process.returncode, stdout="", stderr="")
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
