@@ -18,10 +18,12 @@ from mixer_edge_export.commands import (
     rollback,
     runtimes,
     sensitivity,
+    sign,
     status,
     train,
     train_digits,
     undeploy,
+    verify_signature,
 )
 
 COMMANDS = (
@@ -30,6 +32,8 @@ COMMANDS = (
     compare,
     sensitivity,
     inspect,
+    sign,
+    verify_signature,
     deploy,
     status,
     benchmark,

@@ -40,6 +40,7 @@ from mixer_edge_export.quantize.mixed_precision import BOUND_VARIANT, Bound, fin
 from mixer_edge_export.quantize.noise import noisiest_layers
 from mixer_edge_export.quantize.selection import SelectionSet, load_selection
 from mixer_edge_export.quantize.variants import VARIANTS, Variant, select_variants
+from mixer_edge_export.signing import check_key, sign
 from mixer_edge_export.sources import Source, load_source
 from mixer_edge_export.sources.labels import read_labels
 from mixer_edge_export.sources.source import preprocess_spec, source_spec, task
@@ -62,6 +63,7 @@ def export(
     bound: Bound | None = None,
     labels: Path | None = None,
     overwrite: bool = False,
+    key: Path | None = None,
 ) -> Manifest:
     """Write the bundle of a model to the folder ``out`` and return its manifest.
 
@@ -74,22 +76,28 @@ def export(
         bound: how much accuracy int8 may lose; layers are kept in float until it keeps the bound. None for no bound.
         labels: file with one label per line, or ``imagenet``; None uses the model's own labels, if it has any.
         overwrite: whether a bundle at ``out`` may be replaced.
+        key: the key of ssh-keygen that signs the bundle; None for no signature.
 
     Raises:
         ModelError: the model cannot be loaded or converted, or the outputs of a file differ from the model's.
         DataError: the calibration pictures or the label file cannot be used.
-        BundleError: ``out`` must not be written to, or another export is writing to it.
+        BundleError: ``out`` must not be written to, another export is writing to it, or the key cannot be used.
         BoundError: no mixture of int8 and float layers keeps the bound.
     """
     selected = select_variants(variants)
     if bound is not None and BOUND_VARIANT not in variants:
         raise ModelError(f"max_drop bounds {BOUND_VARIANT}; add it to the variants")
+    if key is not None:
+        check_key(key)
     with atomic_folder(out, overwrite=overwrite) as folder:
         source = load_source(model)
         if labels is not None:
             source = replace(source, labels=read_labels(labels, source.num_classes))
         spec = preprocess_spec(source, preprocessing)
-        return write_bundle(folder, source, spec, _calibration_set(source, spec, calibration, out), selected, bound)
+        manifest = write_bundle(folder, source, spec, _calibration_set(source, spec, calibration, out), selected, bound)
+        if key is not None:
+            sign(folder, key)
+    return manifest
 
 
 def write_bundle(

@@ -204,7 +204,7 @@ def test_an_empty_golden_picture_is_repaired(board: StandIn, deployer: Deployer)
     name = board.current
     (board.base / "current/smoke.png").write_bytes(b"")
     outcome, said = deployer(board)
-    assert ("verify", f"smoke.png of release {name} is damaged; installing a new copy") in said
+    assert ("verify", f"smoke.png of release {name} is not the one of this machine; installing a new copy") in said
     assert (outcome.release, outcome.label) == (f"{name}-2", "bird")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mixer_edge_export.deploy import ssh
 from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError, check_host, connect, explain
 
 
@@ -117,6 +118,17 @@ def test_failed_command_and_failed_connection_differ(tmp_path: Path, monkeypatch
     fake(tmp_path, monkeypatch, "ssh", "echo 'Connection closed by remote host' >&2; exit 255")
     with pytest.raises(DeployError, match=r"^pi@board: the connection was lost \(Connection closed by remote host\); "):
         connection().run("x")
+
+
+def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error after an hour, which is shorter here; one that may take any time is waited for."""
+    monkeypatch.setattr(ssh, "ANSWER_S", 0.2)
+    fake(tmp_path, monkeypatch, "ssh", "exec sleep 600")
+    with pytest.raises(DeployError) as caught:
+        connection().run("x")
+    assert str(caught.value) == "pi@board: no answer in 0.2 s; the command may still run there, repeat later"
+    fake(tmp_path, monkeypatch, "ssh", "sleep 0.4; echo done")
+    assert connection().run("x", endless=True) == "done\n"
 
 
 def test_rsync_goes_through_the_same_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="scaled decodes large JPEGs at reduced size (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the bundle, as the command sign")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
 
 
@@ -115,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         bound=bound,
         labels=arguments.labels,
         overwrite=arguments.overwrite,
+        key=arguments.sign,
     )
     data = arguments.data or own_pictures(manifest, arguments.out)
     hint = f"; {HUB_HINT}" if manifest.source.kind == "bundled" else ""

@@ -183,7 +183,7 @@ class _Run:
         """Return the answers of these variants to the pictures on the board."""
         variants, key, manifest = ",".join(names), self.subject.key, self.subject.bundle.manifest
         try:
-            self.board.step(_EVALUATE, self.name, key, variants, self.release.backend, lock=LOCK)
+            self.board.step(_EVALUATE, self.name, key, variants, self.release.backend, lock=LOCK, endless=True)
         except RemoteError as error:
             if error.code != _UNREADABLE or not error.stdout.startswith("{"):
                 raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mixer_edge.benchmark import BenchmarkReport
 from mixer_edge.bundle import Bundle
@@ -14,10 +16,12 @@ from mixer_edge_export.deploy.command import REMEDY
 from mixer_edge_export.deploy.layout import BASE, KEEP
 from mixer_edge_export.deploy.plan import make_plan
 from mixer_edge_export.deploy.probe import BoardFacts
+from mixer_edge_export.deploy.scripts import OLDER
 from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
-from mixer_edge_export.deploy.stage import SMOKE_NAME, Stage, staged
+from mixer_edge_export.deploy.stage import Stage, staged
 from mixer_edge_export.deploy.threads import choose_threads, describe
+from mixer_edge_export.signing import check_signature
 
 SPARE_BYTES = 32 << 20
 """Free space that a deploy leaves on the board: a full disk breaks other programs."""
@@ -33,14 +37,22 @@ class Job:
     keep: int = KEEP
     service: Service | None = None
     dry_run: bool = False
+    signers: Path | None = None
+    """Whose bundles the boards switch to from now on: ``ALLOWED SIGNERS`` in ssh-keygen(1). None: it stays as it is."""
+    replace_signers: bool = False
+    """Whether ``signers`` may replace others that a board has."""
+    prove: Callable[[Board], None] | None = None
+    """Called when a board has switched and has classified the golden picture; if it raises, the board switches back."""
 
     def check(self) -> None:
         """Check every file of the bundle, before a connection to any board.
 
         Raises:
-            BundleError: the bundle is damaged or has no such variant.
+            BundleError: the bundle is damaged or has no such variant, or none of the signers signed it.
         """
         check_files(self.bundle)
+        if self.signers is not None:
+            check_signature(self.bundle.folder, self.signers)
         self.bundle.manifest.variant(self.variant)
 
 
@@ -94,13 +106,15 @@ def deploy(board: Board, job: Job) -> Outcome:
     board.report("packages", "")
     with staged(job.bundle, job.variant, plan) as stage, board.locked():
         facts = board.probe()  # another deploy may have changed the board before this one got the lock
+        if job.signers is not None:
+            board.set_signers(job.signers.read_text("utf-8"), replace=job.replace_signers)
         name, found = _find(board, facts, stage)
         copied = 0
         if found is None:
             copied, found = _install(board, facts, stage, name)
         release, verified = found
         unit = None if job.service is None else job.service.unit(release)
-        outcome = _activate(board, facts, name, release, unit)
+        outcome = _activate(board, facts, name, release, unit, job.prove)
         board.report("tidy", "")
         try:
             board.tidy(job.keep)
@@ -132,11 +146,11 @@ def rollback(board: Board, to: str | None) -> Outcome:
     return replace(outcome, verified=_describe(verified))
 
 
-def undeploy(board: Board) -> Outcome:
-    """Remove everything that deploy has put on the board, and return what it runs then: nothing."""
+def undeploy(board: Board, *, remove_signers: bool = False) -> Outcome:
+    """Remove everything that deploy has put on the board but its signers, and return what it runs then: nothing."""
     with board.locked():
         board.report("remove", f"~/{BASE}, the command and the unit")
-        board.remove_all()
+        board.remove_all(signers=remove_signers)
         return Outcome.unchanged(board.probe())
 
 
@@ -178,9 +192,10 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, tuple[Rel
     try:
         release = board.read_release(name)
         verified = board.verify(name, release)
-        if board.has_picture(name, stage.folder / SMOKE_NAME):
+        others = [file for file in stage.unlisted() if not board.has_file(name, file, stage.folder / file)]
+        if not others:
             return name, (release, verified)
-        reason = f"{SMOKE_NAME} of release {name} is damaged"
+        reason = f"{others[0]} of release {name} is not the one of this machine"
     except RemoteError as error:
         reason = _reason(board, error)
     board.report("verify", f"{reason}; installing a new copy")
@@ -225,7 +240,14 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
     return copied, (release, verified)
 
 
-def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit: str | None = None) -> Outcome:
+def _activate(
+    board: Board,
+    facts: BoardFacts,
+    name: str,
+    release: Release,
+    unit: str | None = None,
+    prove: Callable[[Board], None] | None = None,
+) -> Outcome:
     """Switch to a release, classify the golden picture with it and start its service; switch back if that fails."""
     step = "service"
     try:
@@ -233,7 +255,8 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit
             board.prepare_service(unit)
         step = "switch"
         board.report(step, name)
-        board.switch(name)
+        if board.switch(name):
+            board.report(step, OLDER)
     except RemoteError as error:
         with suppress(DeployError):
             board.discard(name)
@@ -242,18 +265,22 @@ def _activate(board: Board, facts: BoardFacts, name: str, release: Release, unit
     try:
         board.report("smoke", "")
         label, figures = board.smoke(release)
+        if prove is not None:
+            prove(board)
         if unit is not None:
             board.report("service", "")
             board.report("service", board.use_service(start=facts.has_systemd))
         elif facts.has_systemd:
             board.restart_service()
-    except RemoteError as error:
+    except Exception as error:  # no release stays in use that has not shown that it works
         board.switch_back()
         with suppress(RemoteError):  # the service may have failed before too
             if unit is not None:
                 board.restore_service()
             elif facts.has_systemd:
                 board.restart_service()
+        if not isinstance(error, DeployError):
+            raise
         raise DeployError(
             f"{board.host}: {_reason(board, error)}: the release failed after the switch, the board runs "
             f"{facts.current or 'nothing'} again"
@@ -277,7 +304,7 @@ def _failed(board: Board, facts: BoardFacts, step: str, error: RemoteError) -> D
     )
 
 
-def _reason(board: Board, error: RemoteError) -> str:
+def _reason(board: Board, error: DeployError) -> str:
     return str(error).removeprefix(f"{board.host}: ").removeprefix("error: ").removesuffix(REMEDY)
 
 

@@ -75,28 +75,31 @@ class Board:
             assert holder.stdout is not None
             assert holder.stderr is not None
             try:
-                if holder.stdout.readline() != "locked\n":
+                if holder.stdout.readline(ssh.MAX_MESSAGE) != "locked\n":
                     holder.stdin.close()
                     if holder.wait() == scripts.DEPLOYING:
                         raise DeployError(
                             f"{self.host}: another deploy is running on this board; repeat when it is done"
                         )
                     self.connection.run("exit 0")  # if the connection is the problem, this raises the right error
-                    raise DeployError(f"{self.host}: cannot write ~/{BASE}: {holder.stderr.read().strip()}")
+                    raise DeployError(
+                        f"{self.host}: cannot write ~/{BASE}: {holder.stderr.read(ssh.MAX_MESSAGE).strip()}"
+                    )
                 yield
             finally:
                 holder.stdin.close()
                 holder.wait()
 
-    def step(self, script: str, *arguments: str, lock: Lock = STEP_LOCK) -> str:
+    def step(self, script: str, *arguments: str, lock: Lock = STEP_LOCK, endless: bool = False) -> str:
         """Return the output of a script that holds ``lock`` until it ends, even if its connection is lost.
 
         Raises:
             RemoteError: it failed.
-            DeployError: the connection failed, or the lock was not released in time.
+            DeployError: the connection failed, the lock was not released in time, or the script does not end in
+                ``mixer_edge_export.deploy.ssh.ANSWER_S`` and is not ``endless``.
         """
         try:
-            return self.connection.run(scripts.holding(lock, script), *arguments)
+            return self.connection.run(scripts.holding(lock, script), *arguments, endless=endless)
         except RemoteError as error:
             if error.code == ssh.BUSY:
                 raise self._held(lock, scripts.WAIT_S) from None
@@ -153,19 +156,30 @@ class Board:
             )
         return result
 
-    def has_picture(self, name: str, picture: Path) -> bool:
-        """Return whether the golden picture of a release is this one."""
+    def has_file(self, name: str, place: str, file: Path) -> bool:
+        """Return whether the file at ``place`` in the folder of a release is this one."""
         with suppress(RemoteError):  # it is missing
-            return self.connection.run(scripts.SMOKE_SHA256, name).split()[0] == file_sha256(picture)
+            return self.connection.run(scripts.FILE_SHA256, name, place).split()[0] == file_sha256(file)
         return False
 
-    def switch(self, name: str) -> None:
-        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it.
+    def set_signers(self, text: str, *, replace: bool) -> None:
+        """Write the file of those whose bundles the board switches to.
 
         Raises:
-            RemoteError: a file cannot be written; nothing has changed.
+            RemoteError: it cannot be written, or has other signers and ``replace`` is not set.
         """
-        self.step(scripts.SWITCH, name, command.TEXT.rstrip())
+        self.step(scripts.SET_SIGNERS, text.rstrip("\n"), "replace" if replace else "")
+
+    def switch(self, name: str) -> bool:
+        """Switch to a release: ``current`` and the command in ``~/.local/bin`` then use it.
+
+        Return whether its bundle is older than another signed one that was in use there.
+
+        Raises:
+            RemoteError: the board has signers and none of them signed the bundle, or a file cannot be written; nothing
+                has changed.
+        """
+        return scripts.OLDER in self.step(scripts.SWITCH, name, command.TEXT.rstrip()).splitlines()
 
     def switch_back(self) -> None:
         """Switch back to the release in use before ``switch``; if there was none, remove the command."""
@@ -215,10 +229,10 @@ class Board:
         """Remove an unfinished release."""
         self.step(scripts.DISCARD, name)
 
-    def remove_all(self) -> None:
-        """Remove the unit, every release, the command, and the folder."""
+    def remove_all(self, *, signers: bool) -> None:
+        """Remove the unit, every release, the command, and the folder; also the signers if ``signers`` is set."""
         self.connection.run(service.REMOVE)
-        self.step(scripts.REMOVE_ALL)
+        self.step(scripts.REMOVE_ALL, "signers" if signers else "")
 
     def prepare_service(self, unit: str) -> None:
         """Write the unit, but do not use it yet.

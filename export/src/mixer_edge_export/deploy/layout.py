@@ -12,6 +12,9 @@
         watched-<hash>                  which pictures of a folder the service has answered
         deploy.lock                     held while a deploy, rollback or undeploy is connected
         step.lock                       held by each step until it ends, even if its connection or client is lost
+    ~/.config/mixer-edge/
+        allowed_signers                 whose bundles the board switches to; without this file, anybody's
+        signed                          fingerprints of the signed bundles that it has switched to, in this order
 
 A name is the release's fingerprint; if a release was damaged on the board, its new copy is ``<fingerprint>-2``. One
 release is in use; a switch is one rename.
@@ -24,6 +27,10 @@ from dataclasses import dataclass
 BASE = ".local/share/mixer-edge"
 """Folder of all releases, relative to the home of the user on the board."""
 WRAPPER = ".local/bin/mixer-edge"
+SETTINGS = ".config/mixer-edge"
+"""Folder of what stays on the board when all releases are removed."""
+SIGNERS = f"{SETTINGS}/allowed_signers"
+SIGNED = f"{SETTINGS}/signed"
 MARK = "# written by mixer-edge-export deploy"
 """A line in the files outside ``BASE`` that deploy may replace and remove."""
 KEEP = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mixer_edge import strict_json
@@ -106,7 +107,8 @@ def parse(output: str, host: str) -> BoardFacts:
         )
     lines = lines[lines.index(_BEGIN) + 1 : lines.index(_END)]
     facts = {key: value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    temperature, current, previous = (facts.get(key, "") for key in ("temperature", "current", "previous"))
+    current, previous = (facts.get(key, "") for key in ("current", "previous"))
+    temperature = _number(facts.get("temperature", ""))
     releases = tuple(facts.get("releases", "").split())
     if previous == current:  # the power was cut between the two renames of a switch
         previous = next((name for name in releases if name != current), "") if current else ""
@@ -118,7 +120,7 @@ def parse(output: str, host: str) -> BoardFacts:
         model=facts.get("model", ""),
         python=facts.get("python", ""),
         glibc=facts.get("glibc", ""),
-        free_bytes=int(facts["free_kib"]) * 1024 if facts.get("free_kib", "").isdigit() else 0,
+        free_bytes=(_number(facts.get("free_kib", "")) or 0) * 1024,
         has_venv=facts.get("venv") == "yes",
         has_numpy=facts.get("numpy") == "yes",
         has_pillow=facts.get("PIL") == "yes",
@@ -127,7 +129,7 @@ def parse(output: str, host: str) -> BoardFacts:
         has_flock=facts.get("flock") == "yes",
         has_systemd=facts.get("systemd") == "yes",
         foreign_wrapper=facts.get("foreign_wrapper") == "yes",
-        temperature_celsius=int(temperature) / 1000 if temperature.isdigit() else None,
+        temperature_celsius=None if temperature is None else temperature / 1000,
         current=current,
         previous=previous,
         releases=releases,
@@ -145,6 +147,10 @@ def parse_release(text: str) -> Release:
     if not text.strip():
         raise ValueError("missing or empty")
     return strict_json.read(Release, text)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def _machine(kernel: str, bits: str | None) -> str:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import shlex
+from pathlib import Path, PurePosixPath
 
 from mixer_edge.release import RELEASE_NAME
+from mixer_edge_export import signed
 from mixer_edge_export.deploy.command import RUN
-from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, WRAPPER, Lock, ours
+from mixer_edge_export.deploy.layout import (
+    BASE,
+    NEWEST_FIRST,
+    SETTINGS,
+    SIGNED,
+    SIGNERS,
+    WRAPPER,
+    Lock,
+    ours,
+)
 from mixer_edge_export.deploy.ssh import BUSY
 
 WAIT_S = 300
@@ -59,6 +70,32 @@ cd "$release"
 {RUN}verify bundle --variant "$2" --backend "$3" --json </dev/null
 """
 
+# $1 is the text of the file, $2 whether it may replace another one.
+SET_SIGNERS = f"""
+[ "$(cat ~/{SIGNERS} 2>/dev/null)" != "$1" ] || exit 0
+if [ -e ~/{SIGNERS} ] && [ "$2" != replace ]; then
+    echo "~/{SIGNERS} there has other signers; to replace them: --replace-signers" >&2
+    exit 1
+fi
+mkdir -p ~/{SETTINGS}
+printf '%s\\n' "$1" | cat > ~/{SIGNERS}.new
+sync ~/{SIGNERS}.new
+mv -T ~/{SIGNERS}.new ~/{SIGNERS}
+sync ~/{SETTINGS}
+"""
+
+OLDER = "this bundle is older: a newer one was in use here"
+# Nothing of the release takes part: only the Python and the OpenSSH of the board.
+_CHECK_SIGNED = f"""
+if [ -e ~/{SIGNERS} ]; then
+    new=releases/$1
+    [ -d "$new" ] || new=$new.partial
+    bundle=$(python3 -I -c {shlex.quote(Path(signed.__file__).read_text("utf-8"))} "$new/bundle" ~/{SIGNERS}) || exit 1
+    if ! grep -qsxF "$bundle" ~/{SIGNED}; then printf '%s\\n' "$bundle" | cat >> ~/{SIGNED}
+    elif [ "$(tail -n 1 ~/{SIGNED})" != "$bundle" ]; then echo "{OLDER}"; fi
+fi
+"""
+
 # After a power cut, the disk has the renames up to some point, and the content of files only if it was flushed. So
 # flush before the first rename, and after the last one.
 _FLUSH = """
@@ -78,7 +115,7 @@ back() {{
 """
 
 # $2 is the text of the command. What needs space comes before the first rename. A failed script changes nothing.
-SWITCH = f"""{_FLUSH}{_BACK}
+SWITCH = f"""{_CHECK_SIGNED}{_FLUSH}{_BACK}
 old=$(readlink current || true)
 before=$(readlink previous || true)
 rm -f current.old previous.old current.new previous.new history.new ~/{WRAPPER}.new
@@ -145,19 +182,21 @@ set -- "$1" "$4" --variant "$2" --backend "$3"
 
 DISCARD = 'rm -rf "releases/$1.partial"'
 
+# $1 is "signers" if they are to be removed too.
 REMOVE_ALL = f"""
 rm -rf removed
 if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 rm -f current current.old previous previous.old history
 [ ! -d releases ] || mv -T releases removed
 cd && rm -rf {BASE}
+[ "$1" != signers ] || rm -rf {SETTINGS}
 sync -f .
 """
 
 # These change nothing, so they need no lock.
 READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
 
-SMOKE_SHA256 = f'sha256sum < ~/{BASE}/releases/"$1"/smoke.png'
+FILE_SHA256 = f'sha256sum < ~/{BASE}/releases/"$1/$2"'
 
 BENCHMARK = f'~/{WRAPPER} benchmark ~/{BASE}/current/bundle --json --variant "$1" --backend "$2" --runs "$3" </dev/null'
 

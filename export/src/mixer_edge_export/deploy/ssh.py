@@ -12,9 +12,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from mixer_edge.errors import MixerEdgeError
 
@@ -27,6 +30,12 @@ BUSY = 76
 """Exit code if a lock on the board was not released in time."""
 COPY_WAIT_S = SILENCE_S // 2
 """How long a copy waits for its lock; it sends nothing meanwhile."""
+ANSWER_S = 3600
+"""How long a command may run on a board, unless it is an evaluation; the steps of a deploy take minutes."""
+MAX_OUTPUT = 64 << 20
+"""Characters of a command's output that are read: far more than any command of ours prints."""
+MAX_MESSAGE = 2000
+"""Characters of an error: a board's output is a part of some."""
 _RSYNC_REMOTE_ERRORS = (3, 11, 12, 23)
 """Exit codes of rsync if a file cannot be written; 12 also if the connection is lost."""
 _LOCKED = "mixer-edge-copy-locked"
@@ -35,6 +44,9 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*
 
 class DeployError(MixerEdgeError):
     """A board cannot be reached or cannot run a release, or a step failed; it still runs the same release."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]} ...")
 
 
 class RemoteError(DeployError):
@@ -68,16 +80,16 @@ class Connection:
     options: tuple[str, ...]
     """The options of ``ssh`` in every call, including the socket of the master connection."""
 
-    def run(self, script: str, *arguments: str) -> str:
+    def run(self, script: str, *arguments: str, endless: bool = False) -> str:
         """Run a POSIX shell script on the board with ``$1``, ``$2`` ... and return its standard output.
 
         The script is one argument, so a lost connection never leaves half a script running.
 
         Raises:
             RemoteError: the script's exit code is not 0.
-            DeployError: the connection failed.
+            DeployError: the connection failed, or the script does not end in ``ANSWER_S`` and is not ``endless``.
         """
-        done = _execute(self._command(script, *arguments))
+        done = _execute(self.host, self._command(script, *arguments), None if endless else ANSWER_S)
         if done.returncode == SSH_FAILED:
             raise DeployError(explain(self.host, done.stderr))
         if done.returncode:
@@ -128,7 +140,8 @@ class Connection:
 
     def _rsync(self, options: Sequence[str], source: str, target: str) -> str:
         ssh = shlex.join(["ssh", *self.options])
-        done = _execute(["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target])
+        command = ["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target]
+        done = _execute(self.host, command, None)
         if done.returncode and _LOCKED in done.stderr.splitlines():
             raise RemoteError(f"{self.host}: {target} is locked", code=BUSY, stdout=done.stdout, stderr=done.stderr)
         if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
@@ -227,19 +240,33 @@ def _remote_error(host: str, done: subprocess.CompletedProcess[str]) -> RemoteEr
     return RemoteError(f"{host}: {reason}", code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
-def _execute(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _execute(host: str, command: list[str], limit_s: float | None) -> subprocess.CompletedProcess[str]:
+    pipe = subprocess.PIPE
     try:
         # with damaged files and other locales, the output may not be valid UTF-8
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="backslashreplace",
-            check=False,
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, encoding="utf-8", errors="backslashreplace"
         )
     except FileNotFoundError:
         raise DeployError(_missing(command[0])) from None
+    assert process.stdout is not None  # for mypy: both are pipes
+    assert process.stderr is not None
+    with process, ThreadPoolExecutor(2) as pool:
+        try:
+            stdout, stderr = pool.map(_read, (process.stdout, process.stderr), timeout=limit_s)
+        except futures.TimeoutError:
+            process.kill()
+            raise DeployError(
+                f"{host}: no answer in {limit_s} s; the command may still run there, repeat later"
+            ) from None
+    if MAX_OUTPUT in (len(stdout), len(stderr)):
+        raise RemoteError(f"{host}: it does not stop printing", code=process.returncode, stdout="", stderr="")
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def _read(pipe: IO[str]) -> str:
+    with pipe:  # a command that prints more than this ends when the pipe is closed
+        return pipe.read(MAX_OUTPUT)
 
 
 def _start(command: list[str], log: int) -> subprocess.Popen[bytes]:

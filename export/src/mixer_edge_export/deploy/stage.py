@@ -19,6 +19,7 @@ from mixer_edge.release import BUNDLE_FOLDER, RELEASE_NAME, Release
 from mixer_edge.strict_json import line
 from mixer_edge_export.deploy.plan import Plan
 from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes, wheelhouse
+from mixer_edge_export.signed import SIGNATURE_NAME
 
 SMOKE_NAME = "smoke.png"
 """A golden picture, in the folder of a release."""
@@ -37,6 +38,11 @@ class Stage:
     system_packages: bool
     """Whether to use numpy and Pillow of the board's own system."""
 
+    def unlisted(self) -> list[str]:
+        """Return the files, relative to the folder, that no manifest or list of packages has."""
+        names = (SMOKE_NAME, f"{BUNDLE_FOLDER}/{SIGNATURE_NAME}")
+        return [name for name in names if (self.folder / name).exists()]
+
 
 @contextmanager
 def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
@@ -50,7 +56,10 @@ def staged(bundle: Bundle, variant: str, plan: Plan) -> Iterator[Stage]:
         folder, packages = Path(temporary), wheelhouse(plan)
         for name in (BUNDLE_FOLDER, "wheels"):
             (folder / name).mkdir()
-        for name in (MANIFEST_NAME, *(file.name for file in manifest.files())):
+        names = [MANIFEST_NAME, *(file.name for file in manifest.files())]
+        if (bundle.folder / SIGNATURE_NAME).exists():
+            names.append(SIGNATURE_NAME)
+        for name in names:
             (folder / BUNDLE_FOLDER / name).symlink_to((bundle.folder / name).resolve())
         for wheel in packages.glob("*.whl"):
             (folder / "wheels" / wheel.name).symlink_to(wheel)
