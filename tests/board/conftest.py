@@ -1,0 +1,89 @@
+"""A recording of every write to a board's disk: a first deploy, an upgrade, a rollback, a change of service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from emulator.disk import Disk, pristine_disk
+from emulator.host import HostError
+from emulator.machine import Machine, booted, overlay
+from emulator.root import cache_folder
+from emulator.writes import read_writes
+
+from mixer_edge.cache import CACHE_VARIABLE
+
+WRITEBACK_S = 40
+"""After so long a kernel has written everything: it writes what is older than 30 s, and looks every 5 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One command in the recording: the numbers of the writes at its start, at its success and when all was written."""
+
+    start: int
+    success: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """The disk before the first write, the record, and the phases in their order."""
+
+    disk: Disk
+    record: Path
+    phases: dict[str, Phase]
+
+
+@pytest.fixture(scope="session")
+def disk() -> Disk:
+    """Return the disk of a Pi 5, or end the run with one line that says why there is none."""
+    try:
+        return pristine_disk("pi5-bookworm")
+    except HostError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_cache(_own_cache: None) -> Iterator[None]:
+    """Packages for boards are downloaded once, not in every run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(cache_folder() / "cache"))
+        yield
+
+
+def export_command(machine: Machine, command: str, *arguments: str) -> str:
+    """Run a command of the workstation with the board and return its standard output; it must succeed."""
+    argv = [sys.executable, "-m", "mixer_edge_export", command, *arguments, "--ssh-config", str(machine.ssh_config)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def recording(disk: Disk, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Record the writes of every command that changes a board."""
+    folder = tmp_path_factory.mktemp("recording")
+    record = folder / "record"
+    phases = {}
+    commands = {
+        "first deploy": ("deploy", str(tiny_bundle), "board", "--service", "watch:~/in"),
+        "upgrade": ("deploy", str(tiny_bundle), "board", "--variant", "float16"),
+        "rollback": ("rollback", "board"),
+        "change of service": ("deploy", str(tiny_bundle), "board", "--service", "watch:~/other"),
+    }
+    with booted(disk, overlay(disk.image, folder / "disk.qcow2"), record=record) as machine:
+        machine.run("mkdir in other")
+        for name, command in commands.items():
+            start = len(read_writes(record))
+            export_command(machine, *command)
+            success = len(read_writes(record))
+            time.sleep(WRITEBACK_S)
+            machine.run("sync")
+            phases[name] = Phase(start=start, success=success, end=len(read_writes(record)))
+    return Recording(disk=disk, record=record, phases=phases)
