@@ -42,7 +42,15 @@ UsePAM yes
 UseDNS no
 Subsystem sftp internal-sftp
 """
-NETWORK = "[Match]\nName=en* eth*\n\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n"
+NETWORK = """[Match]
+Name=en* eth*
+
+[Network]
+Address=10.0.2.15/24
+Gateway=10.0.2.2
+IPv6AcceptRA=no
+LinkLocalAddressing=no
+"""
 # What Debian's pam-auth-update writes, as far as a login by key needs it.
 PAM = {
     "common-auth": "auth required pam_unix.so\n",

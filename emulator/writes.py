@@ -65,20 +65,17 @@ class Replay:
         self._mount.mkdir()
         subprocess.run(["cp", "--sparse=always", image, self._disk], check=True)
         self._last = np.zeros(image.stat().st_size // BLOCK, np.int64)
+        self._unique = 0
 
     def advance(self, count: int) -> None:
-        """Write what was written up to and without the write with that number."""
-        with self._record.open("rb") as record, self._disk.open("r+b") as disk:
-            for write in self.writes[self.done : count]:
-                record.seek(write.data)
-                disk.seek(write.start)
-                disk.write(bytes(write.length) if write.flags & DISCARD else record.read(write.length))
+        """Write what was written up to the write with that number, the first of which is 1."""
+        self._write(self._disk, self.writes[self.done : count])
         for number, write in enumerate(self.writes[self.done : count], self.done + 1):
-            self._last[write.start // BLOCK : -(-(write.start + write.length) // BLOCK)] = number
+            self._last[_blocks(write)] = number
         self.done = count
 
     def last_write(self, start: int, length: int) -> int:
-        """Return the number of the last write so far to a place on the disk, from 1; 0 if there was none."""
+        """Return the number of the last write to a place on the disk, or 0 if there was none."""
         return int(self._last[start // BLOCK : -(-(start + length) // BLOCK)].max())
 
     @contextmanager
@@ -91,9 +88,36 @@ class Replay:
         finally:
             subprocess.run(["umount", self._mount], check=True)
 
+    @contextmanager
+    def changed(self, writes: Sequence[Write]) -> Iterator[None]:
+        """Within the block, the disk is as it is now after these writes too, in this order."""
+        before, last = self._disk, self._last
+        self._disk = before.with_name("changed.img")
+        subprocess.run(["cp", "--reflink=always", before, self._disk], check=True)
+        self._last = last.copy()
+        try:
+            self._write(self._disk, writes)
+            for write in writes:
+                self._unique += 1
+                self._last[_blocks(write)] = len(self.writes) + self._unique
+            yield
+        finally:
+            self._disk, self._last = before, last
+
+    def _write(self, disk: Path, writes: Sequence[Write]) -> None:
+        with self._record.open("rb") as record, disk.open("r+b") as file:
+            for write in writes:
+                record.seek(write.data)
+                file.seek(write.start)
+                file.write(bytes(write.length) if write.flags & DISCARD else record.read(write.length))
+
     def save(self, target: Path) -> None:
         """Write the disk as it is to a raw image."""
         subprocess.run(["cp", "--sparse=always", self._disk, target], check=True)
+
+
+def _blocks(write: Write) -> slice:
+    return slice(write.start // BLOCK, -(-(write.start + write.length) // BLOCK))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from emulator.writes import read_writes
 
 from mixer_edge.cache import CACHE_VARIABLE
 
+PHASES = ("first deploy", "upgrade", "rollback", "change of service")
 WRITEBACK_S = 40
 """After so long a kernel has written everything: it writes what is older than 30 s, and looks every 5 s."""
 
@@ -57,7 +58,7 @@ def _kept_cache(_own_cache: None) -> Iterator[None]:
         yield
 
 
-def export_command(machine: Machine, command: str, *arguments: str) -> str:
+def workstation(machine: Machine, command: str, *arguments: str) -> str:
     """Run a command of the workstation with the board and return its standard output; it must succeed."""
     argv = [sys.executable, "-m", "mixer_edge_export", command, *arguments, "--ssh-config", str(machine.ssh_config)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -65,25 +66,29 @@ def export_command(machine: Machine, command: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="session")
-def recording(disk: Disk, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+def record(disk: Disk, bundle: Path, folder: Path) -> Recording:
     """Record the writes of every command that changes a board."""
-    folder = tmp_path_factory.mktemp("recording")
-    record = folder / "record"
+    path = folder / "record"
     phases = {}
-    commands = {
-        "first deploy": ("deploy", str(tiny_bundle), "board", "--service", "watch:~/in"),
-        "upgrade": ("deploy", str(tiny_bundle), "board", "--variant", "float16"),
-        "rollback": ("rollback", "board"),
-        "change of service": ("deploy", str(tiny_bundle), "board", "--service", "watch:~/other"),
-    }
-    with booted(disk, overlay(disk.image, folder / "disk.qcow2"), record=record) as machine:
+    commands = (
+        ("deploy", str(bundle), "board", "--service", "watch:~/in"),
+        ("deploy", str(bundle), "board", "--variant", "float16"),
+        ("rollback", "board"),
+        ("deploy", str(bundle), "board", "--service", "watch:~/other"),
+    )
+    with booted(disk, overlay(disk.image, folder / "disk.qcow2"), record=path) as machine:
         machine.run("mkdir in other")
-        for name, command in commands.items():
-            start = len(read_writes(record))
-            export_command(machine, *command)
-            success = len(read_writes(record))
+        for name, command in zip(PHASES, commands, strict=True):
+            start = len(read_writes(path))
+            workstation(machine, *command)
+            success = len(read_writes(path))
             time.sleep(WRITEBACK_S)
             machine.run("sync")
-            phases[name] = Phase(start=start, success=success, end=len(read_writes(record)))
-    return Recording(disk=disk, record=record, phases=phases)
+            phases[name] = Phase(start=start, success=success, end=len(read_writes(path)))
+    return Recording(disk=disk, record=path, phases=phases)
+
+
+@pytest.fixture(scope="session")
+def recording(disk: Disk, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """The record of a first deploy, an upgrade, a rollback and a change of service, on one board."""
+    return record(disk, tiny_bundle, tmp_path_factory.mktemp("recording"))

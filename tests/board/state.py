@@ -1,4 +1,4 @@
-"""What a board's disk holds of a deployed model: the releases with the sha256 of every file, the command and the unit."""
+"""What a board's disk holds of a deployed model: the sha256 of every file of a release, the command and the unit."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class State:
     history: str | None
     releases: dict[str, Tree]
     """The releases that have their final name."""
+    empty: tuple[str, ...]
+    """The empty files beside them, without the locks."""
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Reader:
                 unit=_text(home / UNIT),
                 history=_text(base / "history"),
                 releases={folder.name: self._tree(folder) for folder in folders if folder.suffix != ".partial"},
+                empty=tuple(_empty(base)),
             )
 
     def _tree(self, release: Path) -> Tree:
@@ -103,3 +106,8 @@ def _link(path: Path) -> str | None:
 
 def _text(path: Path) -> str | None:
     return path.read_text(errors="replace") if path.exists() else None
+
+
+def _empty(base: Path) -> list[str]:
+    files = sorted(base.iterdir()) if base.exists() else []
+    return [path.name for path in files if path.is_file() and path.suffix != ".lock" and not path.stat().st_size]

@@ -1,0 +1,93 @@
+"""The power cut and the board started again: the release works, and its service runs without a login."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from emulator.machine import Machine, booted, overlay
+from emulator.writes import replaying
+from tests.board.conftest import Recording, workstation
+
+from mixer_edge_export.deploy.layout import BASE, WRAPPER
+
+LABELS = "journalctl --user-unit mixer-edge --output cat"
+SERVICE_S = 300
+"""How long a service may take to start, or to answer a picture, on a busy host."""
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "folder"),
+    [("first deploy", "int8", "in"), ("upgrade", "float16", "in"), ("change of service", "int8", "other")],
+)
+def test_started_after_a_cut_at_success(
+    recording: Recording, tmp_path: Path, name: str, variant: str, folder: str
+) -> None:
+    """Cut at the moment at which the command reports success: the board starts with what it has reported."""
+    image = _image(recording, recording.phases[name].success, tmp_path)
+    with booted(recording.disk, image) as machine:
+        assert _works(machine, folder, "picture.png") == variant
+
+
+def test_service_killed(recording: Recording, tmp_path: Path) -> None:
+    """Systemd starts it again, and it answers a picture that landed meanwhile."""
+    image = _image(recording, recording.phases["rollback"].end, tmp_path)
+    with booted(recording.disk, image) as machine:
+        assert _works(machine, "in", "before.png") == "int8"
+        machine.run("systemctl --user kill --signal=KILL mixer-edge && cp in/before.png in/meanwhile.png")
+        _wait_for(machine, LABELS, "/in/meanwhile.png")
+
+
+def test_power_cuts_during_an_upgrade(recording: Recording, tiny_bundle: Path, tmp_path: Path) -> None:
+    """Whichever step the power is cut in, the board starts with the old release or the new one, and it works."""
+    image = _image(recording, recording.phases["first deploy"].end, tmp_path)
+    expected = {"int8"}
+    for step, after in (("install", {"int8"}), ("switch", {"int8", "float16"}), ("smoke", {"float16"})):
+        with booted(recording.disk, image) as machine:
+            assert _works(machine, "in", f"before-{step}.png") in expected
+            _cut_power_in(step, machine, tiny_bundle)
+        expected = after
+    with booted(recording.disk, image) as machine:
+        assert _works(machine, "in", "at-the-end.png") in expected
+
+
+def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
+    """Start an upgrade, and end the machine as soon as the workstation says that this step begins."""
+    argv = [sys.executable, "-m", "mixer_edge_export", "deploy", str(bundle), "board"]
+    argv += ["--variant", "float16", "--ssh-config", str(machine.ssh_config)]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stderr is not None
+        assert any(line.startswith(f"[board] {step}") for line in client.stderr)
+        machine.cut_power()
+        client.kill()
+
+
+def _image(recording: Recording, number: int, folder: Path) -> Path:
+    """Return a disk to boot from, as it was after the write with that number."""
+    image = folder / "disk.img"
+    with replaying(recording.disk.image, recording.record) as replay:
+        replay.advance(number)
+        replay.save(image)
+    return overlay(image, folder / "disk.qcow2")
+
+
+def _works(machine: Machine, folder: str, picture: str) -> str:
+    """Return the variant that the board runs, after it is verified there, and the service has answered a picture."""
+    variant: str = json.loads(machine.run(f"cat {BASE}/current/release.json").stdout)["variant"]
+    assert variant in machine.run(f"{WRAPPER} verify {BASE}/current/bundle --variant {variant}").stdout
+    assert f"{variant} on ai-edge-litert" in workstation(machine, "status", "board")
+    _wait_for(machine, "systemctl --user --quiet is-active mixer-edge && echo running || true", "running")
+    machine.run(f"cp {BASE}/current/smoke.png {folder}/{picture}")
+    _wait_for(machine, LABELS, f"/{folder}/{picture}")
+    return variant
+
+
+def _wait_for(machine: Machine, script: str, text: str) -> None:
+    deadline = time.monotonic() + SERVICE_S
+    while text not in (said := machine.run(script).stdout):
+        assert time.monotonic() < deadline, said
+        time.sleep(1)
