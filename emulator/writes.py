@@ -58,7 +58,7 @@ class Replay:
 
     def __init__(self, image: Path, record: Path, folder: Path) -> None:
         """Use `replaying`, which makes and removes the folder; it must be able to share blocks between files."""
-        self.writes: Sequence[Write] = read_writes(record)
+        self.writes = read_writes(record)
         self.done = 0
         self._record, self._disk, self._copy = record, folder / "disk.img", folder / "copy.img"
         self._mount = folder / "mounted"
