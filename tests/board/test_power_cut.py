@@ -34,12 +34,12 @@ def settled(recording: Recording) -> dict[str, tuple[State, State]]:
     """What the disk holds before each phase, and after it when everything was written."""
     states = {}
     with replaying(recording.disk.image, recording.record) as replay:
+        reader = Reader(replay)
         for name, phase in recording.phases.items():
-            found = []
-            for number in (phase.start, phase.end):
-                replay.advance(number)
-                found.append(Reader(replay).read())
-            states[name] = (found[0], found[1])
+            replay.advance(phase.start)
+            before = reader.read()
+            replay.advance(phase.end)
+            states[name] = (before, reader.read())
     return states
 
 

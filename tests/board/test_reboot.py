@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from emulator.machine import Machine, booted, overlay
 from emulator.writes import replaying
 from tests.board.conftest import Recording, workstation
@@ -20,31 +19,9 @@ SERVICE_S = 300
 """How long a service may take to start, or to answer a picture, on a busy host."""
 
 
-@pytest.mark.parametrize(
-    ("name", "variant", "folder"),
-    [("first deploy", "int8", "in"), ("upgrade", "float16", "in"), ("change of service", "int8", "other")],
-)
-def test_started_after_a_cut_at_success(
-    recording: Recording, tmp_path: Path, name: str, variant: str, folder: str
-) -> None:
-    """Cut at the moment at which the command reports success: the board starts with what it has reported."""
-    image = _image(recording, recording.phases[name].success, tmp_path)
-    with booted(recording.disk, image) as machine:
-        assert _works(machine, folder, "picture.png") == variant
-
-
-def test_service_killed(recording: Recording, tmp_path: Path) -> None:
-    """Systemd starts it again, and it answers a picture that landed meanwhile."""
-    image = _image(recording, recording.phases["rollback"].end, tmp_path)
-    with booted(recording.disk, image) as machine:
-        assert _works(machine, "in", "before.png") == "int8"
-        machine.run("systemctl --user kill --signal=KILL mixer-edge && cp in/before.png in/meanwhile.png")
-        _wait_for(machine, LABELS, "/in/meanwhile.png")
-
-
 def test_power_cuts_during_an_upgrade(recording: Recording, tiny_bundle: Path, tmp_path: Path) -> None:
-    """Whichever step the power is cut in, the board starts with the old release or the new one, and it works."""
-    image = _image(recording, recording.phases["first deploy"].end, tmp_path)
+    """Cut when the first deploy reports success, then in three steps of an upgrade: the board starts and works."""
+    image = _image(recording, recording.phases["first deploy"].success, tmp_path)
     expected = {"int8"}
     for step, after in (("install", {"int8"}), ("switch", {"int8", "float16"}), ("smoke", {"float16"})):
         with booted(recording.disk, image) as machine:
@@ -53,6 +30,15 @@ def test_power_cuts_during_an_upgrade(recording: Recording, tiny_bundle: Path, t
         expected = after
     with booted(recording.disk, image) as machine:
         assert _works(machine, "in", "at-the-end.png") in expected
+
+
+def test_service_after_a_power_cut_and_a_kill(recording: Recording, tmp_path: Path) -> None:
+    """Cut when a change of service reports success: it runs after a start without a login, and after a kill."""
+    image = _image(recording, recording.phases["change of service"].success, tmp_path)
+    with booted(recording.disk, image) as machine:
+        assert _works(machine, "other", "before.png") == "int8"
+        machine.run("systemctl --user kill --signal=KILL mixer-edge && cp other/before.png other/meanwhile.png")
+        _wait_for(machine, LABELS, "/other/meanwhile.png")
 
 
 def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
