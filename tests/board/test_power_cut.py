@@ -18,7 +18,7 @@ from tests.board.state import Reader, State
 
 from mixer_edge.progress import progress
 
-SUBSETS = 4
+SUBSETS = 5
 """How many sets of lost writes are tried between two flushes."""
 
 
