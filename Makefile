@@ -23,7 +23,7 @@ flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 .DEFAULT_GOAL := help
 .SILENT:
 .PHONY: help install export train compare sensitivity deploy runtimes test coverage test-browser test-bare test-bare-bookworm \
-	test-bare-trixie test-device lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
+	test-bare-trixie test-device test-board lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
 	train-digits reference clean
 
 help: ## show this list
@@ -99,6 +99,9 @@ test-bare-bookworm test-bare-trixie: test-bare-%:
 test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux and root
 	$(BIN)/python -m emulator.root
 	$(BIN)/python -m pytest tests/device
+
+test-board: $(VENV)/installed-dev ## cut the power of a whole emulated board at every write; needs x86-64 Debian and root
+	$(BIN)/python -m pytest tests/board
 
 lint: $(VENV)/installed-dev ## check style, types and import rules
 	$(BIN)/ruff check .

@@ -148,7 +148,7 @@ class Board:
         Raises:
             BoardError: the port is taken, or sshd did not answer; the message has its log.
         """
-        port = _free_port(port or 0)
+        port = free_port(port or 0)
         server = Server(
             port=port,
             ssh_config=self.folder / "ssh_config",
@@ -177,14 +177,7 @@ class Board:
         )
         for path in (host_key, etc / "authorized_keys", etc / "sshd_config"):
             os.chown(path, UIDS["pi"], UIDS["pi"])
-        public_key = (etc / "ssh_host_ed25519_key.pub").read_text()
-        (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public_key}")
-        (self.folder / "ssh_config").write_text(
-            f"Host board\n  HostName 127.0.0.1\n  Port {port}\n  User pi\n"
-            f"  IdentityFile {client_key}\n  IdentitiesOnly yes\n"
-            f"  UserKnownHostsFile {self.folder / 'known_hosts'}\n  GlobalKnownHostsFile /dev/null\n"
-            "  StrictHostKeyChecking yes\n"
-        )
+        write_ssh_config(self.folder, port, client_key, (etc / "ssh_host_ed25519_key.pub").read_text())
         # As pi, not as root: sshd then needs none of the accounts and capabilities a full system would give it.
         command = self._command(["/usr/sbin/sshd", "-D", "-e"], user="pi", env={}, binds={})
         with (self.folder / "sshd.log").open("wb") as log:
@@ -265,6 +258,19 @@ def fresh_board(name: str) -> Iterator[Board]:
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+def write_ssh_config(folder: Path, port: int, client_key: Path, host_key: str) -> Path:
+    """Write `ssh_config` and `known_hosts` for a board on a port of 127.0.0.1; return the former."""
+    known_hosts, config = folder / "known_hosts", folder / "ssh_config"
+    known_hosts.write_text(f"[127.0.0.1]:{port} {host_key}")
+    config.write_text(
+        f"Host board\n  HostName 127.0.0.1\n  Port {port}\n  User pi\n"
+        f"  IdentityFile {client_key}\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {known_hosts}\n  GlobalKnownHostsFile /dev/null\n"
+        "  StrictHostKeyChecking yes\n"
+    )
+    return config
+
+
 def _children(pid: int) -> list[int]:
     return [int(child) for child in _read_proc(f"{pid}/task/{pid}/children").split()]
 
@@ -283,7 +289,7 @@ def _descendants(pid: int) -> Iterator[int]:
         yield from _descendants(child)
 
 
-def _free_port(port: int) -> int:
+def free_port(port: int) -> int:
     """Return the port, or any free one for 0, after a look that nothing else would answer in the board's place."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -5,7 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 QEMU_MACHINES = ("aarch64", "arm")
@@ -31,8 +31,11 @@ class HostError(Exception):
     """This host cannot run the emulated boards; the message is one line that says what is missing and what to do."""
 
 
-def setup() -> None:
+def setup(more: Mapping[str, str] | None = None) -> None:
     """Install missing programs on the host and register qemu for ARM programs; can be repeated.
+
+    Args:
+        more: Programs beside `HOST_PROGRAMS`, with the Debian packages they come from.
 
     Raises:
         HostError: the host is not x86-64 Linux, the caller is not root, the kernel refuses namespaces or binfmt_misc,
@@ -42,14 +45,14 @@ def setup() -> None:
         raise HostError(f"emulated boards need an x86-64 Linux host, this one is {platform.machine()} {sys.platform}")
     if os.geteuid() != 0:
         raise HostError("emulated boards need root for mounts and chroot: run again as root (sudo make test-device)")
-    _install_programs()
+    _install_programs(HOST_PROGRAMS | dict(more or {}))
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
         raise HostError("unshare is refused here: emulated boards need CAP_SYS_ADMIN (in a container: --privileged)")
     _register_qemu()
 
 
-def _install_programs() -> None:
-    missing = {program: package for program, package in HOST_PROGRAMS.items() if not shutil.which(program)}
+def _install_programs(programs: Mapping[str, str]) -> None:
+    missing = {program: package for program, package in programs.items() if not shutil.which(program)}
     if not missing:
         return
     packages = sorted(set(missing.values()))

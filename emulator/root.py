@@ -57,22 +57,29 @@ def pristine_root(suite: str, architecture: str) -> Path:
 
 
 def _build(suite: str, architecture: str, root: Path) -> None:
+    extract(suite, architecture, f"{PACKAGES}{PACKAGES_OF[architecture]}", root)
+    for library in ("blas/libblas.so.3", "lapack/liblapack.so.3"):
+        for found in root.glob(f"usr/lib/*/{library}"):
+            (found.parent.parent / found.name).symlink_to(library)
+
+
+def extract(suite: str, architecture: str, packages: str, root: Path) -> None:
     """Extract the packages without running their scripts (no emulation), then do the work of these scripts here."""
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", f"--architectures={architecture}"]
-    command += [f"--include={PACKAGES}{PACKAGES_OF[architecture]}"]
-    command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", suite, str(root), *_mirror()]
-    execute(command)
+    command += [f"--include={packages}", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
+    execute([*command, suite, str(root), *_mirror()])
     for folder in BULK:
         shutil.rmtree(root / folder, ignore_errors=True)
     _write_accounts(root)
     _write_etc(root)
-    for library in ("blas/libblas.so.3", "lapack/liblapack.so.3"):
-        for found in root.glob(f"usr/lib/*/{library}"):
-            (found.parent.parent / found.name).symlink_to(library)
     # Only root can write Python's caches there: without them every start by pi would compile its imports again.
     libraries = [f"/{folder.relative_to(root)}" for folder in root.glob("usr/lib/python3*")]
-    compileall = ["python3", "-m", "compileall", "-q", "-x", "/tests/", *libraries]
-    execute(["env", "-i", "PATH=/usr/sbin:/usr/bin", "QEMU_CPU=max", "chroot", str(root), *compileall])
+    enter(root, "python3", "-m", "compileall", "-q", "-x", "/tests/", *libraries)
+
+
+def enter(root: Path, *argv: str) -> None:
+    """Run a command in a root, emulated."""
+    execute(["env", "-i", "PATH=/usr/sbin:/usr/bin", "QEMU_CPU=max", "chroot", str(root), *argv])
 
 
 def _mirror() -> Sequence[str]:

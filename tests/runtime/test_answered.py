@@ -39,6 +39,13 @@ def test_a_record_that_was_never_started_is_new(tmp_path: Path) -> None:
         assert again.is_new
 
 
+def test_an_empty_file_is_new(tmp_path: Path) -> None:
+    """A power cut while the record was created."""
+    (tmp_path / "record").touch()
+    with closing(Answered(tmp_path / "record")) as record:
+        assert record.is_new
+
+
 def test_an_empty_folder_starts_a_record(tmp_path: Path) -> None:
     """No picture to skip is not the same as no record."""
     record = Answered(tmp_path / "record")

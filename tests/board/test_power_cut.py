@@ -1,0 +1,135 @@
+"""The power cut after every single write of everything that changes a board.
+
+The disk is rebuilt as it was after each write of a deploy, an upgrade, a rollback and a change of service, and after
+each that the kernel made later, when the command had reported success. It is mounted, so that a real kernel replays the
+journal, and every file of every release is compared by its sha256.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from emulator.writes import FLUSH, SECTOR, Write, replaying
+from tests.board.conftest import PHASES, Phase, Recording
+from tests.board.state import Reader, State
+
+from mixer_edge.progress import progress
+
+SUBSETS = 5
+"""How many sets of lost writes are tried between two flushes."""
+
+
+@pytest.fixture(scope="module")
+def reader(recording: Recording) -> Iterator[Reader]:
+    """The disk before the first command; the tests take it through the phases in their order."""
+    with replaying(recording.disk.image, recording.record) as replay:
+        yield Reader(replay)
+
+
+@pytest.fixture(scope="module")
+def settled(recording: Recording) -> dict[str, tuple[State, State]]:
+    """What the disk holds before each phase, and after it when everything was written."""
+    states = {}
+    with replaying(recording.disk.image, recording.record) as replay:
+        reader = Reader(replay)
+        for name, phase in recording.phases.items():
+            replay.advance(phase.start)
+            before = reader.read()
+            replay.advance(phase.end)
+            states[name] = (before, reader.read())
+    return states
+
+
+def test_what_the_commands_leave(settled: dict[str, tuple[State, State]]) -> None:
+    """Each command had its effect: without that, the power cuts would prove nothing."""
+    first, upgrade, rollback, change = (settled[name] for name in PHASES)
+    nothing, int8 = first
+    assert (nothing.current, nothing.command, nothing.unit, nothing.releases) == (None, None, None, {})
+    assert int8.current is not None
+    assert list(int8.releases) == [int8.current]
+    assert "bundle/int8.tflite" in int8.releases[int8.current]
+    assert int8.command is not None
+    assert int8.unit is not None
+    assert "/in" in int8.unit
+    float16 = upgrade[1]
+    assert (float16.previous, sorted(float16.releases)) == (int8.current, sorted([int8.current, str(float16.current)]))
+    assert (rollback[1].current, rollback[1].previous) == (int8.current, float16.current)
+    assert change[1].unit is not None
+    assert "/other" in change[1].unit
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_after_every_write(
+    name: str,
+    recording: Recording,
+    reader: Reader,
+    settled: dict[str, tuple[State, State]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The board has the state of before or the new one, whole; once the command has reported success, the new one."""
+    phase, replay, cuts = recording.phases[name], reader.replay, 0
+    for number in progress(range(phase.start, phase.end + 1), name):
+        replay.advance(number)
+        if number == phase.start or replay.writes[number - 1].length:
+            cuts += 1
+            assert wrong(reader.read(), *settled[name], done=number >= phase.success) == [], f"after write {number}"
+    with capsys.disabled():
+        print(f"\n{name}: {cuts} power cuts, {phase.end - phase.success} of the writes after its success")
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_after_lost_writes(
+    name: str, recording: Recording, settled: dict[str, tuple[State, State]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same if a disk loses any of the writes since its last flush, and tears the last one."""
+    phase, cuts = recording.phases[name], 0
+    generator = random.Random(0)
+    with replaying(recording.disk.image, recording.record) as replay:
+        reader = Reader(replay)
+        for flush, following in progress(list(_between_flushes(replay.writes, phase)), name):
+            replay.advance(flush)
+            for _ in range(SUBSETS):
+                issued = generator.randint(1, len(following))
+                kept = [write for write in following[:issued] if generator.random() < 0.5]
+                kept += [_torn(following[issued - 1], generator)]
+                with replay.changed(kept):
+                    state = reader.read()
+                cuts += 1
+                done = flush + issued >= phase.success
+                assert wrong(state, *settled[name], done=done) == [], f"after flush {flush} and {kept}"
+    with capsys.disabled():
+        print(f"\n{name}: {cuts} power cuts with lost writes")
+
+
+def wrong(state: State, before: State, after: State, *, done: bool) -> list[str]:
+    """Return what is wrong with a state between two others, or if the second is ``done``, with that one."""
+    allowed = [after] if done else [before, after]
+    found = [
+        f"{name} is {getattr(state, name)!r}"
+        for name in ("current", "previous", "command", "unit", "history")
+        if getattr(state, name) not in [getattr(other, name) for other in allowed]
+    ]
+    whole = before.releases | after.releases
+    found += [f"release {name} is damaged" for name, tree in state.releases.items() if tree != whole.get(name)]
+    found += [
+        f"{link} has no release" for link in (state.current, state.previous) if link not in {None, *state.releases}
+    ]
+    found += ["no command for the release"] if state.current and not state.command else []
+    # The service creates its record of pictures empty, and has written it when deploy reports success.
+    return found + [f"{name} is empty" for name in state.empty if done]
+
+
+def _between_flushes(writes: list[Write], phase: Phase) -> Iterator[tuple[int, list[Write]]]:
+    """Yield the number of each flush of a phase, and the writes up to the next one."""
+    flushes = [number for number in range(phase.start, phase.end) if writes[number - 1].flags & FLUSH]
+    for flush, end in zip(flushes, [*flushes[1:], phase.end], strict=True):
+        following = [write for write in writes[flush:end] if write.length]
+        if following:
+            yield flush, following
+
+
+def _torn(write: Write, generator: random.Random) -> Write:
+    return replace(write, length=SECTOR * generator.randint(0, write.length // SECTOR))
