@@ -18,14 +18,15 @@ def draw(counts: tuple[int, ...], features: int, seed: int = 0) -> tuple[np.ndar
 
 
 def test_class_means_by_hand() -> None:
-    """Means (0, 0) and (4, 2), spreads 2 and 1: halfway, at (2, 1), both logits are equal."""
+    """Means (0, 0) and (4, 2), variances 4 and 1, with the prior 2.75 and 2.25: halfway both logits are equal."""
     features = np.array([[0, 0], [4, 2]], np.float32)
     kernel, bias = class_means(Standardized.of(Statistics.of(features, np.array([0, 1]), 2)))
-    # standardized: -1 and +1 in both; m_c z - 1
-    np.testing.assert_allclose(kernel, [[-0.5, 0.5], [-1, 1]])
-    np.testing.assert_allclose(bias, [1 + 1 + -1, -1 - 1 - 1])
+    # (2 * 4 + 10 * 2.5) / 12 and (2 * 1 + 10 * 2.5) / 12; the means are (-2, -1) and (2, 1) before the division
+    np.testing.assert_allclose(kernel, [[-2 / 2.75, 2 / 2.75], [-1 / 2.25, 1 / 2.25]])
+    size = 4 / 2.75 + 1 / 2.25
+    np.testing.assert_allclose(bias, [size - size / 2, -size - size / 2])
     logits = np.array([2, 1]) @ kernel + bias
-    assert logits[0] == logits[1]
+    assert logits[0] == pytest.approx(logits[1])
 
 
 @pytest.mark.parametrize("counts", [(20, 20, 20), (40, 5, 9), (1, 1, 1)])
@@ -41,7 +42,8 @@ def test_ridge_solves_the_weighted_regression(counts: tuple[int, ...]) -> None:
         for row, index in zip(features.astype(np.float64), classes, strict=True)
     )
     covariance = within / len(classes) + (means - middle).T @ (means - middle) / 3
-    spread = np.sqrt(np.diag(covariance))
+    variance = np.diag(covariance)
+    spread = np.sqrt((len(classes) * variance + 10 * variance.mean()) / (len(classes) + 10))
     correlation = covariance / np.outer(spread, spread)
     expected = np.linalg.solve(correlation + 0.3 * np.eye(6), ((means - middle) / spread).T) * 2 / 3
     np.testing.assert_allclose(kernel, expected / spread[:, np.newaxis], rtol=1e-8)
@@ -53,7 +55,8 @@ def test_even_classes_give_ordinary_ridge_regression() -> None:
     features, classes = draw((15, 15), 4)
     kernel, bias = ridge(Standardized.of(Statistics.of(features, classes, 2)), 0.5)
     values = features.astype(np.float64)
-    z = (values - values.mean(axis=0)) / values.std(axis=0)
+    variance = values.var(axis=0)
+    z = (values - values.mean(axis=0)) / np.sqrt((30 * variance + 10 * variance.mean()) / 40)
     targets = 2 * np.eye(2)[classes] - 1
     expected = np.linalg.solve(z.T @ z / len(z) + 0.5 * np.eye(4), z.T @ targets / len(z))
     np.testing.assert_allclose(values @ kernel + bias, z @ expected + targets.mean(axis=0), rtol=1e-6, atol=1e-9)
@@ -75,12 +78,12 @@ def test_removing_a_picture_is_never_having_added_it() -> None:
 
 
 def test_a_constant_feature_is_not_blown_up() -> None:
-    """A feature that only rounds has at most a small weight: it is divided by a hundredth of the average spread."""
+    """Its spread is that of the prior alone, so its weight is smaller than that of the others."""
     features, classes = draw((30, 30), 3)
     features[:, 2] = 5 + 1e-6 * np.random.default_rng(1).normal(size=60)
     standardized = Standardized.of(Statistics.of(features, classes, 2))
-    variances = standardized.spread[:2] ** 2
-    assert standardized.spread[2] == pytest.approx(0.01 * np.sqrt(variances.sum() / 3), rel=1e-6)
+    variances = features[:, :2].astype(np.float64).var(axis=0)
+    assert standardized.spread[2] == pytest.approx(np.sqrt(10 / 70 * variances.sum() / 3), rel=1e-6)
     kernel, _ = ridge(standardized, 0.01)
     assert np.abs(kernel[2]).max() < np.abs(kernel[:2]).max()
 
