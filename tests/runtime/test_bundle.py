@@ -120,7 +120,7 @@ def test_a_wrong_number_of_labels_is_refused(bundle: Path, no_interpreter: None)
         (
             lambda facts: facts["source"].update(kind="disk"),
             '{manifest}: field \'source.kind\' is "disk", this program knows "bundled", "random", "npz", '
-            '"saved_model", "hub" and "kaggle"; upgrade mixer-edge',
+            '"saved_model", "hub", "kaggle" and "trained"; upgrade mixer-edge',
         ),
         (
             lambda facts: facts["labels"].update(name="../labels.txt"),

@@ -27,7 +27,7 @@ def made(
     folder: Path = FOLDER,
     seed: int = 0,
 ) -> tuple[Pictures, Features]:
-    """Return pictures 0.png, 1.png ... of the classes ``a``, ``b`` ..., all different unless digests say otherwise.
+    """Return pictures a/0.png, a/1.png ... of the classes ``a``, ``b`` ..., all different unless digests say otherwise.
 
     Pictures with equal letters in ``digests`` have equal pixels; the thumbnails are noise.
     """
@@ -85,8 +85,8 @@ def test_nearly_equal_pictures() -> None:
     groups = find_groups(pictures, brightened(features, 1, 2, 3))
     assert groups.numbers.tolist() == [0, 0, 0, 0, 1, 0, 2]
     assert groups.together == (
-        Together(reason="equal pixels", files=("0.png", "5.png"), labels=("a", "b")),
-        Together(reason="nearly equal", files=("0.png", "1.png", "2.png", "3.png"), labels=("a", "b")),
+        Together(reason="equal pixels", files=("a/0.png", "b/5.png"), labels=("a", "b")),
+        Together(reason="nearly equal", files=("a/0.png", "a/1.png", "a/2.png", "b/3.png"), labels=("a", "b")),
     )
 
 
@@ -168,6 +168,6 @@ def test_held_out_pictures_that_were_trained_on() -> None:
     with pytest.raises(DataError) as error:
         check_held_out(*trained, pictures, features)
     assert str(error.value) == (
-        "test: 1 of 2 pictures to hold out are equal or nearly equal to some in data (0.png and 2.png); remove them "
+        "test: 1 of 2 pictures to hold out are equal or nearly equal to some in data (a/0.png and b/2.png); remove them "
         "from one of the folders"
     )
