@@ -168,6 +168,6 @@ def test_held_out_pictures_that_were_trained_on() -> None:
     with pytest.raises(DataError) as error:
         check_held_out(*trained, pictures, features)
     assert str(error.value) == (
-        "test: 1 of 2 pictures to hold out are equal or nearly equal to some in data (a/0.png and b/2.png); remove them "
-        "from one of the folders"
+        "test: 1 of 2 pictures to hold out are equal or nearly equal to some in data (a/0.png and b/2.png); remove "
+        "them from one of the folders"
     )
