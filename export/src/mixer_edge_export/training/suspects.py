@@ -11,6 +11,8 @@ from mixer_edge.metrics import softmax
 from mixer_edge_export.training.record import Suspect
 
 SHOWN = 50
+DOUBTED = 0.1
+"""Largest probability of a label that looks wrong: where nothing is sure, no label is suspect."""
 
 
 def find_suspects(
@@ -18,8 +20,8 @@ def find_suspects(
 ) -> tuple[Suspect, ...]:
     """Return at most ``SHOWN`` pictures whose label looks wrong, the least probable label first.
 
-    A picture is suspect if the answer is another class, with at least the probability that this class's own pictures
-    have on average (confident learning, Northcutt 2021).
+    A picture is suspect if its own class has at most the probability ``DOUBTED``, and the answer at least the
+    probability that the answer's own pictures have on average (confident learning, Northcutt 2021).
 
     Args:
         logits: ``[n, classes]``, of heads that did not see the picture.
@@ -33,7 +35,11 @@ def find_suspects(
         [own[classes == index].mean() if (classes == index).any() else 1 for index in range(len(labels))]
     )
     answers = probabilities.argmax(axis=1)
-    wrong = (answers != classes) & (probabilities[np.arange(len(classes)), answers] >= confidence[answers])
+    wrong = (
+        (own <= DOUBTED)
+        & (answers != classes)
+        & (probabilities[np.arange(len(classes)), answers] >= confidence[answers])
+    )
     order = sorted(np.flatnonzero(wrong).tolist(), key=lambda row: (own[row], names[row]))
     return tuple(
         Suspect(
