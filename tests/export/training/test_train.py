@@ -212,6 +212,20 @@ def test_the_command_prints_the_figures_and_writes_the_report(
     )
 
 
+def test_two_classes(checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """None can be left out: the command and the report say that nothing is known about other pictures."""
+    for label in ("blue", "red"):
+        shutil.copytree(photos / label, tmp_path / "photos" / label)
+    command = ["train", str(tmp_path / "photos"), "--model", str(checkpoint), "--out", str(tmp_path / "mine")]
+    assert main([*command, "--variants", "float32"]) == 0
+    sentence = "With so few classes none can be left out, so what it does to other pictures is not known."
+    assert sentence in capsys.readouterr().out
+    assert sentence in (tmp_path / "mine-report/report.html").read_text("utf-8")
+    unknown = Manifest.read(tmp_path / "mine").unknown
+    assert unknown is not None
+    assert (unknown.measure, unknown.refused) == ("probability", 0.0)
+
+
 @pytest.mark.parametrize("text", ["0", "1", "-0.5", "1.5"])
 def test_a_share_that_cannot_be_held_out(
     photos: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]

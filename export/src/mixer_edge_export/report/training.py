@@ -139,7 +139,7 @@ def _learning(points: Sequence[CurvePoint]) -> Markup:
 def _strangers(training: Training) -> Markup | None:
     """Return the share of strangers refused against the share of the classes' pictures refused."""
     unknown = training.unknown
-    if unknown is None:
+    if unknown is None or not training.record.measures:
         return None
     points = sorted((100 * point.refused, 100 * point.strangers_refused) for point in training.record.thresholds)
     places = [Place(x=x, y=y, low=y, high=y) for x, y in points]

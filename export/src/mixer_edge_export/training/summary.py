@@ -57,11 +57,14 @@ def threshold_line(training: Training) -> str:
     unknown = training.unknown
     if unknown is None:
         return '"None of these" is never the answer: there is no threshold.'
-    return (
+    rule = (
         f'"None of these" is the answer if the {unknown.measure} is below {unknown.threshold:.3g}: for '
-        f"{_percent(unknown.refused)} of the classes' pictures, and for "
-        f"{_percent(strangers_refused(training.record, unknown))} of the pictures of a class left out of the training."
+        f"{_percent(unknown.refused)} of the classes' pictures"
     )
+    if not training.record.measures:
+        return f"{rule}. With so few classes none can be left out, so what it does to other pictures is not known."
+    share = _percent(strangers_refused(training.record, unknown))
+    return f"{rule}, and for {share} of the pictures of a class left out of the training."
 
 
 def _right(item: ClassRecord) -> str:
