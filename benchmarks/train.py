@@ -51,7 +51,7 @@ MARK = "<!-- written by benchmarks.train -->"
 CLASSES, SHARE = 10, 0.05
 SHOTS, SEEDS, MANY_SEEDS = (1, 5, 10, 25), 5, 50
 ONE_SHOT = ("logistic", 0.01)
-"""The head with one picture per class, where nothing can be cross-validated: the best of the candidates over 45 draws."""
+"""The head with one picture per class, where nothing can be cross-validated: the best candidate over 45 draws."""
 COVERAGE_PICTURES = 20
 LARGE = (5000, 768, 20)
 Features, Classes = NDArray[np.float32], NDArray[np.int64]
