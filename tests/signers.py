@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
+
+needs_ssh_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="no ssh-keygen on this machine")
+"""OpenSSH is on every machine that deploys, but not on a bare one."""
 
 
 def make_key(folder: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import reseal
-from tests.signers import make_key, write_signers
+from tests.signers import make_key, needs_ssh_keygen, write_signers
 
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import Manifest
@@ -17,6 +17,8 @@ from mixer_edge_export.cli import main
 from mixer_edge_export.pipeline import export
 from mixer_edge_export.signed import NAMESPACE, find_signer
 from mixer_edge_export.signing import check_signature, sign
+
+pytestmark = needs_ssh_keygen
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import reseal
 from tests.export.deploy.conftest import Deployer
-from tests.signers import make_key, write_signers
+from tests.signers import make_key, needs_ssh_keygen, write_signers
 from tests.stand_in_boards import StandIn
 
 from mixer_edge.bundle import Bundle
@@ -20,6 +20,8 @@ from mixer_edge_export.deploy.layout import SIGNED, SIGNERS
 from mixer_edge_export.deploy.scripts import OLDER
 from mixer_edge_export.deploy.ssh import RemoteError, connect
 from mixer_edge_export.signing import sign
+
+pytestmark = needs_ssh_keygen
 
 
 @pytest.fixture(scope="module")
