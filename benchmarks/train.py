@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import re
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +44,23 @@ from mixer_edge_export.sources.trained import load_extractor
 from mixer_edge_export.training.choice import choose
 from mixer_edge_export.training.heads import fit
 from mixer_edge_export.training.split import folds
+from mixer_edge_export.training.train import FOLDS
 from mixer_edge_export.training.unknown import auroc, find_threshold
 
 MARK = "<!-- written by benchmarks.train -->"
-CLASSES, FOLDS, SHARE = 10, 5, 0.05
+CLASSES, SHARE = 10, 0.05
 SHOTS, SEEDS, MANY_SEEDS = (1, 5, 10, 25), 5, 50
-ONE_SHOT = ("ridge", 10.0)
-"""The head with one picture per class, where nothing can be cross-validated."""
+ONE_SHOT = ("logistic", 0.01)
+"""The head with one picture per class, where nothing can be cross-validated: the best candidate over 45 draws."""
 COVERAGE_PICTURES = 20
 LARGE = (5000, 768, 20)
 Features, Classes = NDArray[np.float32], NDArray[np.int64]
-Set = tuple[Features, Classes, Features, Classes]
-"""Features and classes to train on, features and classes to test on."""
+Set = tuple[Features, Classes]
+"""Features and classes of all pictures."""
 
 
 def feature_sets() -> dict[str, Set]:
-    """Return the three sets: 49 pictures of each class to train on, and as many to test on.
+    """Return the three sets, 98 pictures of each class.
 
     The bundled extractor was not trained on any of them; it is too sure of those that it was trained on.
     """
@@ -79,9 +82,8 @@ def feature_sets() -> dict[str, Set]:
             "random": mixed,
         }
     place = np.arange(len(names)) % len(SPLITS)
-    used, tested = (place >= 5) & (place < 8), place >= 8
-    classes = digits.target.astype(np.int64)
-    return {name: (values[used], classes[used], values[tested], classes[tested]) for name, values in found.items()}
+    unseen = place >= 5
+    return {name: (values[unseen], digits.target[unseen].astype(np.int64)) for name, values in found.items()}
 
 
 def _features(interpreter: Interpreter, pixels: NDArray[np.uint8], spec: PreprocessSpec) -> Features:
@@ -90,10 +92,16 @@ def _features(interpreter: Interpreter, pixels: NDArray[np.uint8], spec: Preproc
     )
 
 
-def draw(classes: Classes, shots: int, seed: int) -> NDArray[np.int64]:
-    """Return the rows of ``shots`` pictures of each class."""
+def draw(whole: Set, shots: int, seed: int) -> tuple[Features, Classes, Features, Classes]:
+    """Return features and classes of ``shots`` pictures of each class to train on, and of the others to test on.
+
+    With one fixed part to test on, chance makes it easier or harder for all seeds: by 1.4 points for ``turned``.
+    """
+    features, classes = whole
     rng = np.random.default_rng(seed)
-    return np.concatenate([rng.choice(np.flatnonzero(classes == c), shots, replace=False) for c in range(CLASSES)])
+    rows = np.concatenate([rng.choice(np.flatnonzero(classes == c), shots, replace=False) for c in range(CLASSES)])
+    others = np.setdiff1d(np.arange(len(classes)), rows)
+    return features[rows], classes[rows], features[others], classes[others]
 
 
 def ours(features: Features, classes: Classes, test: Features, seed: int) -> NDArray[np.int64]:
@@ -113,7 +121,7 @@ def logistic_cv(features: Features, classes: Classes, test: Features, seed: int)
     from sklearn.preprocessing import StandardScaler
 
     shots = int(np.bincount(classes).min())
-    model = LogisticRegressionCV(cv=min(FOLDS, shots), max_iter=500) if shots > 1 else LogisticRegression(max_iter=500)
+    model = LogisticRegressionCV(cv=min(5, shots), max_iter=500) if shots > 1 else LogisticRegression(max_iter=500)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return make_pipeline(StandardScaler(), model).fit(features, classes).predict(test)
@@ -170,11 +178,11 @@ RULES: Mapping[str, Callable[[Features, Classes, Features, int], NDArray[np.int6
 def few_shots(sets: Mapping[str, Set]) -> dict[str, Any]:
     """Return the held-out accuracy of each rule with few pictures per class: mean and standard error over seeds."""
     found: dict[str, Any] = {}
-    for name, (features, classes, test, truth) in sets.items():
+    for name, whole in sets.items():
         for shots in SHOTS:
-            rows = [draw(classes, shots, seed) for seed in range(SEEDS)]
+            drawn = [draw(whole, shots, seed) for seed in range(SEEDS)]
             accuracies = {
-                rule: [float((answer(features[r], classes[r], test, s) == truth).mean()) for s, r in enumerate(rows)]
+                rule: [float((answer(*known, seed) == truth).mean()) for seed, (*known, truth) in enumerate(drawn)]
                 for rule, answer in progress(list(RULES.items()), f"{name}, {shots} per class")
             }
             found.setdefault(name, {})[str(shots)] = {
@@ -187,11 +195,10 @@ def few_shots(sets: Mapping[str, Set]) -> dict[str, Any]:
 def promises(sets: Mapping[str, Set]) -> dict[str, Any]:
     """Return how well cross-validation predicts the held-out accuracy, and the share refused of new pictures."""
     found = {}
-    for name, (features, classes, test, truth) in sets.items():
+    for name, whole in sets.items():
         covered, refused, strangers, scores = [], [], [], []
         for seed in progress(range(MANY_SEEDS), f"promises of {name}"):
-            rows = draw(classes, COVERAGE_PICTURES, seed)
-            used, own = features[rows], classes[rows]
+            used, own, test, truth = draw(whole, COVERAGE_PICTURES, seed)
             choice = choose(used, own, folds(own, np.arange(len(own)), FOLDS, seed), CLASSES)
             right = int((choice.logits.argmax(axis=1) == own).sum())
             low, high = wilson_interval(right, len(own))
@@ -268,7 +275,8 @@ def costs() -> dict[str, float]:
     return {
         "choice_cpu_s": chosen,
         "threshold_cpu_s": whole - chosen,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        # ru_maxrss would be that of the process which started this one
+        "peak_mib": int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024,
     }
 
 
@@ -341,7 +349,11 @@ def main() -> int:
     found = json.loads(target.read_text()) if target.exists() else {}
     sets = feature_sets() if {"few_shots", "promises"} & set(arguments.stages) else {}
     for stage in arguments.stages:
-        found[stage] = costs() if stage == "costs" else {"few_shots": few_shots, "promises": promises}[stage](sets)
+        if stage == "costs":  # in a process of its own, whose peak memory is that of the choice
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                found[stage] = pool.submit(costs).result()
+        else:
+            found[stage] = {"few_shots": few_shots, "promises": promises}[stage](sets)
         write(target, found)
     if set(STAGES) <= set(found):
         replace_part(DOCS / "training.md", MARK, tables(found))

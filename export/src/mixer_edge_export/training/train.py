@@ -33,7 +33,8 @@ from mixer_edge_export.training.suspects import find_suspects
 from mixer_edge_export.training.unknown import Threshold, find_threshold
 
 EXTRACTOR = "mixer_b32_sam_fe"
-FOLDS = 5
+FOLDS = 10
+"""With five, the 95 % interval of the cross-validated accuracy covers the held-out one in 88 % of draws, not 91 %."""
 REFUSED = 0.05
 """Share of pictures of the classes for which "none of these" is accepted as the answer."""
 
