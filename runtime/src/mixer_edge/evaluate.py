@@ -101,13 +101,19 @@ class Evaluation:
         return right
 
     def data_fingerprint(self) -> str:
-        """Return a sha256 over the pictures' pixels and classes; paths and order do not matter."""
-        truth = self.truth()
-        lines = sorted(
-            f"{record['pixels'].tobytes().hex()} {'' if truth is None else truth[row]}\n"
-            for row, record in enumerate(self.records)
-        )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        """Return the fingerprint of the pictures that could be read."""
+        return data_fingerprint([record["pixels"].tobytes().hex() for record in self.records], self.truth())
+
+
+def data_fingerprint(digests: Sequence[str], truth: NDArray[np.int64] | None) -> str:
+    """Return a sha256 over the pictures' pixels and classes; paths and order do not matter.
+
+    Args:
+        digests: sha256 of each picture's pixels, in hexadecimal.
+        truth: ``[n]`` true classes; None if they are not known.
+    """
+    lines = sorted(f"{digest} {'' if truth is None else truth[row]}\n" for row, digest in enumerate(digests))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def record_dtype(names: Sequence[str], classes: int) -> np.dtype[np.void]:

@@ -26,7 +26,7 @@ from mixer_edge_export import train
 from mixer_edge_export.cli import main
 from mixer_edge_export.sources import load_source
 from mixer_edge_export.training.links import pictures_folder
-from mixer_edge_export.training.part import HeldOut
+from mixer_edge_export.training.options import HeldOut
 from mixer_edge_export.training.record import TrainingRecord
 
 VARIANTS = ["float32", "int8"]

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from mixer_edge.commands import positive
 from mixer_edge.errors import DataError
-from mixer_edge.manifest import DECODES, GEOMETRIES
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.calibration import Calibration
-from mixer_edge_export.commands import names, points
+from mixer_edge_export.commands import add_preprocessing, names, points
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.quantize.variants import VARIANTS
 
@@ -69,20 +68,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, help="labelled folder to measure accuracy on (default: the model's own)")
-    parser.add_argument(
-        "--geometry",
-        choices=GEOMETRIES,
-        default=Preprocessing.geometry,
-        help="how pictures are resized (default: %(default)s)",
-    )
+    add_preprocessing(parser)
     parser.add_argument(
         "--antialias", action=argparse.BooleanOptionalAction, default=True, help="resize with antialiasing (default)"
-    )
-    parser.add_argument(
-        "--decode",
-        choices=DECODES,
-        default=Preprocessing.decode,
-        help="scaled decodes large JPEGs at reduced size (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the bundle, as the command sign")

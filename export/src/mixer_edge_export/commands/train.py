@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mixer_edge.commands import positive
 from mixer_edge.errors import DataError
-from mixer_edge.manifest import DECODES, GEOMETRIES
 from mixer_edge.preprocess import Preprocessing
-from mixer_edge_export.commands import names
+from mixer_edge_export.commands import add_preprocessing, names
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.quantize.variants import VARIANTS
-
-if TYPE_CHECKING:
-    from mixer_edge_export.training.part import HeldOut
-
-EXTRACTOR = "mixer_b32_sam_fe"
+from mixer_edge_export.training.options import EXTRACTOR, REFUSED, HeldOut
 
 
 def share(text: str) -> float:
@@ -42,34 +36,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--out", type=Path, required=True, help="bundle folder to write, e.g. build/mine")
     parser.add_argument(
         "--held-out",
-        default="0.2",
+        default=str(HeldOut.share),
         metavar="SHARE|DIR",
         help="share of the pictures that is never trained on, or a folder of such pictures (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="decides which pictures are held out (default: %(default)s)"
+        "--seed", type=int, default=HeldOut.seed, help="decides which pictures are held out (default: %(default)s)"
     )
     parser.add_argument(
         "--refused",
         type=share,
-        default=0.05,
+        default=REFUSED,
         metavar="SHARE",
         help='share of pictures of your classes for which "none of these" is accepted as the answer; 0 for no such '
         "answer (default: %(default)s)",
     )
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
-    parser.add_argument(
-        "--geometry",
-        choices=GEOMETRIES,
-        default=Preprocessing.geometry,
-        help="how pictures are resized (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--decode",
-        choices=DECODES,
-        default=Preprocessing.decode,
-        help="scaled decodes large JPEGs at reduced size (default: %(default)s)",
-    )
+    add_preprocessing(parser)
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder of the report (default: OUT-report)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
@@ -111,8 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _held_out(text: str, seed: int) -> HeldOut:
     """Return what is held out: a share, or the folder of this name."""
-    from mixer_edge_export.training.part import HeldOut
-
     try:
         value = float(text)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,22 +11,12 @@ from numpy.typing import NDArray
 
 from mixer_edge.dataset import open_dataset
 from mixer_edge.errors import DataError
+from mixer_edge.evaluate import data_fingerprint
 from mixer_edge_export.training.features import Extractor, Features, extract
 from mixer_edge_export.training.groups import Groups, find_groups
+from mixer_edge_export.training.options import HeldOut
 from mixer_edge_export.training.pictures import Pictures, read_pictures
 from mixer_edge_export.training.split import check_held_out, hold_out
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """Which pictures are never trained or tuned on."""
-
-    share: float = 0.2
-    """Share of the pictures, between 0 and 1."""
-    pictures: Path | None = None
-    """Folder of the user's own, in class folders or a table; None to hold out ``share`` of the data."""
-    seed: int = 0
-    """Decides which ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +40,8 @@ class Part:
         return dict(zip(labels, np.bincount(self.classes, minlength=len(labels)).tolist(), strict=True))
 
     def fingerprint(self) -> str:
-        """Return a sha256 over pixels and classes, that of ``mixer_edge.evaluate.Evaluation.data_fingerprint``."""
-        lines = sorted(f"{digest} {index}\n" for digest, index in zip(self.digests, self.classes, strict=True))
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        """Return a sha256 over pixels and classes, the one that an evaluation of these pictures has."""
+        return data_fingerprint(self.digests, self.classes)
 
 
 @dataclass(frozen=True, kw_only=True)

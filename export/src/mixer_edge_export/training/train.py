@@ -26,17 +26,16 @@ from mixer_edge_export.training.choice import Choice, choose
 from mixer_edge_export.training.curve import learning_curve
 from mixer_edge_export.training.features import Extractor
 from mixer_edge_export.training.links import TRAINED, link_pictures, pictures_folder
-from mixer_edge_export.training.part import HeldOut, Part, Parts, read_parts
+from mixer_edge_export.training.options import EXTRACTOR, REFUSED, HeldOut
+from mixer_edge_export.training.part import Part, Parts, read_parts
 from mixer_edge_export.training.record import ClassRecord, TrainingRecord
 from mixer_edge_export.training.split import folds
+from mixer_edge_export.training.summary import cross_validated_accuracy, held_out_accuracy
 from mixer_edge_export.training.suspects import find_suspects
 from mixer_edge_export.training.unknown import Threshold, find_threshold
 
-EXTRACTOR = "mixer_b32_sam_fe"
 FOLDS = 10
 """With five, the 95 % interval of the cross-validated accuracy covers the held-out one in 88 % of draws, not 91 %."""
-REFUSED = 0.05
-"""Share of pictures of the classes for which "none of these" is accepted as the answer."""
 
 
 def train(
@@ -97,8 +96,8 @@ def train(
             fingerprint=trained.fingerprint(),
             held_out_fingerprint=parts.held_out.fingerprint(),
             seed=held_out.seed,
-            cross_validated=float(np.mean(choice.logits.argmax(axis=1) == trained.classes)),
-            held_out_top1=float(np.mean(_answers(choice, parts.held_out) == parts.held_out.classes)),
+            cross_validated=cross_validated_accuracy(record).share,
+            held_out_top1=held_out_accuracy(record).share,
             file=record.write(folder),
         )
         manifest = write_bundle(
@@ -127,14 +126,11 @@ def _fold_count(part: Part) -> int:
     return max(2, min(FOLDS, *groups))
 
 
-def _answers(choice: Choice, part: Part) -> NDArray[np.int64]:
-    return choice.head.logits(part.features).argmax(axis=1)
-
-
 def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int) -> TrainingRecord:
     trained, held_out, labels = parts.trained, parts.held_out, parts.labels
-    confusion = _confusion(choice.logits.argmax(axis=1), trained.classes, len(labels))
-    held_out_confusion = _confusion(_answers(choice, held_out), held_out.classes, len(labels))
+    held_out_logits = choice.head.logits(held_out.features)
+    confusion = _confusion(choice.logits, trained.classes)
+    held_out_confusion = _confusion(held_out_logits, held_out.classes)
     classes = tuple(
         ClassRecord(
             label=label,
@@ -156,7 +152,7 @@ def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int
         curve=learning_curve(trained.features, trained.classes, trained.groups, choice, seed),
         together=parts.groups.together,
         suspects=find_suspects(
-            np.concatenate([choice.logits, choice.head.logits(held_out.features)]),
+            np.concatenate([choice.logits, held_out_logits]),
             np.concatenate([trained.classes, held_out.classes]),
             trained.names + held_out.names,
             labels,
@@ -168,8 +164,9 @@ def _record(parts: Parts, choice: Choice, threshold: Threshold | None, seed: int
     return replace(record, advice=advice(record))
 
 
-def _confusion(answers: NDArray[np.int64], classes: NDArray[np.int64], count: int) -> tuple[tuple[int, ...], ...]:
+def _confusion(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
     """Return the number of pictures by true class and answer."""
+    count = logits.shape[1]
     table = np.zeros((count, count), np.int64)
-    np.add.at(table, (classes, answers), 1)
+    np.add.at(table, (classes, logits.argmax(axis=1)), 1)
     return tuple(tuple(row) for row in table.tolist())
