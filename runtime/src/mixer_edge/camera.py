@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,16 +119,23 @@ class LatestFrame:
 
 
 def classify_frames(
-    classifier: Classifier, frames: Iterable[ImageSource], *, top_k: int = 1, smoothing: int = 5
+    classifier: Classifier,
+    frames: Iterable[ImageSource],
+    *,
+    top_k: int = 1,
+    smoothing: int = 5,
+    infer: Callable[[NDArray[np.generic]], NDArray[np.float32]] | None = None,
 ) -> Iterator[FrameAnswer]:
     """Yield an answer after each frame.
 
     The logits are averaged exponentially: ``mean += (logits - mean) * 2 / (smoothing + 1)``; 1 means no smoothing.
+    ``infer`` replaces ``Classifier.output``, where others share the interpreter.
     """
+    infer = infer or classifier.output
     mean: NDArray[np.float32] | None = None
     times: deque[float] = deque(maxlen=FPS_WINDOW)
     for number, frame in enumerate(frames):
-        logits = classifier.output(classifier.tensor(frame))
+        logits = infer(classifier.tensor(frame))
         mean = logits if mean is None else mean + (logits - mean) * np.float32(2 / (smoothing + 1))
         times.append(time.monotonic())
         yield FrameAnswer(

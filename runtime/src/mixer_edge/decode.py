@@ -119,14 +119,14 @@ def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
         raise ImageError(f"{path}: cannot be read as a picture ({error or type(error).__name__})") from None
 
 
-def thumbnail(path: Path, side: int) -> bytes:
+def thumbnail(source: ImageSource, side: int) -> bytes:
     """Return a picture as a JPEG file of at most ``side`` x ``side`` pixels, upright, with transparent pixels white.
 
     Raises:
         ImageError: the picture cannot be read.
     """
-    picture = read_picture(path, background=(255, 255, 255), shortest_side=side)
-    small = picture.rgb
+    picture = read_picture(source, background=(255, 255, 255), shortest_side=side)
+    small = picture.rgb.copy() if picture.rgb is source else picture.rgb
     small.thumbnail((side, side))
     file = io.BytesIO()
     (small if picture.turn is None else small.transpose(picture.turn)).save(file, "JPEG", quality=75)
