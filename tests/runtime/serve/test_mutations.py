@@ -49,6 +49,10 @@ _HOSTILE = [
     b"GET /v1/changes/\xff\xfe.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET /v1/changes/%ff%fe.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET /v1/changes/" + b"9" * 5000 + b".jpg HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: "
+    + b"0" * 5000
+    + b"1\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST /v1/classify?top_k=" + b"9" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\na",
     b"GET /v1/changes/\xc2\xb2.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET http://localhost/v1/model HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -63,7 +67,8 @@ _HOSTILE = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
     b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\n",
     b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
     b"POST /v1/classify?top_k=\xd9\xa3 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\na",
     b"POST /v1/classify?top_k=%D9%A3 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\na",

@@ -72,6 +72,6 @@ def _line(answer: FrameAnswer) -> str:
 
 
 def size(text: str) -> tuple[int, int]:
-    """Return ``WIDTHxHEIGHT`` as (width, height), for argparse."""
+    """Return a text such as 640x480 as (width, height), for argparse."""
     width, height = text.split("x")
     return positive(width), positive(height)
