@@ -23,6 +23,8 @@ KEEPALIVE_S = 30
 _ANSWER_S = 10
 """How long the connection, and then the broker's answer, may take."""
 _QOS = 1
+_UNKNOWN_CA = (18, 19, 20, 21)
+"""OpenSSL's codes for a certificate, or a chain of them, that no known CA has signed."""
 
 
 class Connection:
@@ -56,7 +58,7 @@ class Connection:
         try:
             self._client.connect(self._address.host, self._address.port, KEEPALIVE_S)
         except OSError as error:
-            raise MixerEdgeError(_reason(error)) from None
+            raise MixerEdgeError(_reason(error, tls=self._address.tls is not None)) from None
         self._client.loop_start()  # ends with the connection
         with self._changed:
             self._changed.wait_for(lambda: self._answered or self.ended, _ANSWER_S)
@@ -117,9 +119,11 @@ class Connection:
             self._changed.notify_all()
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError, *, tls: bool) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused ({error.verify_message}); --mqtt-ca names the file of the broker's own CA"
-    if isinstance(error, ssl.SSLError):
-        return f"there is no TLS connection ({error.reason or error}); a broker without TLS needs mqtt://"
+        advice = "; --mqtt-ca names the file of the broker's own CA" if error.verify_code in _UNKNOWN_CA else ""
+        return f"its certificate is refused ({error.verify_message.rstrip('.')}){advice}"
+    if tls and isinstance(error, ssl.SSLError | ConnectionResetError):  # which one is a matter of time
+        reason = getattr(error, "reason", None) or error.strerror or error
+        return f"there is no TLS connection ({reason}); a broker without TLS needs mqtt://"
     return f"cannot be reached ({error.strerror or error})"
