@@ -21,6 +21,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 DEADLINE_S = 20
 
 
+def program(name: str) -> str:
+    """Return the path of a program of Debian's packages mosquitto and openssl; the test fails without it."""
+    path = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
+    if path is None:
+        pytest.fail(f"no {name} in /usr/sbin or /usr/bin; apt install mosquitto openssl", pytrace=False)
+    return path
+
+
 def wait_until(true: Callable[[], object], what: str) -> None:
     """Return when ``true`` is; fail if it is not in a time that is far longer than it takes."""
     end = time.monotonic() + DEADLINE_S
@@ -43,10 +51,7 @@ class Broker:
         """Prepare; ``lines`` of the configuration, by default anybody may connect."""
         self.port, self._folder = free_port(), folder
         self._process: subprocess.Popen[bytes] | None = None
-        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-        if program is None:
-            pytest.fail("no mosquitto in /usr/sbin; apt install mosquitto", pytrace=False)
-        self._program = program
+        self._program = program("mosquitto")
         settings = [
             f"listener {self.port} 127.0.0.1",
             f"user {getpass.getuser()}",
@@ -111,8 +116,8 @@ class Watcher:
 
     def settle(self) -> dict[str, bytes]:
         """Return the newest message of each topic, with all that the broker sent until now."""
-        self._client.publish("settled", b"", 1)
-        wait_until(lambda: self.newest.pop("settled", None) is not None, "an answer of the broker")
+        self._client.publish("homeassistant/settled", b"", 1)
+        wait_until(lambda: self.newest.pop("homeassistant/settled", None) is not None, "an answer of the broker")
         return self.newest
 
     def payloads(self, topic: str) -> list[bytes]:

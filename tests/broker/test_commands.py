@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.broker.brokers import Broker, Watcher, free_port, wait_until, watching
+from tests.broker.brokers import Broker, Watcher, free_port, program, wait_until, watching
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.decode import encode_png
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 ROOT = "mixer-edge/hall"
+PAGE = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text("utf-8")
 GOES_ON = "the answers go on, and it is tried again"
 
 
@@ -162,10 +164,17 @@ def test_without_a_broker_the_answers_go_on(tiny_bundle: Path, tmp_path: Path) -
 
 
 def test_passwords(tiny_bundle: Path, tmp_path: Path, labels: tuple[str, str]) -> None:
-    """A wrong one is said once, in one line, and the answers go on; with the right one the state is published."""
-    passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "camera", "secret"], check=True, capture_output=True)
-    broker = Broker(tmp_path, "allow_anonymous false", f"password_file {passwords}")
+    """A wrong one is said once, in one line, and the answers go on; with the right one the state is published.
+
+    The access control list is that of the page.
+    """
+    passwords, access = tmp_path / "passwords", tmp_path / "acl"
+    passwords.touch(0o600)
+    for user in ("camera", "home"):
+        command = [program("mosquitto_passwd"), "-b", str(passwords), user, "secret"]
+        subprocess.run(command, check=True, capture_output=True)
+    access.write_text("".join(re.findall(r"```text\n(user camera\n.*?)```", PAGE, re.S)))
+    broker = Broker(tmp_path, "allow_anonymous false", f"password_file {passwords}", f"acl_file {access}")
     broker.start()
     try:
         for password, says in (
@@ -184,7 +193,7 @@ def test_passwords(tiny_bundle: Path, tmp_path: Path, labels: tuple[str, str]) -
             flags = ("--mqtt", f"mqtt://camera@127.0.0.1:{broker.port}", "--mqtt-password-file", str(file))
             more = ("--mqtt-id", "hall", "--agree", "1")
             with (
-                watching(broker.port, user="camera", password="secret") as watcher,
+                watching(broker.port, user="home", password="secret") as watcher,
                 running(tmp_path / password, tiny_bundle, *flags, *more) as command,
             ):
                 if says:
@@ -199,21 +208,15 @@ def test_passwords(tiny_bundle: Path, tmp_path: Path, labels: tuple[str, str]) -
         broker.stop()
 
 
-def openssl(folder: Path, *arguments: str) -> None:
-    """Run openssl in a folder."""
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
-    """A folder with the CA and the certificate that docs/mqtt.md makes, for 127.0.0.1, and another CA."""
-    new_key = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    for name in ("ca", "other"):
-        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        openssl(tmp_path, *new_key, "-subj", f"/CN={name}", *usage, "-keyout", f"{name}.key", "-out", f"{name}.crt")
-    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1")
-    leaf = ("-addext", "basicConstraints=critical,CA:FALSE")
-    openssl(tmp_path, *new_key, *signed, *leaf, "-subj", "/CN=b", "-keyout", "broker.key", "-out", "broker.crt")
+    """A folder with the CA and the certificate that the page's commands make, for 127.0.0.1, and another CA."""
+    (commands,) = re.findall(r"```bash\n(openssl .*?)```", PAGE, re.S)
+    commands = commands.replace("DNS:raspberrypi.local", "IP:127.0.0.1").replace("openssl", program("openssl"))
+    own_ca, certificate = commands.splitlines()
+    other_ca = own_ca.replace("ca.", "other.")
+    for command in (own_ca, certificate, other_ca):
+        subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
     return tmp_path
 
 
