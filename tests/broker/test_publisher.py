@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.broker.brokers import Broker, Watcher, free_port, wait_until, watchin
 from tests.runtime.mqtt.devices import DEVICE, change
 
 from mixer_edge.mqtt.address import Address
+from mixer_edge.mqtt.connection import Connection
 from mixer_edge.mqtt.device import key
 from mixer_edge.mqtt.discovery import discovery
 from mixer_edge.mqtt.messages import Message, state
@@ -91,13 +93,23 @@ def test_a_clean_end_says_offline(address: Address, watcher: Watcher) -> None:
     assert watcher.payloads(f"{ROOT}/availability") == [b"online", b"offline"]
 
 
-def test_a_broker_that_is_not_there_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is said once; when it comes, it gets the newest change and none of those before."""
+def test_a_broker_that_is_not_there_yet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once, not at every attempt; when it comes, it gets the newest change and none of those before."""
+    attempts = []
+
+    class Counted(Connection):
+        def open(self) -> None:
+            attempts.append(self)
+            super().open()
+
+    monkeypatch.setattr("mixer_edge.mqtt.publisher.Connection", Counted)
     broker = Broker(tmp_path)
     address = Address(host="127.0.0.1", port=broker.port)
     with Publisher(address, DEVICE) as publisher:
         publisher.publish(change("one"), None)
-        wait_until(lambda: log_of(caplog), "a message")
+        wait_until(lambda: len(attempts) > 3, "more attempts")
         publisher.publish(change("seven", number=2), b"JPEG")
         broker.start()
         with watching(broker.port) as watcher:
@@ -114,24 +126,46 @@ def test_a_broker_that_is_not_there_yet(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_broker_that_is_restarted_has_everything_again(
     broker: Broker, address: Address, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It had lost it; of the changes in between only the last one is published."""
+    """It had lost it; of the changes in between only the last one is published, and without one the same state."""
+    lost, connected = f"{address}: the connection is lost; {GOES_ON}", f"{address}: connected"
     with Publisher(address, DEVICE) as publisher:
-        publisher.publish(change("one"), b"JPEG 1")
         with watching(broker.port) as watcher:
-            watcher.until(f"{ROOT}/label/seven", b"OFF")
+            publisher.publish(change("one"), b"JPEG 1")
+            watcher.until(f"{ROOT}/label/{key('C#')}", b"OFF")
             broker.stop()
-            wait_until(lambda: log_of(caplog), "a message")
-            publisher.publish(change(None, "one", number=2), None)
-            publisher.publish(change("seven", number=3), b"JPEG 3")
+        newest = change("one")
+        for number, changes in ((1, []), (2, [change(None, "one", number=2), change("seven", number=3)])):
+            wait_until(lambda number=number: log_of(caplog).count(lost) == number, "a message")
+            for newest in changes:
+                publisher.publish(newest, b"JPEG 1")
             broker.start()
-        with watching(broker.port) as watcher:
-            watcher.until(f"{ROOT}/availability", b"online")
-            assert watcher.payloads(f"{ROOT}/state") == [b"seven"]
-            expected = retained(state(DEVICE, change("seven", number=3), b"JPEG 3")) | DISCOVERED
-            assert watcher.settle() == expected | {f"{ROOT}/availability": b"online"}
-    name = f"mqtt://127.0.0.1:{broker.port}"
-    found = [line for line in log_of(caplog) if "cannot be reached" not in line]  # tried while it was away, or not
-    assert found == [f"{name}: the connection is lost; {GOES_ON}", f"{name}: connected"]
+            with watching(broker.port) as watcher:
+                watcher.until(f"{ROOT}/availability", b"online")
+                expected = retained(state(DEVICE, newest, b"JPEG 1")) | DISCOVERED
+                assert watcher.settle() == expected | {f"{ROOT}/availability": b"online"}
+                assert len(watcher.payloads(f"{ROOT}/state")) == 1
+                if number == 1:
+                    broker.stop()
+    assert log_of(caplog).count(connected) == 2
+
+
+def test_what_was_not_confirmed_is_not_sent_again(
+    broker: Broker, address: Address, watcher: Watcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker died with a change on its way to it: after the newer one, the old one would be a wrong state."""
+    with Publisher(address, DEVICE) as publisher:
+        publisher.publish(change("one"), None)
+        watcher.until(f"{ROOT}/availability", b"online")
+        broker.pause(signal.SIGSTOP)
+        publisher.publish(change("seven", number=2), None)
+        broker.stop()
+        wait_until(lambda: log_of(caplog), "a message")
+        publisher.publish(change("C#", number=3), None)
+        broker.start()
+        with watching(broker.port) as late:
+            late.until(f"{ROOT}/availability", b"online")
+            late.settle()
+            assert late.payloads(f"{ROOT}/state") == [b"C#"]
 
 
 def test_the_camera_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +188,7 @@ def test_a_broker_that_hangs_gets_only_the_newest(broker: Broker, address: Addre
         broker.pause(signal.SIGSTOP)
         for number in range(100):
             publisher.publish(change("one" if number % 2 else "seven", number=number), None)
+            time.sleep(0.001)  # so that the publisher's thread could send each of them
         publisher.publish(change("newest"), None)
         broker.pause(signal.SIGCONT)
         watcher.until(f"{ROOT}/state", b"newest")
