@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,15 @@ def test_a_clean_end_says_offline(address: Address, watcher: Watcher) -> None:
 def test_a_broker_that_is_not_there_yet(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said once, not at every attempt; when it comes, it gets the newest change and none of those before."""
+    """It is said once, not at every attempt, and the pauses between these double.
+
+    When it comes, it gets the newest change and none of those before.
+    """
     attempts = []
 
     class Counted(Connection):
         def open(self) -> None:
-            attempts.append(self)
+            attempts.append(time.monotonic())
             super().open()
 
     monkeypatch.setattr("mixer_edge.mqtt.publisher.Connection", Counted)
@@ -110,6 +114,8 @@ def test_a_broker_that_is_not_there_yet(
     with Publisher(address, DEVICE) as publisher:
         publisher.publish(change("one"), None)
         wait_until(lambda: len(attempts) > 3, "more attempts")
+        gaps = [second - first for first, second in pairwise(attempts)]
+        assert [gap >= pause for gap, pause in zip(gaps, (0.05, 0.1, 0.2), strict=False)] == [True] * 3
         publisher.publish(change("seven", number=2), b"JPEG")
         broker.start()
         with watching(broker.port) as watcher:
