@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -204,9 +203,7 @@ def test_a_picture_of_ones_own(
     assert browser.get_log("browser") == []
 
 
-def test_errors_in_words(
-    browser: webdriver.Chrome, server: Server, pair: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_errors_in_words(browser: webdriver.Chrome, server: Server, pair: tuple[Path, Path], tmp_path: Path) -> None:
     """What is no picture, too large, or no file at all is explained; the next picture is classified as usual."""
     opened(browser, server.url)
     notes, large = tmp_path / "notes.txt", tmp_path / "large.jpg"
@@ -353,6 +350,23 @@ def test_a_source_that_fails(browser: webdriver.Chrome, named: Path, pair: tuple
         assert (text(browser, "when"), text(browser, "label")) == ("Last answer", HERON)
 
 
+def test_a_busy_board(browser: webdriver.Chrome, named: Path, source: Path, pair: tuple[Path, Path]) -> None:
+    """Refused streams and pictures are explained; what is not refused is shown."""
+    flags = ("--source", source, "--smoothing", "1")
+    with serving(named, *flags, limits="Limits(streams=1, queue=0)") as running:
+        opened(browser, running.url)
+        refusal = "No live picture: 1 streams are open, at most 1 may be. Trying again."
+        until(lambda: text(browser, "notices") == refusal)
+        until(lambda: text(browser, "label") in (HERON, HOSTILE))
+        choose(browser, pair[0])
+        error = f"{pair[0].name}: 0 pictures wait already, at most 0 may; try again soon"
+        until(lambda: text(browser, "said") == error)
+    with serving(named, *flags, limits="Limits(streams=0)") as running:
+        opened(browser, running.url)
+        notice = f"Since {TIME}: the board takes no more viewers. Trying again; this page goes on by itself."
+        until(lambda: re.fullmatch(notice, text(browser, "notices")))
+
+
 def test_the_token(browser: webdriver.Chrome, named: Path, tmp_path: Path) -> None:
     """Without the token a page asks for it; a wrong one is refused, the right one or its link opens the page."""
     with serving(named, "--token-file", tmp_path / "token") as running:
@@ -389,7 +403,9 @@ def test_the_keyboard_is_enough(browser: webdriver.Chrome, server: Server) -> No
         ActionChains(browser).send_keys(Keys.TAB).perform()
         element = browser.switch_to.active_element
         focused.append(element.get_attribute("id") or element.get_attribute("class") or element.text)
-        ring = "const e = arguments[0]; return getComputedStyle(e.id === 'file' ? e.nextElementSibling : e).outlineStyle"
+        ring = (
+            "const e = arguments[0]; return getComputedStyle(e.id === 'file' ? e.nextElementSibling : e).outlineStyle"
+        )
         assert browser.execute_script(ring, element) == "solid"
     assert focused == ["skip", "pause", "file", "The bundle", "API", "metrics"]
 
