@@ -274,6 +274,7 @@ def test_a_hidden_page_asks_for_nothing(browser: webdriver.Chrome, server: Serve
     browser.switch_to.window(front)
     until(lambda: streams() == 2)
     assert moves(browser)
+    assert requests(browser).count(f"{server.url}events") == 2
 
 
 def test_the_picture_can_be_paused(browser: webdriver.Chrome, server: Server) -> None:
@@ -368,29 +369,45 @@ def test_a_busy_board(browser: webdriver.Chrome, named: Path, source: Path, pair
 
 
 def test_the_token(browser: webdriver.Chrome, named: Path, tmp_path: Path) -> None:
-    """Without the token a page asks for it; a wrong one is refused, the right one or its link opens the page."""
+    """A page without the token asks for it; a wrong one is refused, the right one opens the page."""
+    (tmp_path / "token").write_text("a+token/with=marks<that>are%odd")
+    (tmp_path / "token").chmod(0o600)
     with serving(named, "--token-file", tmp_path / "token") as running:
-        token = (tmp_path / "token").read_text().strip()
         opened(browser, running.url)
         assert browser.title == "Token · mixer-edge"
         field = browser.find_element(By.ID, "token")
-        field.send_keys("wrong", Keys.ENTER)
-        until(lambda: text(browser, "message") == "This token is wrong.")
-        field.send_keys(token, Keys.ENTER)
+        for wrong in ("wrong", "schlüssel 钥匙"):
+            field.clear()
+            field.send_keys(wrong, Keys.ENTER)
+            until(lambda: text(browser, "message") == "This token is wrong.")
+        field.clear()
+        field.send_keys((tmp_path / "token").read_text().strip(), Keys.ENTER)
         until(lambda: browser.title == "tiny")
         assert browser.execute_script("return document.cookie") == ""
-
-        browser.delete_all_cookies()
-        browser.get(f"{running.url}#token={token}x")
-        browser.refresh()
-        until(lambda: browser.title == "Token · mixer-edge")
-        browser.get(f"{running.url}#token={token}")
-        until(lambda: text(browser, "name") == "tiny")
-        assert browser.current_url == running.url
-
-        browser.delete_all_cookies()  # as when the token has been changed: the page notices, and asks
+        browser.delete_all_cookies()  # as when the board has a new token: the page notices, and asks
         browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
         until(lambda: browser.title == "Token · mixer-edge")
+
+
+def test_the_link_with_the_token(browser: webdriver.Chrome, named: Path, tmp_path: Path) -> None:
+    """The link opens the page, does not stay in the address, and works again; a wrong one is refused."""
+    with serving(named, "--token-file", tmp_path / "token") as running:
+        link = f"{running.url}#token={(tmp_path / 'token').read_text().strip()}"
+        opened(browser, f"{link}x")
+        until(lambda: text(browser, "message") == "This token is wrong.")
+        assert browser.current_url == running.url
+        for _ in range(2):
+            opened(browser, "about:blank")
+            browser.get(link)
+            until(lambda: browser.title == "tiny")
+            assert browser.current_url == running.url
+        assert browser.get_log("browser") == []
+        # a link on another website brings no cookie; the page for a missing token finds that it has one
+        opened(browser, running.url.replace("127.0.0.1", "localhost"))
+        assert browser.title == "Token · mixer-edge"
+        browser.execute_script("location.href = arguments[0]", running.url)
+        until(lambda: browser.title == "tiny")
+        assert browser.current_url == running.url
 
 
 def test_the_keyboard_is_enough(browser: webdriver.Chrome, server: Server) -> None:
