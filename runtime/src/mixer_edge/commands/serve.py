@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.commands.camera import size
 from mixer_edge.errors import MixerEdgeError
@@ -62,13 +66,26 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM; an interruption is handled by ``mixer_edge.cli.run``."""
     if arguments.keyfile and not arguments.certfile:
         raise MixerEdgeError("--keyfile without --certfile; give both")
+    with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
+        server = pool.submit(importlib.import_module, "mixer_edge.serve.server")
+        classifier = load_classifier(arguments)
+    with classifier:
+        _check_imported(server)
+        _serve(classifier, arguments)
+    return 0
+
+
+def _check_imported(server: Future[ModuleType]) -> None:
     try:
-        from mixer_edge.serve.live import Source
-        from mixer_edge.serve.server import Options, serve
+        server.result()
     except ModuleNotFoundError as error:
-        raise MixerEdgeError(
-            f"serve needs {error.name}, which is not installed: pip install 'mixer-edge[serve]'"
-        ) from None
+        raise MixerEdgeError(f"serve needs {error.name}: pip install 'mixer-edge[serve]'") from None
+
+
+def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
+    from mixer_edge.serve.live import Source
+    from mixer_edge.serve.server import Options, serve
+
     source = None
     if arguments.source is not None:
         source = Source(
@@ -78,20 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
             smoothing=arguments.smoothing,
             agree=arguments.agree,
         )
-    with load_classifier(arguments) as classifier:
-        options = Options(
-            host=arguments.host,
-            port=arguments.port,
-            source=source,
-            threads=arguments.threads or default_threads(Path(arguments.bundle)),
-            token_file=arguments.token_file,
-            certfile=arguments.certfile,
-            keyfile=arguments.keyfile,
-            names=tuple(arguments.allow_host),
-        )
-        name = classifier.bundle.manifest.name
-        serve(classifier, options, on_listening=lambda listening: _announce(name, listening), on_ready=ready)
-    return 0
+    options = Options(
+        host=arguments.host,
+        port=arguments.port,
+        source=source,
+        threads=arguments.threads or default_threads(Path(arguments.bundle)),
+        token_file=arguments.token_file,
+        certfile=arguments.certfile,
+        keyfile=arguments.keyfile,
+        names=tuple(arguments.allow_host),
+    )
+    name = classifier.bundle.manifest.name
+    serve(classifier, options, on_listening=lambda listening: _announce(name, listening), on_ready=ready)
 
 
 def _announce(name: str, listening: Listening) -> None:
