@@ -51,7 +51,9 @@ class SourceState:
     name: str | None
     status: Status
     error: str | None
-    """Why it failed; a camera is opened again after a pause."""
+    """Why it failed."""
+    again: bool = False
+    """Whether it is opened again: a camera is, within half a minute; a recording is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class Live:
         source: Source | None,
         *,
         on_frame: Callable[[], None] = lambda: None,
-        on_change: Callable[[Change, bytes | None], None] = lambda change, picture: None,
+        on_change: Callable[[Change, bytes], None] | None = None,
     ) -> None:
         """Prepare; nothing is opened yet. The callbacks are called in the thread that classifies."""
         self._engine, self._source = engine, source
@@ -177,7 +179,7 @@ class Live:
                     raise DataError(f"{self._source.name}: has no frames")
                 self.state = replace(self.state, status="ended", error=None)
             except MixerEdgeError as error:
-                self.state = replace(self.state, status="failed", error=str(error))
+                self.state = replace(self.state, status="failed", error=str(error), again=live)
                 if not self._started.is_set():
                     self._error = error
         self._on_frame()
@@ -217,11 +219,12 @@ class Live:
             latency_ms=1000 * (time.monotonic() - self._began),
         )
         if self.state.status != "running":
-            self.state = replace(self.state, status="running", error=None)
+            self.state = replace(self.state, status="running", error=None, again=False)
         if (change := self._changes.update(answer.categories, none=answer.none)) is not None:
             picture = thumbnail(self._coming, _CHANGE_SIDE)
             # replaced in one step, as other threads read it
             self._kept = ((change, picture), *self._kept[: KEPT_CHANGES - 1])
-            self._on_change(change, picture)
+            if self._on_change is not None:
+                self._on_change(change, picture)
         self._started.set()
         self._on_frame()

@@ -70,7 +70,7 @@ def serve(
     *,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
-    on_change: Callable[[Change, bytes | None], None] = lambda change, picture: None,
+    on_change: Callable[[Change, bytes], None] | None = None,
 ) -> None:
     """Serve until SIGTERM, or until interrupted.
 
@@ -96,7 +96,7 @@ async def _serve(
     options: Options,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
-    on_change: Callable[[Change, bytes | None], None],
+    on_change: Callable[[Change, bytes], None] | None,
 ) -> None:
     token_file = options.token_file or (None if _is_loopback(options.host) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
