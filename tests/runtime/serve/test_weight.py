@@ -13,8 +13,8 @@ from mixer_edge.cli import main
 with contextlib.suppress(SystemExit):
     main(sys.argv[1:])
 extra = {"starlette", "uvicorn", "prometheus_client", "multipart", "python_multipart", "anyio", "asyncio", "paho"}
-imported = sorted(extra & set(sys.modules)) + [name for name in sys.modules if name.split(".")[:2] == ["mixer_edge", "serve"]]
-print(json.dumps(imported))
+imported = extra & set(sys.modules) | {name for name in sys.modules if name.split(".")[:2] == ["mixer_edge", "serve"]}
+print(json.dumps(sorted(imported)))
 """
 
 
