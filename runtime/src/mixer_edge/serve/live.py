@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
 from mixer_edge.changes import Change, Changes
@@ -15,6 +14,7 @@ from mixer_edge.classifier import Category
 from mixer_edge.decode import ImageSource, thumbnail
 from mixer_edge.errors import DataError, MixerEdgeError
 from mixer_edge.serve.engine import Engine
+from mixer_edge.serve.state import SourceState
 
 KEPT_CHANGES = 20
 _STREAM_SIDE, _CHANGE_SIDE = 640, 160
@@ -24,8 +24,6 @@ _LONGEST_PAUSE_S = 30
 _POLL_S = 0.1
 _RELEASE_S = 6
 """How long a camera that gives no frame may take to end; longer than ``mixer_edge.camera`` waits for its process."""
-
-Status = Literal["none", "starting", "running", "ended", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +40,6 @@ class Source:
     """Frames to average over."""
     agree: int = 3
     """Answers in a row that must be equal before they count as a change."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceState:
-    """Whether there are frames."""
-
-    name: str | None
-    status: Status
-    error: str | None
-    """Why it failed."""
-    again: bool = False
-    """Whether it is opened again: a camera is, within half a minute; a recording is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
