@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixer_edge.head import Standardized, Statistics, class_means, ridge
+from mixer_edge.head import Standardized, Statistics, class_means, ridge, ridge_left_out
 
 
 def draw(counts: tuple[int, ...], features: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,3 +97,54 @@ def test_a_class_without_pictures_is_never_the_answer() -> None:
         assert bias[2] == -np.inf
         np.testing.assert_array_equal(kernel[:, 2], 0)
         np.testing.assert_allclose(features @ kernel[:, :2] + bias[:2], features @ expected + shift)
+
+
+def test_leaving_out_by_hand() -> None:
+    """One feature, classes 0, 2 and 6, 10: without the first picture the means are 2 and 8, and 5 is the middle.
+
+    The mean of all four is 4.5, the variance within the classes 2.5 and between them 12.25; with the prior, it is
+    14.75 either way. Without the first picture the variance is 8 / 4 within, as the divisor stays, and 9 between.
+    """
+    features = np.array([[0], [2], [6], [10]], np.float32)
+    statistics = Statistics.of(features, np.array([0, 0, 1, 1]), 2)
+    standardized = Standardized.of(statistics)
+    assert standardized.spread**2 == pytest.approx([14.75])
+    _, _, logits = ridge_left_out(standardized, statistics.counts, 1.0, features[:1], np.array([0]))
+    kernel = 3 / (2 + 9 + 14.75)
+    np.testing.assert_allclose(logits, [[5 * kernel, -5 * kernel]])
+
+
+@pytest.mark.parametrize("counts", [(5, 3, 2), (2, 2), (20, 7, 9, 4), (3, 1, 4), (3, 0, 4)])
+def test_leaving_out_is_training_without_the_picture(counts: tuple[int, ...]) -> None:
+    """To 1e-9, with the standard deviations and the divisor of all pictures; kernel and bias are those of ``ridge``."""
+    features, classes = draw(counts, 6)
+    statistics = Statistics.of(features, classes, len(counts))
+    standardized = Standardized.of(statistics)
+    rows = np.flatnonzero(statistics.counts[classes] > 1)
+    kernel, bias, logits = ridge_left_out(standardized, statistics.counts, 0.3, features[rows], classes[rows])
+    expected_kernel, expected_bias = ridge(standardized, 0.3)
+    np.testing.assert_allclose(kernel, expected_kernel, rtol=1e-9)
+    np.testing.assert_allclose(bias, expected_bias, rtol=1e-9)
+    values, present = features.astype(np.float64) / standardized.spread, np.flatnonzero(counts)
+    for found, row in zip(logits, rows, strict=True):
+        rest = np.arange(len(classes)) != row
+        means = np.stack([values[rest & (classes == index)].mean(axis=0) for index in present])
+        offsets = means - means.mean(axis=0)
+        within = sum(
+            np.outer(value, value)
+            for index, mean in zip(present, means, strict=True)
+            for value in values[rest & (classes == index)] - mean
+        )
+        covariance = within / len(classes) + offsets.T @ offsets / len(present)
+        weights = np.linalg.solve(covariance + 0.3 * np.eye(6), offsets.T) * 2 / len(present)
+        expected = np.full(len(counts), -np.inf)
+        expected[present] = (values[row] - means.mean(axis=0)) @ weights + 2 / len(present) - 1
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_only_picture_of_a_class_cannot_be_left_out() -> None:
+    """Without it there is no class."""
+    features, classes = draw((3, 1), 2)
+    statistics = Statistics.of(features, classes, 2)
+    with pytest.raises(ValueError, match="^a picture is the only one of its class, expected another one to compare"):
+        ridge_left_out(Standardized.of(statistics), statistics.counts, 1.0, features[3:], classes[3:])

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 WNID = re.compile(r"n\d{8}")
+NONE = "none"
+"""Label of a class of pictures that are none of the others."""
 NAMES_IN_ERROR = 5
 """How many names an error message lists."""
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.bundle import Bundle
-from mixer_edge.class_names import ClassNames
+from mixer_edge.class_names import NONE, ClassNames
 from mixer_edge.classifier import Classifier, is_none
 from mixer_edge.dataset import Dataset
 from mixer_edge.errors import DataError, ImageError, ModelError
@@ -37,8 +37,6 @@ REFERENCE = "float32"
 SOURCE = "source"
 """Name of the reference that is not a file of the bundle: the source model, run by TensorFlow."""
 ANSWERS = 5
-NONE = "none"
-"""Label of a class of pictures that are none of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,67 @@ def ridge(standardized: Standardized, strength: float) -> tuple[NDArray[np.float
         standardized: the features.
         strength: of the regularization, above 0, in units of a feature's variance.
     """
+    return _ridge(standardized, _solve(standardized, strength, standardized.class_means.T))
+
+
+def ridge_left_out(
+    standardized: Standardized,
+    counts: NDArray[np.float64],
+    strength: float,
+    features: NDArray[np.float32],
+    classes: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return kernel and bias as ``ridge`` does, and the logits ``[n, classes]`` of pictures, each left out in turn.
+
+    The logits of a picture are those of a head for all other pictures: for one more solution of the same equations.
+    Only the standard deviations and the divisor of the covariance within the classes stay those of all pictures.
+
+    With z the standardized picture of class c, q the number of others in c, ``u = z - m_c``, and n pictures of k
+    classes: without it m_c moves by ``-u / q``, and R changes by ``V N V'`` with ``V = (u, m_c)`` and
+    ``N = ((a, b), (b, 0))``, ``a = (1 - 1 / k) / (k q²) - (q + 1) / (q n)``, ``b = -1 / (k q)``. So
+    (Woodbury) its logit of class j is, with ``A = R + strength I``,
+    ``(1 + 1 / (k q), 1) (I + V' A^-1 V N)^-1 V' A^-1 (m_j + u (1 / k - [j = c]) / q) 2 / k + 2 / k - 1``.
+
+    Args:
+        standardized: all pictures.
+        counts: ``[classes]`` number of pictures.
+        strength: of the regularization, above 0, in units of a feature's variance.
+        features: ``[n, features]`` of some of these pictures.
+        classes: ``[n]`` their classes.
+
+    Raises:
+        ValueError: a picture is the only one of its class.
+    """
+    others = counts[classes] - 1
+    if (others < 1).any():
+        raise ValueError("a picture is the only one of its class, expected another one to compare it with")
+    means, kinds = standardized.class_means, standardized.present.sum()
+    own = means[classes]
+    offsets = (features - standardized.mean) / standardized.spread - own
+    solved = _solve(standardized, strength, np.concatenate([means, offsets]).T)
+    towards_means, towards_offsets = solved[:, : len(means)], solved[:, len(means) :]
+    # V' A^-1 times the class means, and times u, for each picture
+    rows = np.stack([offsets @ towards_means, (means @ towards_means)[classes]], axis=1)
+    mixed = rows[np.arange(len(classes)), 0, classes]
+    itself = np.stack([np.einsum("nf,fn->n", offsets, towards_offsets), mixed], axis=1)
+    inner = np.stack([itself, np.stack([mixed, rows[np.arange(len(classes)), 1, classes]], axis=1)], axis=2)
+    change = np.zeros((len(classes), 2, 2))
+    change[:, 0, 0] = (1 - 1 / kinds) / (kinds * others**2) - (others + 1) / (others * counts.sum())
+    change[:, 0, 1] = change[:, 1, 0] = -1 / (kinds * others)
+    weights = (1 / kinds - np.eye(len(means))[classes]) / others[:, np.newaxis]
+    moved = rows + itself[:, :, np.newaxis] * weights[:, np.newaxis]
+    corrected = np.linalg.solve(np.eye(2) + inner @ change, moved)
+    scale = 2 / kinds
+    logits = scale * ((1 + 1 / (kinds * others))[:, np.newaxis] * corrected[:, 0] + corrected[:, 1]) + scale - 1
+    return *_ridge(standardized, towards_means), np.where(standardized.present, logits, -np.inf)
+
+
+def _solve(standardized: Standardized, strength: float, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(R + strength I)^-1`` times the columns."""
+    return np.linalg.solve(standardized.correlation + strength * np.eye(len(standardized.mean)), columns)
+
+
+def _ridge(standardized: Standardized, solved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return kernel and bias from the solution for the class means."""
     scale = 2 / standardized.present.sum()
-    regularized = standardized.correlation + strength * np.eye(len(standardized.mean))
-    kernel = np.linalg.solve(regularized, standardized.class_means.T) * scale
-    return standardized.unfolded(kernel, np.where(standardized.present, scale - 1, -np.inf))
+    return standardized.unfolded(solved * scale, np.where(standardized.present, scale - 1, -np.inf))

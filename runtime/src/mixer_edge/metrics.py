@@ -25,6 +25,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return ``logits - max - log(sum(exp(logits - max)))`` over the last axis, float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def top_k(logits: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return the indices of the ``k`` largest along the last axis, largest first; ties by the lower index."""
     return np.argsort(-logits, axis=-1, kind="stable")[..., :k]
@@ -77,7 +83,7 @@ def unknown_score(measure: UnknownMeasure, logits: NDArray[np.floating]) -> NDAr
 
 def kl_divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return ``sum p log(p / q)`` in nats over the last axis, p and q the softmax of reference and logits; >= 0."""
-    log_p, log_q = _log_softmax(reference), _log_softmax(logits)
+    log_p, log_q = log_softmax(reference), log_softmax(logits)
     return np.maximum((np.exp(log_p) * (log_p - log_q)).sum(axis=-1), 0.0)
 
 
@@ -154,8 +160,3 @@ def pictures_needed(difference: float, low: float, bound: float, total: int) -> 
     if difference <= -bound:
         return None
     return math.ceil(total * ((difference - low) / (difference + bound)) ** 2)
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

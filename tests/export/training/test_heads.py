@@ -7,10 +7,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mixer_edge.metrics import unknown_score
-from mixer_edge_export.training.choice import brier_score, choose, temperature_of
+from mixer_edge_export.training.choice import brier_score, choose
 from mixer_edge_export.training.curve import learning_curve
 from mixer_edge_export.training.heads import LOGISTIC, candidates, fit
-from mixer_edge_export.training.unknown import auroc, find_threshold, quantile
+from mixer_edge_export.training.unknown import auroc, find_threshold
 
 COUNT = 4
 
@@ -52,22 +52,6 @@ def test_logistic_is_left_out_where_it_takes_too_long() -> None:
     assert [kind for kind, _ in candidates(5000, 768, 20) if kind == "logistic"] == []
 
 
-def test_the_temperature_of_known_probabilities() -> None:
-    """Of 100 pictures, 75 are right with a logit that is 1 above: log 3 = 1 / t, but for the two added pictures."""
-    logits = np.zeros((100, 2))
-    logits[:75, 0] = logits[75:, 1] = 1
-    found = temperature_of(logits, np.zeros(100, np.int64))
-    right = (75 * 101 / 102 + 25 / 102) / 100
-    assert found == pytest.approx(1 / np.log(right / (1 - right)), rel=1e-4)
-
-
-def test_the_temperature_if_everything_is_right() -> None:
-    """The probability is then (n + 1) / (n + 2), not 1."""
-    logits = np.array([[3.0, 0.0]] * 10)
-    found = temperature_of(logits, np.zeros(10, np.int64))
-    assert 1 / (1 + np.exp(-3 / found)) == pytest.approx(11 / 12, rel=1e-4)
-
-
 def test_the_brier_score_by_hand() -> None:
     """Probabilities 3/4 and 1/4: (1/4)² + (1/4)² if right, (3/4)² + (3/4)² if wrong."""
     logits = np.log([[0.75, 0.25], [0.75, 0.25]])
@@ -98,13 +82,6 @@ def test_a_class_in_one_fold_alone_gets_no_answer_there() -> None:
     choice = choose(features, classes, folds, COUNT)
     assert np.isneginf(choice.logits[classes == 3, 3]).all()
     assert np.isfinite(choice.head.bias).all()
-
-
-def test_quantiles_by_hand() -> None:
-    """Of 19 scores 5 % is the smallest one; of 18 none may be refused."""
-    assert quantile(np.arange(19.0), 0.05) == 0.0
-    assert quantile(np.arange(39.0)[::-1], 0.05) == 1.0
-    assert quantile(np.arange(18.0), 0.05) < 0.0
 
 
 def test_auroc_by_hand() -> None:

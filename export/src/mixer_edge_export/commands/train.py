@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from mixer_edge.commands import positive
+from mixer_edge.confidence import REFUSED
 from mixer_edge.errors import DataError
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.commands import add_preprocessing, names
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.quantize.variants import VARIANTS
-from mixer_edge_export.training.options import EXTRACTOR, REFUSED, HeldOut
+from mixer_edge_export.training.options import EXTRACTOR, HeldOut
 
 
 def share(text: str) -> float:

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
+from mixer_edge.confidence import temperature_of
 from mixer_edge.head import Standardized, Statistics
+from mixer_edge.metrics import log_softmax
 from mixer_edge.progress import progress
 from mixer_edge_export.training.heads import Head, candidates, fit, fit_standardized
 from mixer_edge_export.training.record import Candidate
-
-TEMPERATURES = (1e-3, 1e3)
-FLOOR = -30.0
-"""Smallest log-probability that counts: that of a class that a fold did not have is minus infinity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +77,4 @@ def choose(features: NDArray[np.float32], classes: NDArray[np.int64], folds: NDA
 def brier_score(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
     """Return the mean over the pictures of ``sum (softmax(logits) - target)²``, target 1 for the class, 0 elsewhere."""
     targets = np.eye(logits.shape[1])[classes]
-    return float(((np.exp(log_softmax(logits, axis=1)) - targets) ** 2).sum(axis=1).mean())
-
-
-def temperature_of(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
-    """Return the temperature t that minimizes the mean log loss of ``logits / t`` (Guo et al. 2017).
-
-    The target is ``(n + 1) / (n + 2)`` for the class and the rest for the others, with n pictures (Platt 1999): if all
-    predictions are right, probabilities of 1 would be the best otherwise.
-    """
-    pictures, count = logits.shape
-    rest = 1 / (pictures + 2)
-    targets = np.full(logits.shape, rest / (count - 1))
-    targets[np.arange(pictures), classes] = 1 - rest
-
-    def loss(log_t: float) -> float:
-        return -float((targets * np.maximum(log_softmax(logits / np.exp(log_t), axis=1), FLOOR)).sum(axis=1).mean())
-
-    low, high = np.log(TEMPERATURES)
-    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+    return float(((np.exp(log_softmax(logits)) - targets) ** 2).sum(axis=1).mean())

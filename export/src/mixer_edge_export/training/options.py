@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EXTRACTOR = "mixer_b32_sam_fe"
-REFUSED = 0.05
-"""Share of pictures of the classes for which "none of these" is accepted as the answer."""
 
 
 @dataclass(frozen=True, kw_only=True)

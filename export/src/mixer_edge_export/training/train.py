@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge.class_names import ClassNames
-from mixer_edge.evaluate import NONE
+from mixer_edge.class_names import NONE, ClassNames
+from mixer_edge.confidence import REFUSED
 from mixer_edge.manifest import Manifest, PreprocessSpec, TrainingSpec
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.bundle import atomic_folder
@@ -26,7 +26,7 @@ from mixer_edge_export.training.choice import Choice, choose
 from mixer_edge_export.training.curve import learning_curve
 from mixer_edge_export.training.features import Extractor
 from mixer_edge_export.training.links import TRAINED, link_pictures, pictures_folder
-from mixer_edge_export.training.options import EXTRACTOR, REFUSED, HeldOut
+from mixer_edge_export.training.options import EXTRACTOR, HeldOut
 from mixer_edge_export.training.part import Part, Parts, read_parts
 from mixer_edge_export.training.record import ClassRecord, TrainingRecord
 from mixer_edge_export.training.split import folds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
+from mixer_edge.confidence import quantile
 from mixer_edge.head import Statistics
 from mixer_edge.manifest import UnknownMeasure, UnknownSpec
 from mixer_edge.metrics import unknown_score
@@ -66,17 +66,6 @@ def find_threshold(
         measures=tuple(measures),
         curve=() if strangers is None else _curve(friends[best], strangers[best]),
     )
-
-
-def quantile(scores: NDArray[np.float64], share: float) -> float:
-    """Return the threshold below which a new picture's score is with probability ``share``, at most.
-
-    With n scores it is the k-th smallest, ``k = floor(share (n + 1))``: a new score is below it with probability
-    ``k / (n + 1)`` (conformal prediction, Vovk 2005). For k = 0 it lies below all of them.
-    """
-    k = math.floor(share * (len(scores) + 1))
-    ordered = np.sort(scores)
-    return float(ordered[k - 1]) if k else float(np.nextafter(ordered[0], -np.inf))
 
 
 def auroc(friends: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
