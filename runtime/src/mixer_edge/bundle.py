@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.errors import BundleError
-from mixer_edge.manifest import Manifest
+from mixer_edge.manifest import Manifest, UnknownSpec
 from mixer_edge.preprocess import check_spec
 
 
@@ -39,6 +39,12 @@ class Bundle:
             if len(labels) != classes:
                 raise BundleError(f"{path}: {len(labels)} labels for {classes} classes; export it again")
         return cls(folder=path, manifest=manifest, labels=labels)
+
+    def with_classes(self, labels: tuple[str, ...], unknown: UnknownSpec | None) -> Bundle:
+        """Return the bundle of this feature extractor with a head for other classes; its files are the same."""
+        architecture = {**self.manifest.architecture, "num_classes": len(labels)}
+        manifest = replace(self.manifest, task="classification", architecture=architecture, unknown=unknown)
+        return replace(self, manifest=manifest, labels=labels)
 
     def model_path(self, variant: str) -> Path:
         """Return the path of a variant's TFLite file, after checking its size and sha256."""

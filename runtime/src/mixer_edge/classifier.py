@@ -17,6 +17,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.decode import MAX_PIXELS, ImageSource
 from mixer_edge.errors import BundleError, ImageError, InterpreterError
 from mixer_edge.interpreter import Interpreter, resolve_backend
+from mixer_edge.manifest import UnknownSpec
 from mixer_edge.metrics import softmax, top_k, unknown_score
 from mixer_edge.preprocess import load_pixels, normalize
 from mixer_edge.stopwatch import times_ms
@@ -55,6 +56,19 @@ class Answer:
     error: ImageError | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LinearHead:
+    """Classes for the features of an extractor: the logits are ``features @ kernel + bias``."""
+
+    labels: tuple[str, ...]
+    kernel: NDArray[np.float64]
+    """``[features, classes]``."""
+    bias: NDArray[np.float64]
+    """``[classes]``."""
+    unknown: UnknownSpec | None
+    """When a picture is none of the classes."""
+
+
 class Classifier:
     """One variant of a bundle in one interpreter.
 
@@ -73,6 +87,7 @@ class Classifier:
     ) -> None:
         """Load the variant's file and check it against the manifest; see ``load`` for the arguments and errors."""
         self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
+        self.head: LinearHead | None = None
         spec = bundle.manifest.variant(variant)
         backend = resolve_backend(backend)
         if reason := spec.refusal(backend):  # before the file is loaded: it may crash there, or give wrong numbers
@@ -124,6 +139,15 @@ class Classifier:
         """Free the interpreter; the classifier cannot be used any more."""
         self.interpreter.close()
 
+    def use_head(self, head: LinearHead) -> None:
+        """From now on answer with the classes of ``head``; the bundle's model is a feature extractor.
+
+        Raises:
+            BundleError: the bundle's model is a classifier.
+        """
+        self._check_task("embedding")
+        self.bundle, self.head = self.bundle.with_classes(head.labels, head.unknown), head
+
     def tensor(self, image: ImageSource) -> NDArray[np.generic]:
         """Return the network's input for a picture, ``[1, height, width, 3]`` in the file's dtype."""
         return self.tensor_of_pixels(load_pixels(image, self.bundle.manifest.preprocess, max_pixels=self.max_pixels))
@@ -133,8 +157,11 @@ class Classifier:
         return self._table[pixels][np.newaxis]
 
     def output(self, tensor: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Return the logits ``[classes]``, or the features of an embedding model, as float32."""
-        return dequantize(self.interpreter.invoke(tensor)[0], self.interpreter.output)
+        """Return the logits ``[classes]``, or the features of an extractor without a head, as float32."""
+        values = dequantize(self.interpreter.invoke(tensor)[0], self.interpreter.output)
+        if self.head is None:
+            return values
+        return (values.astype(np.float64) @ self.head.kernel + self.head.bias).astype(np.float32)
 
     def latency_ms(self, runs: int) -> float:
         """Return the median time in milliseconds of ``runs`` inferences on a mid-grey picture, after two to warm up."""

@@ -167,13 +167,17 @@ def ridge_left_out(
     moved = rows + itself[:, :, np.newaxis] * weights[:, np.newaxis]
     corrected = np.linalg.solve(np.eye(2) + inner @ change, moved)
     scale = 2 / kinds
-    logits = scale * ((1 + 1 / (kinds * others))[:, np.newaxis] * corrected[:, 0] + corrected[:, 1]) + scale - 1
-    return *_ridge(standardized, towards_means), np.where(standardized.present, logits, -np.inf)
+    logits: NDArray[np.float64] = (
+        scale * ((1 + 1 / (kinds * others))[:, np.newaxis] * corrected[:, 0] + corrected[:, 1]) + scale - 1
+    )
+    logits[:, ~standardized.present] = -np.inf
+    return *_ridge(standardized, towards_means), logits
 
 
 def _solve(standardized: Standardized, strength: float, columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(R + strength I)^-1`` times the columns."""
-    return np.linalg.solve(standardized.correlation + strength * np.eye(len(standardized.mean)), columns)
+    regularized = standardized.correlation + strength * np.eye(len(standardized.mean))
+    return np.linalg.solve(regularized, columns).astype(np.float64, copy=False)
 
 
 def _ridge(standardized: Standardized, solved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.decode import MAX_PIXELS
+from mixer_edge.errors import BundleError
 from mixer_edge.interpreter import BACKENDS
 from mixer_edge.threads import MAX_THREADS, default_threads
 
@@ -64,4 +65,19 @@ def load_classifier(arguments: argparse.Namespace) -> Classifier:
     )
     if classifier.bundle.manifest.source.weights == "random":
         print("note: random weights, useful for latency and size only", file=sys.stderr)
+    return classifier
+
+
+def load_answering(arguments: argparse.Namespace) -> Classifier:
+    """Return the classifier that the flags describe, with the taught classes if it is a feature extractor.
+
+    Raises:
+        BundleError: fewer than two classes are taught; the message says what to do.
+    """
+    classifier = load_classifier(arguments)
+    if classifier.bundle.manifest.task == "embedding":
+        from mixer_edge.teach.lessons import use_taught, what_to_teach  # a classifier needs none of it
+
+        if not use_taught(classifier):
+            raise BundleError(what_to_teach(classifier))
     return classifier

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
-from mixer_edge.commands import add_classifier, load_classifier, positive
+from mixer_edge.commands import add_classifier, load_answering, positive
 from mixer_edge.commands.classify import in_one_line
 from mixer_edge.commands.mqtt import Announcer, add_agree, add_mqtt, open_publisher
 from mixer_edge.decode import ImageSource
@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Classify frames until the source ends or the user interrupts."""
     with ExitStack() as stack:
-        classifier = stack.enter_context(load_classifier(arguments))
+        classifier = stack.enter_context(load_answering(arguments))
         announcer = Announcer(stack.enter_context(open_publisher(arguments, classifier)), arguments.agree)
         frames: Iterable[ImageSource]
         frames, live = open_frames(arguments.source, arguments.size)

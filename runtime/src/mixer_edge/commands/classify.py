@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mixer_edge.classifier import Category, Classification
-from mixer_edge.commands import add_classifier, load_classifier, positive
+from mixer_edge.commands import add_classifier, load_answering, positive
 from mixer_edge.dataset import find_images
 from mixer_edge.decode import ImageSource
 from mixer_edge.errors import DataError
@@ -35,8 +35,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify the pictures; 1 if some could not be read."""
-    with load_classifier(arguments) as classifier:
-        names, failed = _expand(arguments.images)
+    with load_answering(arguments) as classifier:
+        names, failed = expand(arguments.images)
         answers = classifier.classify_many(map(_source, names), arguments.top_k)
         if not sys.stdout.isatty():  # on a terminal the answers themselves show the progress
             answers = progress(answers, "classifying", len(names))
@@ -68,7 +68,7 @@ def _label(category: Category) -> str:
     return f"{category.probability:7.2%}  {category.label}"
 
 
-def _expand(images: Iterable[str]) -> tuple[list[str], int]:
+def expand(images: Iterable[str]) -> tuple[list[str], int]:
     """Return the pictures, including those in folders, and the number of folders without any; print each of these."""
     names, failed = [], 0
     for image in images:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mixer_edge.answered import Answered
 from mixer_edge.classifier import Classification
-from mixer_edge.commands import add_classifier, load_classifier, positive, seconds
+from mixer_edge.commands import add_classifier, load_answering, positive, seconds
 from mixer_edge.commands.classify import text
 from mixer_edge.commands.mqtt import Announcer, add_agree, add_mqtt, open_publisher
 from mixer_edge.errors import ImageError
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         paths = watch_folder(
             arguments.folder, interval=arguments.interval, existing=arguments.existing, answered=record
         )
-        classifier = stack.enter_context(load_classifier(arguments))
+        classifier = stack.enter_context(load_answering(arguments))
         announcer = Announcer(stack.enter_context(open_publisher(arguments, classifier)), arguments.agree)
         ready()
         for path in islice(paths, arguments.count):

@@ -1,0 +1,1 @@
+"""Classes that are learnt on the board, on a bundle that computes features."""

@@ -1,0 +1,143 @@
+"""The database of what was taught: one transaction for each change, one process that writes at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixer_edge.errors import DataError
+from mixer_edge.teach.files import PictureFiles
+from mixer_edge.teach.folder import DATABASE
+
+VERSION = 1
+"""Of the tables; docs/formats.md."""
+WAIT_S = 30.0
+"""How long to wait for another process that writes."""
+_POLL_S = 0.05
+
+_TABLES = """
+CREATE TABLE extractor (name TEXT, variant TEXT, file_sha256 TEXT, preprocess TEXT);
+CREATE TABLE classes (id INTEGER PRIMARY KEY, name TEXT UNIQUE, pictures INTEGER, sum BLOB);
+CREATE TABLE pictures (id INTEGER PRIMARY KEY, class INTEGER, file TEXT UNIQUE, name TEXT, digest TEXT, features BLOB);
+CREATE INDEX by_digest ON pictures (digest);
+CREATE INDEX by_class ON pictures (class);
+CREATE TABLE sums (gram BLOB, removed INTEGER);
+CREATE TABLE head (kernel BLOB, bias BLOB, temperature REAL, threshold REAL, refused REAL);
+PRAGMA user_version = 1;
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """A change that is being written."""
+
+    database: sqlite3.Connection
+    files: PictureFiles
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection | None]:
+    """Yield the database of a folder, unchanged until the end of the block; None if nothing was ever taught there.
+
+    Raises:
+        DataError: it is damaged, cannot be read, or a newer program wrote it.
+    """
+    if not (folder / DATABASE).is_file():
+        yield None
+        return
+    with _explained(folder, "read"), closing(_connect(folder)) as database:
+        database.execute("BEGIN")
+        yield database if _version(folder, database) else None
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Writing]:
+    """Yield what a change needs; it is on the disk after the block, and undone if the block raises.
+
+    Raises:
+        DataError: another process writes for too long, the disk is full, the database is damaged or a newer program
+            wrote it.
+    """
+    files = PictureFiles(folder)
+    with _explained(folder, "written"):
+        files.create()
+        with _locked(folder), closing(_connect(folder)) as database:
+            if not _version(folder, database):
+                _create(database)
+            _settle(database, files)
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                yield Writing(database=database, files=files)
+                files.flush()
+                database.execute("COMMIT")
+            except BaseException:
+                with suppress(OSError, sqlite3.Error):  # the first error is the one to report
+                    if database.in_transaction:
+                        database.execute("ROLLBACK")
+                    _settle(database, files)
+                raise
+            _settle(database, files)
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(folder / DATABASE, timeout=WAIT_S, isolation_level=None)
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def _create(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    database.executescript(f"BEGIN;{_TABLES}COMMIT;")
+
+
+def _version(folder: Path, database: sqlite3.Connection) -> int:
+    """Return the version of the tables; 0 if there are none yet, as after a stop in the first moment."""
+    ((version,),) = database.execute("PRAGMA user_version")
+    if version > VERSION:
+        raise DataError(
+            f"{folder / DATABASE}: version {version}, expected {VERSION}; written by a newer mixer-edge; upgrade this "
+            "one"
+        )
+    return int(version)
+
+
+def _settle(database: sqlite3.Connection, files: PictureFiles) -> None:
+    query = "SELECT 1 FROM pictures WHERE file = ?"
+    files.settle(lambda file: database.execute(query, [file]).fetchone() is not None)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a") as file:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise DataError(
+                        f"{folder}: another process has been writing there for {WAIT_S:g} s; wait for it and try again"
+                    ) from None
+                time.sleep(_POLL_S)
+        yield
+
+
+@contextmanager
+def _explained(folder: Path, verb: str) -> Iterator[None]:
+    nothing = "; nothing was changed" if verb == "written" else ""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be {verb} ({error.strerror or error}){nothing}") from None
+    except sqlite3.OperationalError as error:
+        raise DataError(f"{folder / DATABASE}: cannot be {verb} ({error}){nothing}") from None
+    except sqlite3.DatabaseError as error:
+        raise DataError(
+            f"{folder / DATABASE}: damaged ({error}); move the folder away and teach its pictures again"
+        ) from None

@@ -1,0 +1,176 @@
+"""From pictures to taught classes, with a classifier that computes features."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer_edge.classifier import Classifier
+from mixer_edge.errors import DataError, ImageError, ModelError
+from mixer_edge.preprocess import load_pixels, pixels_sha256
+from mixer_edge.progress import progress
+from mixer_edge.teach.files import PictureFiles
+from mixer_edge.teach.folder import Extractor, taught_folder
+from mixer_edge.teach.names import check_name
+from mixer_edge.teach.state import (
+    Lesson,
+    Picture,
+    Taught,
+    add,
+    forget_class,
+    forget_picture,
+    read_taught,
+    replace_features,
+    same_features,
+)
+
+log = logging.getLogger(__name__)
+
+CHUNK, CHUNK_BYTES = 32, 32 << 20
+"""Pictures, and bytes of their files, that are taught in one step at most."""
+
+
+def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path | bytes]]) -> Iterator[Lesson | str]:
+    """Teach pictures of a class; yield what became of them, and a line for each that cannot be read.
+
+    What is yielded is on the disk. Pictures are taught in steps, so that little is lost at a stop.
+
+    Args:
+        classifier: a loaded feature extractor.
+        label: the class.
+        sources: names of pictures, and their paths or contents.
+
+    Raises:
+        BundleError: the bundle has classes of its own.
+        DataError: the class cannot have this name, or nothing can be written.
+    """
+    extractor, label = Extractor.of(classifier.bundle, classifier.variant), check_name(label)
+    refresh(classifier, extractor)
+    chunk: list[Picture] = []
+    for name, source in sources:
+        try:
+            chunk.append(_read(classifier, name, source))
+        except ImageError as error:
+            yield str(error)
+        if len(chunk) == CHUNK or sum(len(picture.content) for picture in chunk) > CHUNK_BYTES:
+            yield add(extractor, label, chunk)
+            chunk = []
+    if chunk:
+        yield add(extractor, label, chunk)
+
+
+def refresh(classifier: Classifier, extractor: Extractor) -> Taught | None:
+    """Return what was taught, with features of this classifier's file: of another one, they are computed again.
+
+    Raises:
+        DataError: a kept picture cannot be read, or nothing can be written.
+    """
+    taught = read_taught(extractor.folder)
+    if taught is None or same_features(taught.extractor, extractor):
+        return taught
+    count = sum(taught.counts.values())
+    log.info(
+        "%d taught pictures have features of another file (%s of %s); computing those of %s of %s",
+        count, taught.extractor.variant, taught.extractor.name, extractor.variant, extractor.name,
+    )  # fmt: skip
+    replace_features(
+        extractor,
+        lambda paths: [_kept(classifier, path) for path in progress(paths, "computing features")],
+    )
+    return read_taught(extractor.folder)
+
+
+def use_taught(classifier: Classifier) -> bool:
+    """Let a classifier that computes features answer with the taught classes; return whether there are two of them.
+
+    Raises:
+        BundleError: the bundle has classes of its own.
+        DataError: what was taught cannot be read or written.
+    """
+    taught = refresh(classifier, Extractor.of(classifier.bundle, classifier.variant))
+    if taught is None or taught.head is None:
+        return False
+    classifier.use_head(taught.head)
+    return True
+
+
+def what_to_teach(classifier: Classifier) -> str:
+    """Return why a feature extractor has no answers yet, and what to do."""
+    bundle = classifier.bundle
+    extractor = Extractor.of(bundle, classifier.variant)
+    taught = read_taught(extractor.folder)
+    found = f"{len(taught.counts)} class is taught" if taught else "no class is taught"
+    reason = (
+        f"{bundle.folder}: it computes features, and {found}, expected 2; teach with: mixer-edge teach {bundle.folder} "
+        "CLASS PICTURE..."
+    )
+    return reason if taught else reason + _elsewhere(bundle.folder, extractor)
+
+
+def _elsewhere(bundle: Path, extractor: Extractor) -> str:
+    """Return what was taught on other extractors, if there is something, and how to move it."""
+    others = [folder for folder in sorted(taught_folder().glob("*")) if folder != extractor.folder]
+    found = [(folder, taught) for folder in others if (taught := read_taught(folder)) is not None]
+    if not found:
+        return ""
+    folder, taught = max(found, key=lambda item: sum(item[1].counts.values()))
+    return (
+        f"; {sum(taught.counts.values())} pictures of {len(taught.counts)} classes were taught on another extractor, "
+        f"{taught.extractor.name}, take them with: mixer-edge teach {bundle} --from {folder}"
+    )
+
+
+def _read(classifier: Classifier, name: str, source: Path | bytes) -> Picture:
+    digest, features = _features(classifier, source, name)
+    try:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read ({error.strerror})") from None
+    return Picture(content=content, name=name, digest=digest, features=features)
+
+
+def _kept(classifier: Classifier, path: Path) -> tuple[str, NDArray[np.float32]]:
+    try:
+        return _features(classifier, path, str(path))
+    except ImageError as error:
+        bundle = classifier.bundle.folder
+        raise DataError(f"{error}; it was taught, forget it with: mixer-edge forget {bundle} {path}") from None
+
+
+def _features(classifier: Classifier, source: Path | bytes, name: str) -> tuple[str, NDArray[np.float32]]:
+    pixels = load_pixels(source, classifier.bundle.manifest.preprocess, max_pixels=classifier.max_pixels)
+    features = classifier.output(classifier.tensor_of_pixels(pixels))
+    if not np.isfinite(features).all():
+        raise ModelError(f"the feature extractor gives NaN or infinity for {name}; use another variant")
+    return pixels_sha256(pixels), features
+
+
+def forget(folder: Path, what: str) -> int:
+    """Forget a class or a picture, and return how many pictures there were; 0 if there is none.
+
+    Args:
+        folder: of what is taught.
+        what: the name of a class; or the path of a picture, by its pixels or, if it is a kept file, by its name.
+
+    Raises:
+        DataError: it is both a class and a picture, or nothing can be written.
+        ImageError: the picture cannot be read.
+    """
+    taught, path = read_taught(folder), Path(what)
+    if taught is None:
+        return 0
+    name = unicodedata.normalize("NFC", what)
+    if name in taught.counts:
+        if path.is_file():
+            raise DataError(f"{what}: a class and a picture; expected ./{what} for the picture, or another folder")
+        return forget_class(folder, name)
+    if not path.is_file():
+        return 0
+    if path.resolve().parent == PictureFiles(folder).pictures.resolve():
+        return forget_picture(folder, file=path.name)
+    return forget_picture(folder, digest=pixels_sha256(load_pixels(path, taught.extractor.preprocess)))
