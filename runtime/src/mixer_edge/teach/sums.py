@@ -19,6 +19,8 @@ STRENGTH = 1.0
 SAMPLE = 300
 """Number of pictures, those with the smallest digests, whose left-out answers decide temperature and threshold."""
 BATCH = 512
+FEW = 32
+"""With so few pictures left, the sums are always made from them: it takes less time than the head."""
 
 Rows = Sequence[tuple[int, NDArray[np.float32]]]
 """Number of the class, and features, of pictures."""
@@ -83,7 +85,8 @@ def feature_rows(database: sqlite3.Connection) -> Iterator[tuple[list[int], NDAr
 
 
 def _write(database: sqlite3.Connection, ids: list[int], statistics: Statistics, removed: int) -> None:
-    if removed > statistics.counts.sum():
+    left = statistics.counts.sum()
+    if removed and (removed > left or left <= FEW):
         statistics, removed = _summed(database, ids), 0
     database.execute("DELETE FROM sums")
     for identifier, count, total in zip(ids, statistics.counts, statistics.sums, strict=True):
@@ -91,10 +94,10 @@ def _write(database: sqlite3.Connection, ids: list[int], statistics: Statistics,
             "UPDATE classes SET pictures = ?, sum = ? WHERE id = ?", (int(count), total.tobytes(), identifier)
         )
     database.execute("DELETE FROM classes WHERE pictures = 0")
-    left = statistics.counts > 0
-    if left.any():
+    present = statistics.counts > 0
+    if present.any():
         database.execute("INSERT INTO sums VALUES (?, ?)", (statistics.gram.tobytes(), removed))
-        statistics = Statistics(counts=statistics.counts[left], sums=statistics.sums[left], gram=statistics.gram)
+        statistics = Statistics(counts=statistics.counts[present], sums=statistics.sums[present], gram=statistics.gram)
     _solve(database, statistics)
 
 

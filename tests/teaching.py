@@ -1,0 +1,44 @@
+"""Pictures for the state of what was taught, drawn without a network, and its contents, for the tests."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from mixer_edge.preprocess import Preprocessing
+from mixer_edge.teach.database import reading
+from mixer_edge.teach.folder import Extractor
+from mixer_edge.teach.state import Picture
+from mixer_edge.teach.sums import Sums, feature_rows, read_sums
+
+FEATURES = 6
+EXTRACTOR = Extractor(
+    fingerprint="f" * 64, name="drawn", variant="int8", file_sha256="a" * 64, preprocess=Preprocessing().spec(32)
+)
+
+
+def draw(number: int, place: float = 0.0) -> Picture:
+    """Return picture ``number``, with normally distributed features around a place."""
+    features = np.random.default_rng(number).normal(place, 1, FEATURES).astype(np.float32)
+    content = b"picture %d" % number
+    return Picture(content=content, name=f"{number}.png", digest=hashlib.sha256(content).hexdigest(), features=features)
+
+
+def contents(extractor: Extractor = EXTRACTOR) -> dict[str, str]:
+    """Return the class of every picture, by its name."""
+    with reading(extractor.folder) as database:
+        assert database is not None
+        query = "SELECT pictures.name, classes.name FROM pictures JOIN classes ON classes.id = class"
+        return dict(database.execute(query))
+
+
+def sums_and_pictures(extractor: Extractor = EXTRACTOR) -> tuple[Sums | None, np.ndarray, np.ndarray]:
+    """Return the sums, and the classes and features that they should be of."""
+    with reading(extractor.folder) as database:
+        assert database is not None
+        batches = list(feature_rows(database))
+        if not batches:
+            return read_sums(database), np.zeros(0, np.int64), np.zeros((0, FEATURES), np.float32)
+        _, classes, features = zip(*batches, strict=True)
+        return read_sums(database), np.concatenate(classes), np.concatenate(features)
