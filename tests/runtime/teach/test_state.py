@@ -7,6 +7,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from mixer_edge.errors import DataError
 from mixer_edge.head import Standardized, Statistics, ridge, ridge_left_out
 from mixer_edge.teach import database, sums
 from mixer_edge.teach.database import writing
-from mixer_edge.teach.state import Lesson, add, forget_class, forget_picture, read_pictures, read_taught
+from mixer_edge.teach.state import Lesson, Picture, add, forget_class, forget_picture, read_pictures, read_taught
 
 
 @pytest.fixture(autouse=True)
@@ -197,20 +198,26 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     check_head()
 
 
-@pytest.mark.parametrize(("limit", "reason"), [(50_000, "database or disk is full"), (5, "File too large")])
-def test_a_full_disk_loses_nothing(folder: Path, limit: int, reason: str) -> None:
-    """The database cannot grow, or a picture cannot be written: one line, and what was there is still there."""
+@pytest.mark.parametrize(
+    ("pictures", "place", "reason"),
+    [
+        ([draw(number) for number in range(4, 104)], "/taught.sqlite", "disk I/O error"),
+        ([replace(draw(4), content=bytes(100_000))], "", "File too large"),
+    ],
+    ids=["database", "picture"],
+)
+def test_a_full_disk_loses_nothing(folder: Path, pictures: list[Picture], place: str, reason: str) -> None:
+    """The database or a picture cannot be written, here for a limit: one line, and what was there is still there."""
     add(EXTRACTOR, "a", [draw(1), draw(2)])
     add(EXTRACTOR, "b", [draw(3)])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
         with pytest.raises(DataError) as error:
-            add(EXTRACTOR, "c", [draw(number) for number in range(4, 104)])
+            add(EXTRACTOR, "c", pictures)
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "nothing was changed" in str(error.value)
-    assert reason in str(error.value) or "disk I/O error" in str(error.value)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(error.value) == f"{folder}{place}: cannot be written ({reason}); nothing was changed"
     assert contents() == {"1.png": "a", "2.png": "a", "3.png": "b"}
     check_head()
     add(EXTRACTOR, "c", [draw(4)])

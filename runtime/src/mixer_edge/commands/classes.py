@@ -31,13 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = Bundle.open(arguments.bundle)
     extractor = Extractor.of(bundle, bundle.manifest.variants[0].name)
     found = report(extractor.folder, extractor.name, extractor.variant)
-    print(line(found) if arguments.json else _text(found))
+    print(line(found) if arguments.json else _text(found, arguments.bundle))
     return 0
 
 
-def _text(found: ClassesReport) -> str:
+def _text(found: ClassesReport, bundle: str) -> str:
     if not found.classes:
-        return "no class is taught; teach with: mixer-edge teach BUNDLE CLASS PICTURE..."
+        return f"no class is taught; teach with: mixer-edge teach {bundle} CLASS PICTURE..."
     width = max(len(label) for label in ("all classes", *(item.label for item in found.classes)))
     lines = [f"{'class':<{width}}  pictures  left out  95 % interval      taken for"]
     for item in found.classes:
