@@ -148,6 +148,11 @@ class Classifier:
         self._check_task("embedding")
         self.bundle, self.head = self.bundle.with_classes(head.labels, head.unknown), head
 
+    @property
+    def outputs(self) -> int:
+        """The number of values that ``output`` returns."""
+        return self.interpreter.output.shape[-1] if self.head is None else len(self.head.labels)
+
     def tensor(self, image: ImageSource) -> NDArray[np.generic]:
         """Return the network's input for a picture, ``[1, height, width, 3]`` in the file's dtype."""
         return self.tensor_of_pixels(load_pixels(image, self.bundle.manifest.preprocess, max_pixels=self.max_pixels))

@@ -114,8 +114,7 @@ def at_every_call() -> int:
     kills = 0
     before: dict[str, str] = {}
     for change in (
-        ("add", "a", [1, 2]), ("add", "b", [3, 2]), ("add", "b", [4, 5]),
-        ("forget", "", [3]), ("forget class", "b", []),
+        ("add", "a", [1, 2]), ("add", "b", [3, 2]), ("forget", "", [3]), ("forget class", "b", []),
     ):  # fmt: skip
         number = 1
         while forked(lambda number=number, change=change: at_call(number, change)):  # type: ignore[misc]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import reseal
+from tests.serving import serving
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.cli import main
@@ -134,7 +135,7 @@ def test_from_nothing_to_an_answer(
 
 def test_answers_are_those_of_the_workstation(extractor: Path, digits: dict[str, list[Path]]) -> None:
     """With 1, 5 and 25 pictures per class the command gives the head that ``train`` fits, and the same answers."""
-    new = sorted(split_folder(extractor, "held_out").glob("*/*.png"))
+    new = sorted(split_folder(extractor, "held_out").glob("*/*.png"))[::3]
     truth = np.array([int(path.parent.name) for path in new])
     with Classifier.load(extractor, "float32") as classifier:
         pictures = np.stack([classifier.embed(path) for path in new])
@@ -257,6 +258,25 @@ def test_wrong_use(
         2, [], ["error: a: a class and a picture; expected ./a for the picture, or another folder"],
     )  # fmt: skip
     assert run(capsys, "forget", extractor, "./a") == (0, ["./a: 1 picture forgotten"], [])
+
+
+def test_the_server_answers_with_the_taught_classes(extractor: Path, digits: dict[str, list[Path]]) -> None:
+    """As soon as there are two of them; until then it has features."""
+    picture = digits["7"][0].read_bytes()
+    assert main(["teach", str(extractor), "seven", *map(str, digits["7"][:3])]) == 0
+    with serving(extractor) as server:
+        assert server.request("POST", "/v1/classify", picture).json == {
+            "error": "digits_fe computes features, not classes; use /v2/models/NAME/infer"
+        }
+    assert main(["teach", str(extractor), "one", *map(str, digits["1"][:3])]) == 0
+    with serving(extractor) as server:
+        answer = server.request("POST", "/v1/classify?top_k=1", picture).json
+        assert (answer["categories"][0]["label"], answer["none"]) == ("seven", False)
+        model = server.get("/v1/model").json
+        assert (model["task"], model["labels"], model["unknown"]["measure"]) == (
+            "classification", ["seven", "one"], "logit",
+        )  # fmt: skip
+        assert server.get("/v2/models/digits_fe").json["outputs"][0]["shape"] == [-1, 2]
 
 
 def test_a_command_of_its_own(extractor: Path, digits: dict[str, list[Path]]) -> None:

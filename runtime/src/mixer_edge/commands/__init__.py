@@ -68,8 +68,12 @@ def load_classifier(arguments: argparse.Namespace) -> Classifier:
     return classifier
 
 
-def load_answering(arguments: argparse.Namespace) -> Classifier:
+def load_answering(arguments: argparse.Namespace, *, features: bool = False) -> Classifier:
     """Return the classifier that the flags describe, with the taught classes if it is a feature extractor.
+
+    Args:
+        arguments: of the command.
+        features: whether a feature extractor is of use as it is, when fewer than two classes are taught.
 
     Raises:
         BundleError: fewer than two classes are taught; the message says what to do.
@@ -78,6 +82,6 @@ def load_answering(arguments: argparse.Namespace) -> Classifier:
     if classifier.bundle.manifest.task == "embedding":
         from mixer_edge.teach.lessons import use_taught, what_to_teach  # a classifier needs none of it
 
-        if not use_taught(classifier):
+        if not use_taught(classifier) and not features:
             raise BundleError(what_to_teach(classifier))
     return classifier

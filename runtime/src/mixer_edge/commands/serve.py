@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mixer_edge.classifier import Classifier
-from mixer_edge.commands import add_classifier, load_classifier, positive
+from mixer_edge.commands import add_classifier, load_answering, positive
 from mixer_edge.commands.camera import size
 from mixer_edge.commands.mqtt import add_mqtt, open_publisher
 from mixer_edge.errors import MixerEdgeError
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise MixerEdgeError("--mqtt tells of changes of a source; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
         server = pool.submit(importlib.import_module, "mixer_edge.serve.server")
-        classifier = load_classifier(arguments)
+        classifier = load_answering(arguments, features=True)
     with classifier:
         _check_imported(server)
         _serve(classifier, arguments)

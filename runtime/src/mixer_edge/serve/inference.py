@@ -115,7 +115,7 @@ class Inference:
         """Describe the inputs and outputs of the model."""
         self._check_name(request)
         inputs = (TensorFacts(name=name, datatype=kind, shape=tuple(shape)) for name, (kind, shape) in INPUTS.items())
-        count = self.engine.classifier.interpreter.output.shape[-1]
+        count = self.engine.classifier.outputs
         if self.model.task == "classification":
             outputs = [("probabilities", "FP32", (-1, count)), ("label", "BYTES", (-1,)), ("none", "BOOL", (-1,))]
         else:
