@@ -20,6 +20,7 @@ from mixer_edge.evaluate import Task, evaluate
 from mixer_edge.journal import Journal
 from mixer_edge.manifest import Manifest
 from mixer_edge.preprocess import check_spec
+from mixer_edge.teach import database as taught
 from mixer_edge_export.comparison import types as reports
 
 
@@ -93,3 +94,4 @@ def test_the_documentation_states_the_versions() -> None:
     assert f"every command of both programs | `schema_version`, now {manifests.SCHEMA_VERSION} |" in text
     assert f"your programs | `schema_version`, now {reports.SCHEMA_VERSION} |" in text
     assert f"`journal` in the first line, now {JOURNAL_SUBJECT['journal']} |" in text
+    assert f"| `user_version`, now {taught.VERSION} |" in text

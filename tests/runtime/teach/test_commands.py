@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from mixer_edge.teach.folder import taught_folder
 from mixer_edge.teach.state import read_taught
 from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.training.heads import fit
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +160,24 @@ def test_answers_are_those_of_the_workstation(extractor: Path, digits: dict[str,
         np.testing.assert_array_equal(logits.argmax(axis=1), wanted.argmax(axis=1))
         assert (logits.argmax(axis=1) == truth).mean() > expected
         assert (taught.head.unknown is None) == (count == 1)
+
+
+def test_the_documented_session(extractor: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/teach.md shows what the commands print."""
+    (session,) = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "teach.md").read_text("utf-8"), re.DOTALL)
+    places = {
+        "build/digits_fe": str(extractor),
+        "build/digits-images": str(extractor.parent / "digits-images"),
+        "tests/": f"{ROOT}/tests/",
+    }
+    shown = []
+    for line in session.splitlines():
+        if line.startswith("$ mixer-edge "):
+            command = reduce(lambda text, place: text.replace(place, places[place]), places, line)
+            code, output, errors = run(capsys, *command.split()[2:])
+            assert code == 0
+            shown += [line, *output, *errors]
+    assert "\n".join(shown).replace(f"{ROOT}/", "") == session.rstrip()
 
 
 def test_another_file_of_the_same_extractor(

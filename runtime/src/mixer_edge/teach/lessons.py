@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,11 @@ def what_to_teach(classifier: Classifier) -> str:
 def _elsewhere(bundle: Path, extractor: Extractor) -> str:
     """Return what was taught on other extractors, if there is something, and how to move it."""
     others = [folder for folder in sorted(taught_folder().glob("*")) if folder != extractor.folder]
-    found = [(folder, taught) for folder in others if (taught := read_taught(folder)) is not None]
+    found = []
+    for folder in others:
+        with suppress(DataError):  # this is only a hint
+            if (taught := read_taught(folder)) is not None:
+                found.append((folder, taught))
     if not found:
         return ""
     folder, taught = max(found, key=lambda item: sum(item[1].counts.values()))

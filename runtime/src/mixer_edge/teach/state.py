@@ -75,11 +75,14 @@ def read_taught(folder: Path) -> Taught | None:
         head = None
         if found is not None:
             kernel, bias, threshold, refused = found
+            unknown = None
+            if threshold is not None:
+                unknown = UnknownSpec(measure="logit", threshold=threshold, refused=refused)
             head = LinearHead(
                 labels=tuple(counts),
                 kernel=np.frombuffer(kernel).reshape(-1, len(counts)),
                 bias=np.frombuffer(bias),
-                unknown=threshold and UnknownSpec(measure="logit", threshold=threshold, refused=refused),
+                unknown=unknown,
             )
         return Taught(extractor=extractor, counts=counts, head=head) if counts else None
 
