@@ -36,7 +36,9 @@ from mixer_edge.manifest import Manifest, RuntimeSpec, TrainingSpec, UnknownSpec
 from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
-COMMANDS = ("classify", "camera", "watch", "serve", "info", "verify", "benchmark", "evaluate")
+COMMANDS = (
+    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "info", "verify", "benchmark", "evaluate",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -227,7 +229,7 @@ def test_a_bundle_that_is_none_is_one_line_and_code_2(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every command says the same."""
-    more = [str(tmp_path)] if command in ("classify", "watch", "evaluate") else []
+    more = [str(tmp_path)] * {"classify": 1, "watch": 1, "evaluate": 1, "teach": 2, "forget": 1}.get(command, 0)
     assert main([command, str(tmp_path), *more]) == 2
     expected = f"{tmp_path}/manifest.json: no such file; expected a bundle folder written by mixer-edge-export"
     assert capsys.readouterr().err.splitlines() == [f"error: {expected}"]
