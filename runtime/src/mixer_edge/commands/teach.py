@@ -23,6 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command and its flags."""
     parser = commands.add_parser(
         "teach",
+        usage="%(prog)s [-h] [OPTION...] BUNDLE CLASS PICTURE... or BUNDLE --from FOLDER",
         help="teach a class with pictures, on a bundle that computes features",
         description="Teach a class with pictures, on a bundle that computes features. classify, camera and watch then "
         "answer with the taught classes. A picture that cannot be read is reported on standard error and the others "
@@ -33,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "words",
         nargs="+",
-        metavar=("CLASS", "PICTURE"),
+        metavar="CLASS PICTURE...",
         help="the class, and picture files, folders of them, - for one on stdin; with --from a folder",
     )
     parser.add_argument(
