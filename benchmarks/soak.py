@@ -1,0 +1,146 @@
+"""What a server keeps after very many requests and streams: memory, threads, and open files."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clients import Client, form, get, post
+from benchmarks.serve_load import write_frames
+from benchmarks.servers import Server, mixer_edge, serving
+
+REQUESTS, STREAMS, WARM_UP = 100_000, 1_000, 0.1
+CLIENTS, VIEWERS, SETTLE_S, POLL_S = 4, 4, 30, 0.05
+LONGEST = 20_000
+"""Bytes of a stream after which it is cut at the latest."""
+
+
+def requests(name: str, picture: bytes) -> dict[str, tuple[bytes, int]]:
+    """Return what is asked in turn: requests, good and bad, with the status that is right."""
+    size = {"binary_data_size": 4 + len(picture)}
+    infer = json.dumps({"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "parameters": size}]}).encode()
+    binary = post(f"/v2/models/{name}/infer", infer + struct.pack("<I", len(picture)) + picture)
+    header = b"Inference-Header-Content-Length: %d\r\n" % len(infer)
+    return {
+        "a picture": (post("/v1/classify", picture), 200),
+        "a form": (form("/v1/classify", picture), 200),
+        "inference": (binary.replace(b"Content-Type:", header + b"Content-Type:", 1), 200),
+        "half a picture": (post("/v1/classify", picture[: len(picture) // 2]), 400),
+        "no picture": (post("/v1/classify", b"no picture"), 400),
+        "nothing": (post("/v1/classify", b""), 400),
+        "inference of nothing": (post(f"/v2/models/{name}/infer", b"{}", "application/json"), 400),
+        "no such page": (get("/v1/nothing"), 404),
+    }
+
+
+def soak(bundle: Path, name: str, picture: bytes, scale: float) -> dict[str, Any]:
+    """Return memory, threads and files of our server after a tenth of the requests and streams, and after all of them.
+
+    Args:
+        bundle: what it serves.
+        name: of the bundle's model.
+        picture: a small picture file.
+        scale: of the numbers of requests and streams.
+
+    Raises:
+        SystemExit: an answer has another status than it should.
+    """
+    asked, streams = int(REQUESTS * scale), int(STREAMS * scale)
+    with tempfile.TemporaryDirectory() as folder:
+        write_frames(Path(folder), picture)
+        with serving(mixer_edge(bundle, "--source", folder)) as server:
+            idle_files = _idle_files(server)
+            counted = _burden(server, requests(name, picture), int(asked * WARM_UP), int(streams * WARM_UP))
+            before = _settled(server, idle_files)
+            start = time.perf_counter()
+            counted += _burden(server, requests(name, picture), asked, streams)
+            seconds = time.perf_counter() - start
+            after = _settled(server, idle_files)
+            said = list(server.said)[1:]
+    return {
+        "requests": asked,
+        "streams": streams,
+        "seconds": seconds,
+        "answers": dict(counted),
+        "said": said,
+        "before": before,
+        "after": after,
+        "growth_mb": (after["resident_mib"] - before["resident_mib"]) * 2**20 / 1e6,
+    }
+
+
+def _burden(server: Server, mixed: dict[str, tuple[bytes, int]], asked: int, streams: int) -> Counter[str]:
+    """Send the requests from several clients, and open and cut the streams meanwhile; return the answers by kind."""
+    print(f"{asked} requests and {streams} streams", file=sys.stderr)
+    with ThreadPoolExecutor(CLIENTS + VIEWERS) as pool:
+        cut = [pool.submit(_cut_streams, server.port, range(first, streams, VIEWERS)) for first in range(VIEWERS)]
+        shares = [range(first, asked, CLIENTS) for first in range(CLIENTS)]
+        answers = [pool.submit(_ask, server.port, list(mixed.items()), share) for share in shares]
+        for each in cut:
+            each.result()
+        return sum((each.result() for each in answers), Counter())
+
+
+def _ask(port: int, mixed: Sequence[tuple[str, tuple[bytes, int]]], numbers: range) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    with Client(port) as client:
+        for turn, number in enumerate(numbers):
+            kind, (request, status) = mixed[(turn + number // len(numbers)) % len(mixed)]
+            reply = client.ask(request)
+            if reply.status != status:
+                raise SystemExit(f"{kind}: status {reply.status}, expected {status}: {reply.body[:200]!r}")
+            counted[f"{kind}, {reply.status}"] += 1
+    return counted
+
+
+def _cut_streams(port: int, numbers: range) -> None:
+    """Open streams, and cut each somewhere: in its request, in its head, or in what follows; half of them rudely."""
+    for number in numbers:
+        draw = random.Random(number)
+        request = get(draw.choice(("/events", "/stream.mjpg")))
+        with socket.create_connection(("127.0.0.1", port)) as viewer:
+            if draw.random() < 0.5:  # a reset instead of a farewell
+                viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if draw.random() < 0.1:
+                viewer.sendall(request[: draw.randrange(len(request))])
+                continue
+            viewer.sendall(request)
+            left = int(LONGEST ** draw.random())
+            # events are few: what comes within a second and a half is enough
+            end = time.monotonic() + 1.5
+            viewer.settimeout(1.5)
+            try:
+                while left > 0 and time.monotonic() < end:
+                    left -= len(viewer.recv(left))
+            except TimeoutError:
+                pass
+
+
+def _idle_files(server: Server) -> int:
+    """Return the number of open files of a server without clients; its source may be reading a picture just now."""
+    with Client(server.port) as client:
+        while json.loads(client.ask(get("/v1/state")).body)["frame"] is None:
+            time.sleep(POLL_S)
+    return min(_counts(server)["files"] for _ in range(20) if not time.sleep(POLL_S))
+
+
+def _settled(server: Server, idle_files: int) -> dict[str, float]:
+    """Return the counts of a server when all connections have ended; those at the end of a while if some do not end."""
+    end = time.monotonic() + SETTLE_S
+    while (found := _counts(server))["files"] > idle_files and time.monotonic() < end:
+        time.sleep(POLL_S)
+    return found
+
+
+def _counts(server: Server) -> dict[str, float]:
+    return {"resident_mib": server.memory_mib("VmRSS"), "threads": server.count("task"), "files": server.count("fd")}
