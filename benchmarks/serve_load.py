@@ -69,7 +69,7 @@ def throughput(
     fps: dict[str, list[float]] = {CAMERA_ALONE: [], CAMERA: []}
 
     def network() -> float:
-        return 1000 / float(classifier.latencies_ms(sys.maxsize, warm_up=WARM_UP, seconds=1000 * seconds).mean())
+        return 1000 / float(classifier.latencies_ms(sys.maxsize, warm_up=WARM_UP, seconds=seconds).mean())
 
     def server(name: str) -> float:
         with serving(commands[name]) as running, Client(running.port) as client:

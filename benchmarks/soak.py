@@ -19,7 +19,9 @@ from benchmarks.clients import Client, form, get, post
 from benchmarks.serve_load import write_frames
 from benchmarks.servers import Server, mixer_edge, serving
 
-REQUESTS, STREAMS, WARM_UP = 100_000, 1_000, 0.1
+REQUESTS, STREAMS = 100_000, 1_000
+WARM_UP, WARM_UP_STREAMS = 0.1, 100
+"""The part of the requests, and the streams, after which the server has started all its threads."""
 CLIENTS, VIEWERS, SETTLE_S, POLL_S = 4, 4, 30, 0.05
 LONGEST = 20_000
 """Bytes of a stream after which it is cut at the latest."""
@@ -60,7 +62,7 @@ def soak(bundle: Path, name: str, picture: bytes, scale: float) -> dict[str, Any
         write_frames(Path(folder), picture)
         with serving(mixer_edge(bundle, "--source", folder)) as server:
             idle_files = _idle_files(server)
-            counted = _burden(server, requests(name, picture), int(asked * WARM_UP), int(streams * WARM_UP))
+            counted = _burden(server, requests(name, picture), int(asked * WARM_UP), WARM_UP_STREAMS)
             before = _settled(server, idle_files)
             start = time.perf_counter()
             counted += _burden(server, requests(name, picture), asked, streams)
@@ -94,8 +96,8 @@ def _burden(server: Server, mixed: dict[str, tuple[bytes, int]], asked: int, str
 def _ask(port: int, mixed: Sequence[tuple[str, tuple[bytes, int]]], numbers: range) -> Counter[str]:
     counted: Counter[str] = Counter()
     with Client(port) as client:
-        for turn, number in enumerate(numbers):
-            kind, (request, status) = mixed[(turn + number // len(numbers)) % len(mixed)]
+        for turn in range(len(numbers)):
+            kind, (request, status) = mixed[(turn + numbers.start) % len(mixed)]
             reply = client.ask(request)
             if reply.status != status:
                 raise SystemExit(f"{kind}: status {reply.status}, expected {status}: {reply.body[:200]!r}")
