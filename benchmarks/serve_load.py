@@ -25,7 +25,7 @@ from mixer_edge.stopwatch import times_ms
 
 OURS, IN_PROCESS, NETWORK = "mixer-edge serve", "in process", "the network alone"
 CAMERA, CAMERA_ALONE = "mixer-edge serve with a source", "its source alone"
-BLOCK, CLIENTS, WARM_UP, FRAMES = 10, 16, 5, 20_000
+BLOCK, CLIENTS, WARM_UP, FRAMES, POLL_S = 10, 16, 5, 20_000, 0.05
 PATH = "/v1/classify"
 Commands = Mapping[str, Sequence[str | Path]]
 
@@ -83,6 +83,7 @@ def throughput(
 
     def camera(folder: str) -> float:
         with serving([*commands[OURS], "--source", folder, "--fps", "10"]) as running, watching(running):
+            wait_for_frame(running.port)
             fps[CAMERA_ALONE].append(frames_per_second(running.port, lambda: time.sleep(seconds)))
             found: list[Reply] = []
             fps[CAMERA].append(
@@ -144,11 +145,18 @@ def watching(server: Server) -> Iterator[None]:
 
 def frames_per_second(port: int, during: Callable[[], object]) -> float:
     """Return the rate of classified frames while something is done."""
-
-    def frame() -> tuple[int, float]:
-        with Client(port) as client:
-            reply = client.ask(get("/v1/state"))
-        return json.loads(reply.body)["frame"] or 0, reply.at
-
-    (first, start), _, (last, end) = frame(), during(), frame()
+    (first, start), _, (last, end) = _frame(port), during(), _frame(port)
     return (last - first) / (end - start)
+
+
+def wait_for_frame(port: int) -> None:
+    """Return when a server has classified the first frame of its source; it ends itself if there is none."""
+    while not _frame(port)[0]:
+        time.sleep(POLL_S)
+
+
+def _frame(port: int) -> tuple[int, float]:
+    """Return how many frames there were, and when."""
+    with Client(port) as client:
+        reply = client.ask(get("/v1/state"))
+    return json.loads(reply.body)["frame"] or 0, reply.at

@@ -12,17 +12,21 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.clients import Client, form, get, post
-from benchmarks.serve_load import write_frames
+from benchmarks.serve_load import POLL_S, wait_for_frame, write_frames
 from benchmarks.servers import Server, mixer_edge, serving
 
 REQUESTS, STREAMS = 100_000, 1_000
 WARM_UP, WARM_UP_STREAMS = 0.1, 100
 """The part of the requests, and the streams, after which the server has started all its threads."""
-CLIENTS, VIEWERS, SETTLE_S, POLL_S = 4, 4, 30, 0.05
+CLIENTS, VIEWERS, SETTLE_S = 4, 4, 30
+WARM_UP_CLIENTS, WARM_UP_VIEWERS = 32, 8
+"""More than later: a pool of threads starts another only if all are busy."""
+OPENED, WATCHED_S = b"HTTP/1.1 200 ", 1.5
 LONGEST = 20_000
 """Bytes of a stream after which it is cut at the latest."""
 
@@ -62,7 +66,8 @@ def soak(bundle: Path, name: str, picture: bytes, scale: float) -> dict[str, Any
         write_frames(Path(folder), picture)
         with serving(mixer_edge(bundle, "--source", folder)) as server:
             idle_files = _idle_files(server)
-            counted = _burden(server, requests(name, picture), int(asked * WARM_UP), WARM_UP_STREAMS)
+            crowd = WARM_UP_CLIENTS, WARM_UP_VIEWERS
+            counted = _burden(server, requests(name, picture), int(asked * WARM_UP), WARM_UP_STREAMS, crowd)
             before = _settled(server, idle_files)
             start = time.perf_counter()
             counted += _burden(server, requests(name, picture), asked, streams)
@@ -81,12 +86,19 @@ def soak(bundle: Path, name: str, picture: bytes, scale: float) -> dict[str, Any
     }
 
 
-def _burden(server: Server, mixed: dict[str, tuple[bytes, int]], asked: int, streams: int) -> Counter[str]:
+def _burden(
+    server: Server,
+    mixed: dict[str, tuple[bytes, int]],
+    asked: int,
+    streams: int,
+    crowd: tuple[int, int] = (CLIENTS, VIEWERS),
+) -> Counter[str]:
     """Send the requests from several clients, and open and cut the streams meanwhile; return the answers by kind."""
     print(f"{asked} requests and {streams} streams", file=sys.stderr)
-    with ThreadPoolExecutor(CLIENTS + VIEWERS) as pool:
-        cut = [pool.submit(_cut_streams, server.port, range(first, streams, VIEWERS)) for first in range(VIEWERS)]
-        shares = [range(first, asked, CLIENTS) for first in range(CLIENTS)]
+    clients, viewers = crowd
+    with ThreadPoolExecutor(clients + viewers) as pool:
+        cut = [pool.submit(_cut_streams, server.port, range(first, streams, viewers)) for first in range(viewers)]
+        shares = [range(first, asked, clients) for first in range(clients)]
         answers = [pool.submit(_ask, server.port, list(mixed.items()), share) for share in shares]
         for each in cut:
             each.result()
@@ -106,7 +118,11 @@ def _ask(port: int, mixed: Sequence[tuple[str, tuple[bytes, int]]], numbers: ran
 
 
 def _cut_streams(port: int, numbers: range) -> None:
-    """Open streams, and cut each somewhere: in its request, in its head, or in what follows; half of them rudely."""
+    """Open streams, and cut each somewhere: in its request, in its head, or in what follows; half of them rudely.
+
+    Raises:
+        SystemExit: the server refuses one.
+    """
     for number in numbers:
         draw = random.Random(number)
         request = get(draw.choice(("/events", "/stream.mjpg")))
@@ -117,22 +133,24 @@ def _cut_streams(port: int, numbers: range) -> None:
                 viewer.sendall(request[: draw.randrange(len(request))])
                 continue
             viewer.sendall(request)
-            left = int(LONGEST ** draw.random())
-            # events are few: what comes within a second and a half is enough
-            end = time.monotonic() + 1.5
-            viewer.settimeout(1.5)
-            try:
-                while left > 0 and time.monotonic() < end:
-                    left -= len(viewer.recv(left))
-            except TimeoutError:
-                pass
+            received = _read(viewer, int(LONGEST ** draw.random()))
+            if not received.startswith(OPENED[: len(received)]):
+                raise SystemExit(f"a stream was refused: {received[:200]!r}")
+
+
+def _read(viewer: socket.socket, most: int) -> bytes:
+    """Return that many bytes, or those that come within a while: events are few."""
+    received, end = b"", time.monotonic() + WATCHED_S
+    viewer.settimeout(WATCHED_S)
+    with suppress(TimeoutError):
+        while len(received) < most and time.monotonic() < end:
+            received += viewer.recv(most - len(received))
+    return received
 
 
 def _idle_files(server: Server) -> int:
     """Return the number of open files of a server without clients; its source may be reading a picture just now."""
-    with Client(server.port) as client:
-        while json.loads(client.ask(get("/v1/state")).body)["frame"] is None:
-            time.sleep(POLL_S)
+    wait_for_frame(server.port)
     return min(_counts(server)["files"] for _ in range(20) if not time.sleep(POLL_S))
 
 
