@@ -24,9 +24,9 @@ REQUESTS, STREAMS = 100_000, 1_000
 WARM_UP, WARM_UP_STREAMS = 0.1, 100
 """The part of the requests, and the streams, after which the server has started all its threads."""
 CLIENTS, VIEWERS, SETTLE_S = 4, 4, 30
-WARM_UP_CLIENTS, WARM_UP_VIEWERS = 32, 8
+WARM_UP_CLIENTS, WARM_UP_VIEWERS = 24, 8
 """More than later: a pool of threads starts another only if all are busy."""
-OPENED, WATCHED_S = b"HTTP/1.1 200 ", 1.5
+OPENED, WATCHED_S, ATTEMPTS = b"HTTP/1.1 200 ", 1.5, 100
 LONGEST = 20_000
 """Bytes of a stream after which it is cut at the latest."""
 
@@ -118,24 +118,32 @@ def _ask(port: int, mixed: Sequence[tuple[str, tuple[bytes, int]]], numbers: ran
 
 
 def _cut_streams(port: int, numbers: range) -> None:
-    """Open streams, and cut each somewhere: in its request, in its head, or in what follows; half of them rudely.
+    """Open streams and cut them; one that is refused, as the ends of others are not known yet, is opened again.
 
     Raises:
-        SystemExit: the server refuses one.
+        SystemExit: one is refused again and again.
     """
     for number in numbers:
-        draw = random.Random(number)
-        request = get(draw.choice(("/events", "/stream.mjpg")))
-        with socket.create_connection(("127.0.0.1", port)) as viewer:
-            if draw.random() < 0.5:  # a reset instead of a farewell
-                viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            if draw.random() < 0.1:
-                viewer.sendall(request[: draw.randrange(len(request))])
-                continue
-            viewer.sendall(request)
-            received = _read(viewer, int(LONGEST ** draw.random()))
-            if not received.startswith(OPENED[: len(received)]):
-                raise SystemExit(f"a stream was refused: {received[:200]!r}")
+        for _ in range(ATTEMPTS):
+            received = _cut_stream(port, random.Random(number))
+            if received.startswith(OPENED[: len(received)]):
+                break
+            time.sleep(POLL_S)
+        else:
+            raise SystemExit(f"a stream is refused again and again: {received!r}")
+
+
+def _cut_stream(port: int, draw: random.Random) -> bytes:
+    """Open a stream, cut it somewhere, and return what was read; half of the cuts are resets instead of farewells."""
+    request = get(draw.choice(("/events", "/stream.mjpg")))
+    with socket.create_connection(("127.0.0.1", port)) as viewer:
+        if draw.random() < 0.5:
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if draw.random() < 0.1:
+            viewer.sendall(request[: draw.randrange(len(request))])
+            return b""
+        viewer.sendall(request)
+        return _read(viewer, int(LONGEST ** draw.random()))
 
 
 def _read(viewer: socket.socket, most: int) -> bytes:
@@ -143,8 +151,8 @@ def _read(viewer: socket.socket, most: int) -> bytes:
     received, end = b"", time.monotonic() + WATCHED_S
     viewer.settimeout(WATCHED_S)
     with suppress(TimeoutError):
-        while len(received) < most and time.monotonic() < end:
-            received += viewer.recv(most - len(received))
+        while len(received) < most and time.monotonic() < end and (more := viewer.recv(most - len(received))):
+            received += more
     return received
 
 
