@@ -3,7 +3,12 @@
     python -m benchmarks.serve [--parts latency throughput soak start]
 
 writes ``docs/serve.json`` and the tables of ``docs/serve.md``, part by part. Everything is on this machine, through its
-loopback address. ``latency`` and ``throughput`` use Mixer-B/32 with random weights, ``soak`` the bundled model.
+loopback address. Mixer-B/32 has random weights. The parts:
+
+- ``latency``: a JPEG to its label, one client, beside the same call in process and beside other services;
+- ``throughput``: many clients, beside the network alone and beside other services, with and without a source;
+- ``soak``: memory, threads and files after 100,000 requests and 1,000 streams that are cut, with the bundled model;
+- ``start``: from the start of a process to its first answer, and the memory of the idle server.
 """
 
 from __future__ import annotations
@@ -128,16 +133,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer turns, a twentieth of the requests")
     parser.add_argument("--alone", action="store_true", help="without the other services")
     parser.add_argument("--work", type=Path, default=Path("build/benchmark"), help="default: %(default)s")
-    parser.add_argument("--json", type=Path, help="where results are kept (default: docs/serve.json)")
+    parser.add_argument(
+        "--json", type=Path, help="results (default: docs/serve.json; with --quick or --alone, in the work folder)"
+    )
     arguments = parser.parse_args()
-    target = arguments.json or DOCS / "serve.json"
+    whole = DOCS / "serve.json"
+    target = arguments.json or (arguments.work / "serve.json" if arguments.quick or arguments.alone else whole)
     bench = Bench(arguments.work.resolve(), quick=arguments.quick, alone=arguments.alone)
     found: dict[str, Any] = results.read(target)
     for part in arguments.parts:
         pythons = [] if arguments.alone or part in ("soak", "start") else [bench.peers]
         found[part] = {"machine": machine(*pythons), "quick": arguments.quick, "figures": getattr(bench, part)()}
         results.write(target, found)
-    if arguments.json is None and set(PARTS) <= set(found):
+    if target == whole and set(PARTS) <= set(found):
         replace_part(DOCS / "serve.md", MARK, page(found))
     print(page(found), end="")
     return 0 if all(kept for *_, kept in verdicts(found)) else 3

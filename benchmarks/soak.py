@@ -142,8 +142,11 @@ def _cut_stream(port: int, draw: random.Random) -> bytes:
         if draw.random() < 0.1:
             viewer.sendall(request[: draw.randrange(len(request))])
             return b""
-        viewer.sendall(request)
-        return _read(viewer, int(LONGEST ** draw.random()))
+        try:
+            viewer.sendall(request)
+            return _read(viewer, int(LONGEST ** draw.random()))
+        except ConnectionError as error:
+            return str(error).encode()
 
 
 def _read(viewer: socket.socket, most: int) -> bytes:
