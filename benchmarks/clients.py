@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import time
 from collections.abc import Sequence
@@ -65,6 +66,8 @@ class Client:
             ConnectionError: the server has cut it off.
         """
         start = time.perf_counter()
+        if self._socket is not None and select.select([self._socket], [], [], 0)[0]:
+            self.close()  # the server has closed it meanwhile
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), TIMEOUT_S)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

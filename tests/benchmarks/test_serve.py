@@ -22,6 +22,7 @@ class Scripted:
 
     def __init__(self, connections: Sequence[Sequence[bytes]]) -> None:
         self.requests: list[bytes] = []
+        self.closed = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._run, args=(connections,))
@@ -40,6 +41,7 @@ class Scripted:
                 for answer in answers:
                     self.requests.append(connection.recv(65536))
                     connection.sendall(answer)
+            self.closed.release()
 
 
 def test_a_connection_is_kept_until_the_server_closes_it() -> None:
@@ -53,6 +55,14 @@ def test_a_connection_is_kept_until_the_server_closes_it() -> None:
         (200, b"first"),
     ]
     assert server.requests == [b"GET /%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % number for number in range(4)]
+
+
+def test_a_connection_that_was_closed_meanwhile() -> None:
+    """The next request goes through another one."""
+    with Scripted([[KEPT], [OLD]]) as server, Client(server.port) as client:
+        assert client.ask(get("/")).body == b"first"
+        assert server.closed.acquire(timeout=60)
+        assert client.ask(get("/")).body == b""
 
 
 def test_an_answer_that_is_cut_off() -> None:
