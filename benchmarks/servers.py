@@ -48,6 +48,7 @@ def serving(command: Sequence[str | Path]) -> Iterator[Server]:
         SystemExit: it ended without an address.
     """
     lines: deque[str] = deque(maxlen=100)
+    reader = threading.Thread(target=lambda: lines.extend(process.stderr))  # or its pipe would fill
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             for line in process.stderr:
@@ -56,7 +57,7 @@ def serving(command: Sequence[str | Path]) -> Iterator[Server]:
                     break
             else:
                 raise SystemExit(f"{' '.join(map(str, command))} failed:\n{''.join(lines)}")
-            threading.Thread(target=lines.extend, args=(process.stderr,)).start()  # or its pipe would fill
+            reader.start()
             yield Server(port=int(found[1]), pid=process.pid, said=lines)
         finally:
             process.terminate()
@@ -64,6 +65,8 @@ def serving(command: Sequence[str | Path]) -> Iterator[Server]:
                 process.wait(END_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+            if reader.is_alive():
+                reader.join()
 
 
 def mixer_edge(bundle: Path, *flags: str) -> list[str]:
