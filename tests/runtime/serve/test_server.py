@@ -61,14 +61,22 @@ def test_what_cannot_work_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None
     assert _run(tmp_path / "no")[0] == 2
 
 
-def test_the_extra_is_named(tiny_bundle: Path) -> None:
-    """Without the packages of the extra, the message says what to install."""
-    program = "import sys; sys.modules['uvicorn'] = None; from mixer_edge.cli import main; sys.exit(main())"
+@pytest.mark.parametrize("package", ["uvicorn", "prometheus_client"])
+def test_the_extra_is_named(tiny_bundle: Path, package: str) -> None:
+    """Without a package of the extra, also one that is imported later, the message says what to install."""
+    program = f"""
+import importlib.util, sys
+sys.modules[{package!r}] = None
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == {package!r} else find(name)
+from mixer_edge.cli import main
+sys.exit(main())
+"""
     command = [sys.executable, "-c", program, "serve", str(tiny_bundle)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.splitlines()[-1]) == (
         2,
-        "error: serve needs uvicorn: pip install 'mixer-edge[serve]'",
+        f"error: serve needs {package}: pip install 'mixer-edge[serve]'",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import importlib.util
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -83,6 +84,9 @@ def _import_server() -> None:
     gc.disable()  # modules are no garbage, and looking for it among them takes a tenth of the time
     try:
         importlib.import_module("mixer_edge.serve.server")
+        for name in ("prometheus_client", "python_multipart"):  # imported when they are needed
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)
     finally:
         gc.enable()
 
