@@ -58,6 +58,13 @@ def test_a_form_with_one_file_is_a_picture(server: Server, png: bytes) -> None:
             "the form has no file; expected one picture",
         ),
         ("/v1/classify", b"x", {"Content-Type": "multipart/form-data"}, 400, "Missing boundary in multipart."),
+        (
+            "/v1/classify",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nvalue\r\n--b--\r\n',
+            {"Content-Type": "multipart/form-data; boundary=b; charset=undefined"},
+            400,
+            "the form cannot be read (decoding with 'undefined' codec failed (UnicodeError: undefined encoding))",
+        ),
         ("/v1/model", b"x", {}, 405, "Method Not Allowed"),
         ("/v1/nothing", b"x", {}, 404, "Not Found"),
     ],

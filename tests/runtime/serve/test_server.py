@@ -146,3 +146,41 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     subprocess.run([*command, "-out", str(certificate), "-keyout", str(key)], capture_output=True, check=True)
     return certificate, key
+
+
+EARLY = """
+import os, signal, sys
+from mixer_edge.serve import server
+listen = server.listen
+def stopped(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGTERM)  # before uvicorn has a handler
+    return listen(*arguments, **options)
+server.listen = stopped
+from mixer_edge.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_signal_during_the_start_ends_it_too(tiny_bundle: Path) -> None:
+    """SIGTERM is not lost before the server runs."""
+    command = [sys.executable, "-c", EARLY, "serve", str(tiny_bundle), "--port", "0"]
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_a_program_that_hangs_stops_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Vcgencmd has two seconds; then its facts are unknown."""
+    (tmp_path / "vcgencmd").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "vcgencmd").chmod(0o755)
+    with serving(tiny_bundle, environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"}) as server:
+        assert server.get("/v1/state").json["throttling"] is None
+        assert server.stop() == ""
+
+
+def test_a_host_name_has_no_port(tiny_bundle: Path) -> None:
+    """A name that could never match is refused."""
+    for name in ("cam.example:8443", "https://cam.example/", ""):
+        assert _run(tiny_bundle, "--port", "0", "--allow-host", name) == (
+            2,
+            f"error: --allow-host: {name!r} is not the name of a host; expected a name without a port, "
+            "e.g. cam.example\n",
+        )

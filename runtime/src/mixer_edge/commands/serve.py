@@ -7,6 +7,7 @@ import gc
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from mixer_edge.serve.server import Listening
 
 
+MAX_PIXELS = 16_000_000
+"""Less than for other commands: somebody else may send the pictures."""
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
     parser = commands.add_parser(
@@ -33,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "machines need a token; through ssh (ssh -L 8080:127.0.0.1:8080 BOARD) they do not.",
     )
     parser.set_defaults(run=run)
-    add_classifier(parser)
+    add_classifier(parser, max_pixels=MAX_PIXELS)
     parser.add_argument("--source", help="what to show, as for camera (default: nothing, only pictures sent here)")
     parser.add_argument(
         "--size", type=size, default=(640, 480), help="size to request from a camera (default: 640x480)"
@@ -119,7 +124,7 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
         token_file=arguments.token_file,
         certfile=arguments.certfile,
         keyfile=arguments.keyfile,
-        names=tuple(arguments.allow_host),
+        names=_names(arguments.allow_host),
     )
     name = classifier.bundle.manifest.name
     with open_publisher(arguments, classifier) as publisher:
@@ -130,6 +135,15 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
             on_ready=ready,
             on_change=None if publisher is None else publisher.publish,
         )
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    from mixer_edge.serve.access import host_name
+
+    try:
+        return tuple(map(host_name, names))
+    except ValueError as error:
+        raise MixerEdgeError(f"--allow-host: {error}; expected a name without a port, e.g. cam.example") from None
 
 
 def _announce(name: str, listening: Listening) -> None:
