@@ -19,7 +19,7 @@ from mixer_edge.errors import MixerEdgeError
 from mixer_edge.progress import write_line
 from mixer_edge.standard_error import shown_log, whole_lines
 
-COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
+COMMANDS = ("classify", "camera", "watch", "serve", "info", "verify", "benchmark", "evaluate")
 """Modules of ``mixer_edge.commands``."""
 
 

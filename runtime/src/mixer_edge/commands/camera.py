@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "%(default)s)",
     )
     parser.add_argument(
-        "--size", type=_size, default=(640, 480), help="size to request from a camera (default: 640x480)"
+        "--size", type=size, default=(640, 480), help="size to request from a camera (default: 640x480)"
     )
     parser.add_argument("--top-k", type=positive, default=1, help="labels per frame (default: %(default)s)")
     parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
@@ -71,6 +71,7 @@ def _line(answer: FrameAnswer) -> str:
     return f"{fps} fps  {in_one_line(answer.categories, none=answer.none)}"
 
 
-def _size(text: str) -> tuple[int, int]:
+def size(text: str) -> tuple[int, int]:
+    """Return ``WIDTHxHEIGHT`` as (width, height), for argparse."""
     width, height = text.split("x")
     return positive(width), positive(height)

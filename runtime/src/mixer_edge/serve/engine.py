@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -52,6 +53,15 @@ class Engine:
         for future in futures:
             future.add_done_callback(self._done)
         return futures
+
+    async def outputs(self, images: list[ImageSource]) -> NDArray[np.float32]:
+        """Return the logits or features of pictures, ``[pictures, outputs]`` float32.
+
+        Raises:
+            FullError: the queue has no room for all of them.
+            ImageError: one of them cannot be read.
+        """
+        return np.stack(await asyncio.gather(*map(asyncio.wrap_future, self.submit(images))))
 
     def infer(self, tensor: NDArray[np.generic], party: Party) -> NDArray[np.float32]:
         """Return the logits or features of an input, in the turn of ``party``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ _STREAM_SIDE, _CHANGE_SIDE = 640, 160
 """Pixels on the longer side of the pictures of the stream, and of those of changes."""
 _SHOWN = 5
 _LONGEST_PAUSE_S = 30
+_POLL_S = 0.1
 _RELEASE_S = 6
 """How long a camera that gives no frame may take to end; longer than ``mixer_edge.camera`` waits for its process."""
 
@@ -81,7 +81,7 @@ class Live:
         self._engine, self._source = engine, source
         self._on_frame, self._on_change = on_frame, on_change
         self._changes = Changes(source.agree) if source else Changes()
-        self._kept: deque[tuple[Change, bytes]] = deque(maxlen=KEPT_CHANGES)
+        self._kept: tuple[tuple[Change, bytes], ...] = ()
         self._closing, self._started = threading.Event(), threading.Event()
         self._encoding = threading.Lock()
         self._jpeg: tuple[int, bytes] | None = None
@@ -97,7 +97,7 @@ class Live:
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
 
     def start(self) -> None:
-        """Start the source, and return when its first frame is classified.
+        """Start the source, and return when its first frame is classified, or after ``close``.
 
         Raises:
             MixerEdgeError: it gives no frame.
@@ -105,15 +105,25 @@ class Live:
         if self._source is None:
             return
         self._thread.start()
-        self._started.wait()
+        while not self._started.wait(_POLL_S) and not self._closing.is_set():
+            pass
         if self._error is not None:
             raise self._error
 
-    def close(self) -> None:
-        """Release the camera."""
+    def stop(self) -> None:
+        """Read no more frames."""
         self._closing.set()
+
+    def close(self) -> None:
+        """Stop, and release the camera."""
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(_RELEASE_S)
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closing.is_set()
 
     @property
     def running(self) -> bool:
@@ -122,11 +132,11 @@ class Live:
 
     def changes(self) -> list[Change]:
         """Return the last changes, the newest first."""
-        return [change for change, _ in reversed(self._kept)]
+        return [change for change, _ in self._kept]
 
     def change_picture(self, number: int) -> bytes | None:
         """Return the picture of a change as a JPEG file; None if it is not kept any more."""
-        return next((picture for change, picture in list(self._kept) if change.number == number), None)
+        return next((picture for change, picture in self._kept if change.number == number), None)
 
     def jpeg(self) -> tuple[int, bytes] | None:
         """Return the newest frame's number and JPEG file, encoded once for all who ask; None before the first."""
@@ -210,7 +220,8 @@ class Live:
             self.state = replace(self.state, status="running", error=None)
         if (change := self._changes.update(answer.categories, none=answer.none)) is not None:
             picture = thumbnail(self._coming, _CHANGE_SIDE)
-            self._kept.append((change, picture))
+            # replaced in one step, as other threads read it
+            self._kept = ((change, picture), *self._kept[: KEPT_CHANGES - 1])
             self._on_change(change, picture)
         self._started.set()
         self._on_frame()

@@ -1,0 +1,199 @@
+"""The page's own API: classify a picture, and what the camera sees."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mixer_edge.changes import Change, now
+from mixer_edge.classifier import Category, Classification, categories, is_none
+from mixer_edge.errors import BundleError
+from mixer_edge.serve.body import read_picture
+from mixer_edge.serve.endpoint import Endpoint
+from mixer_edge.serve.engine import Engine
+from mixer_edge.serve.facts import Health, Model
+from mixer_edge.serve.live import Live, SourceState
+from mixer_edge.serve.metrics import Metrics
+from mixer_edge.serve.responses import as_json
+from mixer_edge.serve.signal import Signal
+from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
+
+_DEFAULT_TOP_K = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the board sees and how it fares: the answer of ``/v1/state``."""
+
+    time: str
+    """UTC in ISO 8601."""
+    source: SourceState
+    frame: int | None
+    """Number of the newest classified frame; None before the first."""
+    categories: tuple[Category, ...]
+    """Of the newest frames, best first."""
+    none: bool
+    """Whether it is none of the classes; the categories are then the nearest."""
+    fps: float | None
+    latency_ms: float | None
+    """From the newest frame to its answer."""
+    change: int
+    """Number of the last change; 0 before the first."""
+    temperature_celsius: float | None
+    throttling: tuple[str, ...] | None
+    viewers: int
+    """Open streams."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeList:
+    """The last changes, the newest first."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthy:
+    """The answer of ``/healthz``."""
+
+    status: str
+    """``ok``."""
+    source: SourceState | None
+    """Not shown without the token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """The handlers; each docstring is the documentation of its endpoint."""
+
+    engine: Engine
+    live: Live
+    signal: Signal
+    viewers: Viewers
+    model: Model
+    health: Health
+    metrics: Metrics
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the endpoints of this part."""
+        return (
+            Endpoint(
+                method="POST",
+                path="/v1/classify",
+                handler=self.classify,
+                query=("top_k",),
+                body=("image/*", "multipart/form-data"),
+                answer=Classification,
+                errors=(400, 408, 413, 503),
+            ),
+            Endpoint(method="GET", path="/v1/model", handler=self.get_model, answer=Model),
+            Endpoint(method="GET", path="/v1/state", handler=self.get_state, answer=State),
+            Endpoint(method="GET", path="/v1/changes", handler=self.get_changes, answer=ChangeList),
+            Endpoint(
+                method="GET",
+                path="/v1/changes/{number}.jpg",
+                handler=self.get_change_picture,
+                answer="image/jpeg",
+                errors=(404,),
+            ),
+            Endpoint(method="GET", path="/events", handler=self.get_events, answer="text/event-stream", errors=(503,)),
+            Endpoint(
+                method="GET",
+                path="/stream.mjpg",
+                handler=self.get_stream,
+                answer="multipart/x-mixed-replace",
+                errors=(404, 503),
+            ),
+            Endpoint(method="GET", path="/snapshot.jpg", handler=self.get_snapshot, answer="image/jpeg", errors=(404,)),
+            Endpoint(method="GET", path="/healthz", handler=self.get_health, answer=Healthy),
+            Endpoint(method="GET", path="/metrics", handler=self.get_metrics, answer="text/plain"),
+        )
+
+    async def classify(self, request: Request) -> Response:
+        """Classify a picture, the body itself or the one file of a form. The answer is that of ``classify --json``."""
+        bundle = self.engine.classifier.bundle
+        if bundle.manifest.task != "classification":
+            raise BundleError(f"{bundle.manifest.name} computes features, not classes; use /v2/models/NAME/infer")
+        top_k = _whole_number(request, "top_k", _DEFAULT_TOP_K)
+        name, content = await read_picture(request)
+        logits = (await self.engine.outputs([content]))[0]
+        found = Classification(
+            image=name, categories=tuple(categories(bundle, logits, top_k)), none=is_none(bundle, logits)
+        )
+        self.metrics.count(found.categories[0].label, none=found.none)
+        return as_json(found)
+
+    async def get_model(self, _: Request) -> Response:
+        """Describe the bundle and the board."""
+        return as_json(self.model)
+
+    async def get_state(self, _: Request) -> Response:
+        """Say what the camera sees and how the board fares."""
+        return as_json(await asyncio.to_thread(self.state))
+
+    async def get_changes(self, _: Request) -> Response:
+        """List the last changes, the newest first."""
+        return as_json(ChangeList(changes=tuple(self.live.changes())))
+
+    async def get_change_picture(self, request: Request) -> Response:
+        """Return the frame of a change, at most 160 pixels wide and high."""
+        number = request.path_params["number"]
+        picture = self.live.change_picture(int(number)) if number.isascii() and number.isdigit() else None
+        if picture is None:
+            raise HTTPException(404, f"no picture of change {number} is kept")
+        return Response(picture, media_type="image/jpeg")
+
+    async def get_events(self, request: Request) -> Response:
+        """Stream server-sent events: ``state`` at once and every second, ``change`` for each change."""
+        content = events(self.live, self.signal, self.state)
+        return Stream(content, "text/event-stream", self.viewers.place(request))
+
+    async def get_stream(self, request: Request) -> Response:
+        """Stream the classified frames as JPEG, at most 640 pixels wide and high, until the source ends."""
+        if self.live.state.status == "none":
+            raise HTTPException(404, "this server has no source; start it with --source")
+        content = pictures(self.live, self.signal)
+        return Stream(content, f"multipart/x-mixed-replace; boundary={BOUNDARY}", self.viewers.place(request))
+
+    async def get_snapshot(self, _: Request) -> Response:
+        """Return the newest classified frame."""
+        if (newest := await asyncio.to_thread(self.live.jpeg)) is None:
+            raise HTTPException(404, "there is no frame yet")
+        return Response(newest[1], media_type="image/jpeg")
+
+    async def get_health(self, request: Request) -> Response:
+        """Say that the server answers, and how its source is."""
+        return as_json(Healthy(status="ok", source=self.live.state if request.scope["authorized"] else None))
+
+    async def get_metrics(self, _: Request) -> Response:
+        """Return metrics for Prometheus."""
+        return await asyncio.to_thread(self.metrics.response)
+
+    def state(self) -> State:
+        """Return the present state; this may start a program, so call it in a thread."""
+        seen = self.live.seen
+        temperature, throttled = self.health.read()
+        return State(
+            time=now(),
+            source=self.live.state,
+            frame=seen.frame if seen else None,
+            categories=seen.categories if seen else (),
+            none=seen.none if seen else False,
+            fps=seen.fps if seen else None,
+            latency_ms=seen.latency_ms if seen else None,
+            change=max((change.number for change in self.live.changes()), default=0),
+            temperature_celsius=temperature,
+            throttling=throttled,
+            viewers=len(self.viewers),
+        )
+
+
+def _whole_number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text[:9]) >= 1 and len(text) <= 9):
+        raise HTTPException(400, f"{name} is {text[:40]!r}, expected a whole number above zero")
+    return int(text)

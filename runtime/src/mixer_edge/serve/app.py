@@ -1,0 +1,94 @@
+"""The application: endpoints, page, limits, access and metrics put together."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from mixer_edge.errors import MixerEdgeError
+from mixer_edge.serve.access import Access
+from mixer_edge.serve.body import BoundedBodies
+from mixer_edge.serve.endpoint import Endpoint
+from mixer_edge.serve.limits import Limits
+from mixer_edge.serve.metrics import Measured, Metrics
+from mixer_edge.serve.openapi import describe, page
+from mixer_edge.serve.responses import as_json, on_error, on_http_error
+
+_POLICY = "default-src 'none'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+_POLICY += "; frame-ancestors 'none'"
+_STYLE = (
+    "body{font:16px/1.5 system-ui;max-width:48rem;margin:auto;padding:1rem}td{padding-right:1rem;vertical-align:top}"
+)
+
+
+def application(
+    endpoints: Sequence[Endpoint],
+    metrics: Metrics,
+    *,
+    name: str,
+    token: str | None,
+    names: Collection[str],
+    secure: bool,
+    limits: Limits,
+) -> ASGIApp:
+    """Return the application with these endpoints, and its page and documentation.
+
+    Args:
+        endpoints: the API.
+        metrics: where requests are counted.
+        name: of the bundle.
+        token: see ``mixer_edge.serve.access.Access``, as for ``names`` and ``secure``.
+        names: host names of this server.
+        secure: whether it speaks TLS.
+        limits: for the bodies of requests.
+    """
+    document = describe(endpoints, f"mixer-edge {name}")
+    live, documentation = html("page.html"), _with_policy(page(document, _STYLE))
+
+    async def show_page(_: Request) -> Response:
+        return live
+
+    async def show_description(_: Request) -> Response:
+        return as_json(document)
+
+    async def show_documentation(_: Request) -> Response:
+        return documentation
+
+    inner = Starlette(
+        routes=[
+            *(endpoint.route() for endpoint in endpoints),
+            Route("/", show_page),
+            Route("/openapi.json", show_description),
+            Route("/docs", show_documentation),
+        ],
+        exception_handlers={HTTPException: on_http_error, MixerEdgeError: on_error},
+    )
+    guarded = Access(
+        BoundedBodies(inner, limits), token=token, names=names, login=html("login.html", 401), secure=secure
+    )
+    return Measured(guarded, metrics, endpoints)
+
+
+def html(name: str, status: int = 200) -> HTMLResponse:
+    """Return a page of this package."""
+    return _with_policy(files("mixer_edge.serve").joinpath(name).read_text("utf-8"), status)
+
+
+def _with_policy(text: str, status: int = 200) -> HTMLResponse:
+    """Return a page whose policy allows exactly the scripts and styles in it."""
+    policy = _POLICY
+    for element, directive in (("script", "script-src"), ("style", "style-src")):
+        for content in re.findall(rf"<{element}>(.*?)</{element}>", text, re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+            policy += f"; {directive} 'sha256-{digest}'"
+    return HTMLResponse(text, status, headers={"Content-Security-Policy": policy})

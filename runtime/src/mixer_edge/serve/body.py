@@ -1,0 +1,76 @@
+"""The bodies of requests: bounded in size and time, and the picture in them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mixer_edge.serve.limits import Limits
+
+
+class BoundedBodies:
+    """Refuses bodies that are too large, or come too slowly."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        """Bound what ``app`` receives."""
+        self._app, self._limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; the app sees an ``HTTPException`` instead of too much or too slow a body."""
+        size, complete, end = 0, False, time.monotonic() + self._limits.body_s
+
+        async def bounded() -> Message:
+            nonlocal size, complete
+            if complete:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0, end - time.monotonic()))
+            except asyncio.TimeoutError:
+                raise HTTPException(408, f"the body took longer than {self._limits.body_s:g} s") from None
+            size += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if size > self._limits.body_bytes:
+                raise HTTPException(413, f"the body has more than {self._limits.body_bytes:,} bytes")
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        HTTPException: it is too large, too slow, or was cut off.
+    """
+    try:
+        return await request.body()
+    except ClientDisconnect:
+        raise HTTPException(400, "the body was cut off") from None
+
+
+async def read_picture(request: Request) -> tuple[str, bytes]:
+    """Return the name and the bytes of the picture in a body; the name is ``-`` if the body is the picture itself.
+
+    Raises:
+        HTTPException: there is no picture, or it is too large, too slow or cut off.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        content = await read_body(request)
+        if not content:
+            raise HTTPException(400, "the body is empty; expected a picture's bytes, or a form with one file")
+        return "-", content
+    try:
+        async with request.form(max_files=1, max_fields=16) as form:
+            files = [value for value in form.values() if not isinstance(value, str)]
+            if len(files) != 1:
+                raise HTTPException(400, "the form has no file; expected one picture")
+            return files[0].filename or "-", await files[0].read()
+    except ClientDisconnect:
+        raise HTTPException(400, "the body was cut off") from None
+    except MultiPartException as error:
+        raise HTTPException(400, f"the form cannot be read ({error.message})") from None

@@ -1,0 +1,130 @@
+"""The API's description in OpenAPI 3.1, and as a page, from the endpoints and their dataclasses."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from html import escape
+from http import HTTPStatus
+from typing import Any, Literal
+
+import mixer_edge
+from mixer_edge.serve.endpoint import Endpoint
+
+_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def describe(endpoints: Sequence[Endpoint], title: str) -> dict[str, Any]:
+    """Return the OpenAPI document of these endpoints."""
+    schemas: dict[str, Any] = {"Error": {"type": "object", "properties": {"error": {"type": "string"}}}}
+    paths: dict[str, Any] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": mixer_edge.__version__},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}, {}],
+    }
+
+
+def page(document: Mapping[str, Any], style: str) -> str:
+    """Return an OpenAPI document as a page without scripts."""
+    parts = [f"<h1>{escape(document['info']['title'])}</h1><p><a href='/openapi.json'>openapi.json</a></p>"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            answers = ", ".join(f"{code} {_short(answer)}" for code, answer in operation["responses"].items())
+            body = ", ".join(operation.get("requestBody", {}).get("content", {}))
+            parts.append(
+                f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation['description'])}</p>"
+                + (f"<p>Reads {escape(body)}</p>" if body else "")
+                + f"<p>Answers {escape(answers)}</p>"
+            )
+    for name, schema in document["components"]["schemas"].items():
+        rows = "".join(
+            f"<tr><td><code>{escape(field)}</code></td><td>{escape(_type(spec))}</td></tr>"
+            for field, spec in schema["properties"].items()
+        )
+        parts.append(f"<h2 id='{escape(name)}'>{escape(name)}</h2><table>{rows}</table>")
+    head = (
+        f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>API</title><style>{style}</style>"
+    )
+    return f"<!doctype html><html lang=en><head>{head}</head><body><main>{''.join(parts)}</main></body></html>"
+
+
+def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    description = " ".join((inspect.getdoc(endpoint.handler) or "").replace("``", "`").split())
+    if isinstance(endpoint.answer, str):
+        content: dict[str, Any] = {endpoint.answer: {}}
+    else:
+        content = {"application/json": {"schema": _schema(endpoint.answer, schemas)}}
+    refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    operation: dict[str, Any] = {
+        "summary": description.partition(". ")[0].removesuffix("."),
+        "description": description,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)", endpoint.path)
+        ]
+        + [{"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1}} for name in endpoint.query],
+        "responses": {"200": {"description": "OK", "content": content}}
+        | {str(code): {"description": HTTPStatus(code).phrase, "content": refusal} for code in endpoint.errors},
+    }
+    if endpoint.body:
+        operation["requestBody"] = {"required": True, "content": {media: {} for media in endpoint.body}}
+    return operation
+
+
+def _schema(hint: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of a type; dataclasses go into ``schemas``."""
+    if hint in _SCALARS:
+        return {"type": _SCALARS[hint]}
+    if is_dataclass(hint) and isinstance(hint, type):
+        if hint.__name__ not in schemas:
+            hints = typing.get_type_hints(hint)
+            schemas[hint.__name__] = {}
+            schemas[hint.__name__] = {
+                "type": "object",
+                "required": [field.name for field in fields(hint)],
+                "properties": {field.name: _schema(hints[field.name], schemas) for field in fields(hint)},
+            }
+        return {"$ref": f"#/components/schemas/{hint.__name__}"}
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": [_schema(option, schemas) for option in arguments]}
+    if hint is type(None):
+        return {"type": "null"}
+    if origin in (tuple, list):
+        return {"type": "array", "items": _schema(arguments[0], schemas)}
+    if origin in (dict, Mapping):
+        return {"type": "object", "additionalProperties": _schema(arguments[1], schemas)}
+    if hint is Any:
+        return {}
+    raise TypeError(f"no JSON schema for {hint}")
+
+
+def _short(answer: Mapping[str, Any]) -> str:
+    (media, content), *_ = answer["content"].items()
+    return _type(content["schema"]) if "schema" in content else str(media)
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(map(_type, schema["anyOf"]))
+    if "items" in schema:
+        return f"list of {_type(schema['items'])}"
+    return str(schema.get("type", "anything"))

@@ -1,0 +1,29 @@
+"""Wake the event loop's tasks from the thread of the camera."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+
+class Signal:
+    """Something has happened: every task that waits now is woken."""
+
+    def __init__(self) -> None:
+        """Begin in the thread of the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Wake the waiting tasks; call it from any thread."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(self._wake)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the next ``notify``, at most so long."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
+
+    def _wake(self) -> None:
+        event, self._event = self._event, asyncio.Event()
+        event.set()
