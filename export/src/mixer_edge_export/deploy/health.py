@@ -35,18 +35,20 @@ class Health:
 
     status: str
     """``ok``."""
-    source: Source
+    source: Source | None
+    """None if the server has a token."""
 
     def __str__(self) -> str:
         """Return the status and the source in a few words."""
         source = self.source
-        said = "no source" if source.name is None else f"{source.name}: {source.status}"
-        return f"{self.status} ({said}{f', {source.error}' if source.error else ''})"
+        if source is None:
+            return self.status
+        return f"{self.status} ({'no source' if source.name is None else f'{source.name}: {source.status}'})"
 
     @property
     def error(self) -> str | None:
         """Why the service does not do its work, or None if it does."""
-        if self.source.status == "failed":
+        if self.source is not None and self.source.status == "failed":
             return f"its source {self.source.name} has failed: {self.source.error}"
         return None if self.status == "ok" else f"/healthz answers {self.status!r}"
 
