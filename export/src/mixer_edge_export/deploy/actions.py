@@ -249,7 +249,7 @@ def _install(
         board.report(step, f"{copied / 1e6:.1f} MB sent")
         step = "install"
         board.report(step, f"{stage.release.backend} for Python {stage.release.python}")
-        board.install(name, system_packages=stage.system_packages, compiled=plan.extra_packages)
+        board.install(name, system_packages=stage.system_packages, compiled=plan.compiled)
         step = "verify"
         board.report(step, "golden vectors")
         verified = board.verify(f"{name}.partial", stage.release)

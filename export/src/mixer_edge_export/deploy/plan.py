@@ -38,9 +38,9 @@ class Plan:
     """Those of the requirements that only an extra of the runtime needs."""
 
     @property
-    def extra_packages(self) -> tuple[str, ...]:
-        """The names of the packages that only the extra needs."""
-        return tuple(Requirement(text).name for text in self.extra)
+    def compiled(self) -> tuple[str, ...]:
+        """The packages to compile on the board: a service that serves cannot write in its release."""
+        return ("mixer-edge", *(Requirement(text).name for text in self.extra)) if self.extra else ()
 
     @property
     def lines(self) -> tuple[str, ...]:
