@@ -22,7 +22,7 @@ flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export train compare sensitivity deploy runtimes test coverage test-browser test-bare test-bare-bookworm \
+.PHONY: help install export train compare sensitivity deploy runtimes test coverage test-browser test-broker test-bare test-bare-bookworm \
 	test-bare-trixie test-device test-board lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
 	train-digits reference clean
 
@@ -90,6 +90,9 @@ coverage: $(VENV)/installed-dev ## run the tests and print the lines that they d
 
 test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser
+
+test-broker: $(VENV)/installed-dev ## publish to a real MQTT broker; needs mosquitto
+	$(BIN)/python -m pytest tests/broker
 
 test-bare: test-bare-bookworm test-bare-trixie ## run export and test on bare Debian 12 and 13; needs mmdebstrap and root
 

@@ -1,4 +1,4 @@
-"""A real browser for the tests of the report: Debian's chromium and its driver."""
+"""A real browser for the tests of the report and of the live page: Debian's chromium and its driver."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from mixer_edge.manifest import Manifest, RuntimeSpec, TrainingSpec, UnknownSpec
 from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
-COMMANDS = ("classify", "camera", "watch", "info", "verify", "benchmark", "evaluate")
+COMMANDS = ("classify", "camera", "watch", "serve", "info", "verify", "benchmark", "evaluate")
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""One module per command of ``mixer-edge``: ``add_parser`` declares its flags, ``run`` returns the exit code."""
+"""One module per command of ``mixer-edge``: ``add_parser`` declares its flags, ``run`` returns the exit code.
+
+``mqtt`` is not a command: it has what several of them share.
+"""
 
 from __future__ import annotations
 

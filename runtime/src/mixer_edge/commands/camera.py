@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.commands.classify import in_one_line
+from mixer_edge.commands.mqtt import Announcer, add_agree, add_mqtt, open_publisher
 from mixer_edge.decode import ImageSource
 from mixer_edge.progress import show
 from mixer_edge.service import ready
@@ -40,21 +41,31 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--top-k", type=positive, default=1, help="labels per frame (default: %(default)s)")
     parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
     parser.add_argument("--frames", type=positive, help="stop after this many frames (default: at the source's end)")
+    add_mqtt(parser)
+    add_agree(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify frames until the source ends or the user interrupts."""
     with ExitStack() as stack:
         classifier = stack.enter_context(load_classifier(arguments))
+        announcer = Announcer(stack.enter_context(open_publisher(arguments, classifier)), arguments.agree)
         frames: Iterable[ImageSource]
         frames, live = open_frames(arguments.source, arguments.size)
         if live:
             latest = LatestFrame(frames)
             stack.callback(latest.close)
             frames = latest
-        answers = classify_frames(classifier, frames, top_k=arguments.top_k, smoothing=arguments.smoothing)
+        answers = classify_frames(
+            classifier,
+            announcer.frames(frames),
+            top_k=announcer.shown(arguments.top_k),
+            smoothing=arguments.smoothing,
+        )
         in_place = sys.stdout.isatty() and sys.stderr.isatty() and not arguments.json
-        for answer in islice(answers, arguments.frames):
+        for whole in islice(answers, arguments.frames):
+            announcer.answer(whole.categories, none=whole.none)
+            answer = replace(whole, categories=whole.categories[: arguments.top_k])
             if answer.frame == 0:
                 ready()
             if in_place:
@@ -72,6 +83,6 @@ def _line(answer: FrameAnswer) -> str:
 
 
 def size(text: str) -> tuple[int, int]:
-    """Return ``WIDTHxHEIGHT`` as (width, height), for argparse."""
+    """Return a text such as 640x480 as (width, height), for argparse."""
     width, height = text.split("x")
     return positive(width), positive(height)

@@ -12,6 +12,7 @@ from mixer_edge.answered import Answered
 from mixer_edge.classifier import Classification
 from mixer_edge.commands import add_classifier, load_classifier, positive, seconds
 from mixer_edge.commands.classify import text
+from mixer_edge.commands.mqtt import Announcer, add_agree, add_mqtt, open_publisher
 from mixer_edge.errors import ImageError
 from mixer_edge.service import ready
 from mixer_edge.strict_json import line
@@ -40,6 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "it starts",
     )
     parser.add_argument("--count", type=positive, help="stop after this many pictures (default: never)")
+    add_mqtt(parser)
+    add_agree(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,17 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.folder, interval=arguments.interval, existing=arguments.existing, answered=record
         )
         classifier = stack.enter_context(load_classifier(arguments))
+        announcer = Announcer(stack.enter_context(open_publisher(arguments, classifier)), arguments.agree)
         ready()
         for path in islice(paths, arguments.count):
             if record is not None and path.name in record.begun:
                 print(f"note: {path}: a run was stopped at this picture, it may have been answered", file=sys.stderr)
             try:
-                answer = classifier.answer(path, arguments.top_k)
+                answer = classifier.answer(path, announcer.shown(arguments.top_k))
             except ImageError as error:
                 failed += 1
                 print(f"error: {error}", file=sys.stderr)
             else:
-                found = Classification(image=str(path), categories=answer.categories, none=answer.none)
+                announcer.answer(answer.categories, none=answer.none, image=path)
+                shown = answer.categories[: arguments.top_k]
+                found = Classification(image=str(path), categories=shown, none=answer.none)
                 print((line if arguments.json else text)(found), flush=True)
             if record is not None:
                 record.finish(path.name)

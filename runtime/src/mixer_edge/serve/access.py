@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Collection
 from http.cookies import CookieError, SimpleCookie
@@ -18,6 +19,7 @@ from mixer_edge.serve.responses import error
 COOKIE = "mixer-edge-token"
 LOGIN = "/login"
 _PUBLIC = ("/healthz", "/v2/health/live", "/v2/health/ready")
+_HOST = re.compile(r"(?P<name>[\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", re.ASCII)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -98,10 +100,9 @@ class Access:
         return response
 
     def _is_own(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
-        except ValueError:
+        if (match := _HOST.fullmatch(host)) is None:
             return False
+        name = match["name"].strip("[]").removesuffix(".").lower()
         try:
             ipaddress.ip_address(name)
         except ValueError:

@@ -21,6 +21,7 @@ from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.responses import as_json
 from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
+from mixer_edge.serve.text import whole_number
 
 _DEFAULT_TOP_K = 5
 
@@ -118,7 +119,7 @@ class Api:
         bundle = self.engine.classifier.bundle
         if bundle.manifest.task != "classification":
             raise BundleError(f"{bundle.manifest.name} computes features, not classes; use /v2/models/NAME/infer")
-        top_k = _whole_number(request, "top_k", _DEFAULT_TOP_K)
+        top_k = _positive(request, "top_k", _DEFAULT_TOP_K)
         name, content = await read_picture(request)
         logits = (await self.engine.outputs([content]))[0]
         found = Classification(
@@ -141,10 +142,11 @@ class Api:
 
     async def get_change_picture(self, request: Request) -> Response:
         """Return the frame of a change, at most 160 pixels wide and high."""
-        number = request.path_params["number"]
-        picture = self.live.change_picture(int(number)) if number.isascii() and number.isdigit() else None
+        text = request.path_params["number"]
+        number = whole_number(text)
+        picture = None if number is None else self.live.change_picture(number)
         if picture is None:
-            raise HTTPException(404, f"no picture of change {number} is kept")
+            raise HTTPException(404, f"no picture of change {text[:40]} is kept")
         return Response(picture, media_type="image/jpeg")
 
     async def get_events(self, request: Request) -> Response:
@@ -192,8 +194,8 @@ class Api:
         )
 
 
-def _whole_number(request: Request, name: str, default: int) -> int:
+def _positive(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text[:9]) >= 1 and len(text) <= 9):
+    if not (number := whole_number(text)):
         raise HTTPException(400, f"{name} is {text[:40]!r}, expected a whole number above zero")
-    return int(text)
+    return number

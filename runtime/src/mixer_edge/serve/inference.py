@@ -1,7 +1,7 @@
 """The Open Inference Protocol, version 2: any of its clients can ask this board.
 
-See https://github.com/open-inference/open-inference-protocol; tensors may also be binary, after Triton's extension
-(https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_binary_data.html).
+See https://github.com/open-inference/open-inference-protocol. Tensors may also be binary, as Triton's clients send
+them.
 """
 
 from __future__ import annotations

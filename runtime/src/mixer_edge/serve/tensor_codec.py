@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixer_edge.decode import ImageSource
+from mixer_edge.serve.text import whole_number
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header with the number of bytes of JSON; binary tensors follow them."""
@@ -59,9 +60,9 @@ def read_request(body: bytes, header_length: str | None, *, batch: int) -> Infer
     if header_length is None:
         text, rest = body, b""
     else:
-        if not (header_length.isascii() and header_length.isdigit() and int(header_length[:12]) <= len(body)):
+        if (length := whole_number(header_length)) is None or length > len(body):
             raise TensorError(f"{HEADER_LENGTH} is {header_length[:40]!r}, expected at most {len(body)} bytes")
-        text, rest = body[: int(header_length)], body[int(header_length) :]
+        text, rest = body[:length], body[length:]
     try:
         request = json.loads(text)
     except (ValueError, RecursionError) as error:

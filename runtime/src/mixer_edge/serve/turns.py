@@ -21,6 +21,11 @@ class Turns:
         self._busy = False
         self._last: Party | None = None
 
+    @property
+    def waiting(self) -> int:
+        """The number of threads that wait for a turn."""
+        return self._waiting.total()
+
     @contextmanager
     def turn(self, party: Party) -> Iterator[None]:
         """Wait for a turn and hold it until the block ends."""
