@@ -107,7 +107,7 @@ def test_without_a_source_there_is_nothing_to_see(server: Server) -> None:
     state = server.get("/v1/state").json
     del state["time"], state["temperature_celsius"], state["throttling"]
     assert state == {
-        "source": {"name": None, "status": "none", "error": None},
+        "source": {"name": None, "status": "none", "error": None, "again": False},
         "frame": None,
         "categories": [],
         "none": False,
@@ -129,7 +129,10 @@ def test_without_a_source_there_is_nothing_to_see(server: Server) -> None:
 
 def test_health_and_metrics(server: Server, png: bytes) -> None:
     """Prometheus sees each request under its route, and each answer under its label."""
-    assert server.get("/healthz").json == {"status": "ok", "source": {"name": None, "status": "none", "error": None}}
+    assert server.get("/healthz").json == {
+        "status": "ok",
+        "source": {"name": None, "status": "none", "error": None, "again": False},
+    }
 
     def values() -> dict[str, float]:
         text = server.get("/metrics").body.decode()

@@ -122,7 +122,7 @@ def test_streams_are_counted(narrow: Server) -> None:
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         reply = narrow.get("/events")
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-        assert reply.json == {"error": "3 streams are open, at most 3 may be"}
+        assert reply.json == {"error": "3 of 3 streams are taken; close another page"}
         assert narrow.get("/v1/state").json["viewers"] == 3
     until(lambda: narrow.get("/v1/state").json["viewers"] == 0)
 

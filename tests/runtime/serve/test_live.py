@@ -67,7 +67,7 @@ def test_a_folder_is_shown_to_its_end(tiny_bundle: Path, pictures: Path) -> None
     with serving(tiny_bundle, "--source", pictures, "--smoothing", "1", "--fps", "100") as server:
         until(lambda: server.get("/v1/state").json["source"]["status"] == "ended")
         state, last = server.get("/v1/state").json, _last(tiny_bundle, pictures, 1)
-        assert state["source"] == {"name": str(pictures), "status": "ended", "error": None}
+        assert state["source"] == {"name": str(pictures), "status": "ended", "error": None, "again": False}
         assert (state["frame"], state["categories"], state["none"]) == (8, last["categories"], False)
         first, second = reversed(server.get("/v1/changes").json["changes"])
         assert (first["number"], second["number"], state["change"]) == (1, 2, 2)

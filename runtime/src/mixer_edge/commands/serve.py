@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.commands.camera import size
+from mixer_edge.commands.mqtt import add_mqtt, open_publisher
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.progress import write_line
 from mixer_edge.service import ready
@@ -60,12 +61,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="another host name of this server"
     )
+    add_mqtt(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM; an interruption is handled by ``mixer_edge.cli.run``."""
     if arguments.keyfile and not arguments.certfile:
         raise MixerEdgeError("--keyfile without --certfile; give both")
+    if arguments.mqtt and arguments.source is None:
+        raise MixerEdgeError("--mqtt tells of changes of a source; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
         server = pool.submit(importlib.import_module, "mixer_edge.serve.server")
         classifier = load_classifier(arguments)
@@ -106,7 +110,14 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
         names=tuple(arguments.allow_host),
     )
     name = classifier.bundle.manifest.name
-    serve(classifier, options, on_listening=lambda listening: _announce(name, listening), on_ready=ready)
+    with open_publisher(arguments, classifier) as publisher:
+        serve(
+            classifier,
+            options,
+            on_listening=lambda listening: _announce(name, listening),
+            on_ready=ready,
+            on_change=None if publisher is None else publisher.publish,
+        )
 
 
 def _announce(name: str, listening: Listening) -> None:

@@ -17,9 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixer_edge.serve.responses import error
 
 COOKIE = "mixer-edge-token"
+"""With the port after it: a browser sends a cookie to all ports of a host, and each may lead to another board."""
 LOGIN = "/login"
 _PUBLIC = ("/healthz", "/v2/health/live", "/v2/health/ready")
-_HOST = re.compile(r"(?P<name>[\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", re.ASCII)
+_HOST = re.compile(r"(?P<name>[\w.-]+|\[[\da-fA-F:.]+\])(:(?P<port>\d+))?", re.ASCII)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -76,7 +77,7 @@ class Access:
         if not _same_site(host, headers, navigates=scope["method"] == "GET" and scope["path"] == "/"):
             return error(403, "the request comes from another website")
         if scope["path"] == LOGIN and scope["method"] == "POST":
-            return self._logged_in() if scope["authorized"] else error(401, "wrong token")
+            return self._logged_in(headers) if scope["authorized"] else error(401, "wrong token")
         if scope["authorized"] or scope["path"] in _PUBLIC:
             return None
         if scope["path"] == "/":
@@ -91,11 +92,16 @@ class Access:
             sent = _cookie(headers)
         return hmac.compare_digest(sent.strip().encode(), self._token.encode())
 
-    def _logged_in(self) -> Response:
+    def _logged_in(self, headers: Headers) -> Response:
         response = Response(status_code=204)
         if self._token is not None:
             response.set_cookie(
-                COOKIE, self._token, max_age=31_536_000, httponly=True, samesite="strict", secure=self._secure
+                _cookie_name(headers),
+                self._token,
+                max_age=31_536_000,
+                httponly=True,
+                samesite="strict",
+                secure=self._secure,
             )
         return response
 
@@ -110,9 +116,14 @@ class Access:
         return True
 
 
+def _cookie_name(headers: Headers) -> str:
+    match = _HOST.fullmatch(headers.get("host", ""))
+    return f"{COOKIE}-{(match and match['port']) or 'default'}"
+
+
 def _cookie(headers: Headers) -> str:
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(headers))
     except CookieError:
         return ""
     return morsel.value if morsel else ""

@@ -22,7 +22,7 @@ from mixer_edge.serve.api import Api
 from mixer_edge.serve.app import application
 from mixer_edge.serve.connections import limited_protocol
 from mixer_edge.serve.engine import Engine
-from mixer_edge.serve.facts import Health, Model
+from mixer_edge.serve.facts import BoardHealth, Model
 from mixer_edge.serve.inference import Inference
 from mixer_edge.serve.limits import Limits
 from mixer_edge.serve.live import Live, Source
@@ -70,7 +70,7 @@ def serve(
     *,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
-    on_change: Callable[[Change, bytes | None], None] = lambda change, picture: None,
+    on_change: Callable[[Change, bytes], None] | None = None,
 ) -> None:
     """Serve until SIGTERM, or until interrupted.
 
@@ -96,7 +96,7 @@ async def _serve(
     options: Options,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
-    on_change: Callable[[Change, bytes | None], None],
+    on_change: Callable[[Change, bytes], None] | None,
 ) -> None:
     token_file = options.token_file or (None if _is_loopback(options.host) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
@@ -104,7 +104,7 @@ async def _serve(
         _check_certificate(options.certfile, options.keyfile)
     listener = _listen(options.host, options.port)
     metrics, signal, engine = Metrics(), Signal(), Engine(classifier, queue=options.limits.queue)
-    viewers, health = Viewers(options.limits), Health()
+    viewers, health = Viewers(options.limits), BoardHealth()
 
     def seen() -> None:
         if live.seen is not None and live.running:
@@ -115,7 +115,9 @@ async def _serve(
 
     live = Live(engine, options.source, on_frame=seen, on_change=on_change)
     model = Model.of(classifier, options.threads)
-    api = Api(engine=engine, live=live, signal=signal, viewers=viewers, model=model, health=health, metrics=metrics)
+    api = Api(
+        engine=engine, live=live, signal=signal, viewers=viewers, model=model, board_health=health, metrics=metrics
+    )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
     metrics.gauge("queue", "Pictures that wait or are computed", lambda: engine.waiting)
     metrics.gauge("viewers", "Open streams", lambda: len(viewers))

@@ -41,7 +41,7 @@ class Viewers:
         """
         client = request.client.host if request.client else ""
         if len(self) >= self._limits.streams or self._clients[client] >= self._limits.streams_per_client:
-            raise HTTPException(503, f"{len(self)} streams are open, at most {self._limits.streams} may be")
+            raise HTTPException(503, f"{len(self)} of {self._limits.streams} streams are taken; close another page")
         self._clients[client] += 1
         try:
             yield
