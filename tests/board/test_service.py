@@ -27,10 +27,10 @@ touch /tmp/of-another-process
 FILTERS = ["Umask:0077", "CapEff:0000000000000000", "NoNewPrivs:1", "Seccomp:2"]
 # /home has no mount of its own that could be written to
 MOUNTS = ["/=ro", "/sys=ro", "/sys/fs/cgroup=ro", "/proc/sys=ro", "/tmp=private"]
-PICTURE = f"http://127.0.0.1:8080/v1/classify?top_k=1', open('{BASE}/current/smoke.png', 'rb').read()"
-CLASSIFY = (
-    f"""python3 -c "import urllib.request as web; print(web.urlopen('{PICTURE}, timeout=300).read().decode())" """
-)
+CLASSIFY = f"""python3 -c "
+import urllib.request
+picture = open('{BASE}/current/smoke.png', 'rb').read()
+print(urllib.request.urlopen('http://127.0.0.1:8080/v1/classify', picture, timeout=300).read().decode())" """
 
 
 @pytest.mark.parametrize("name", ["pi5-bookworm", "pi5-trixie"])

@@ -111,7 +111,7 @@ def test_deploy_to_each_board(digits: Path, name: str, backend: str, exact: bool
         with serving(board, server) as address:
             assert fetch(f"{address}/healthz") == {
                 "status": "ok",
-                "source": {"name": None, "status": "none", "error": None},
+                "source": {"name": None, "status": "none", "error": None, "again": False},
             }
             found = fetch(f"{address}/v1/classify?top_k=1", (board.home / BASE / "current/smoke.png").read_bytes())
             assert found["categories"] == json.loads(printed)["categories"]

@@ -12,11 +12,12 @@ from threading import Thread
 
 import pytest
 
+from mixer_edge.serve.state import Health, SourceState
 from mixer_edge_export.deploy import ask_health
-from mixer_edge_export.deploy.health import Health, Source, how_to_open, parse
+from mixer_edge_export.deploy.health import describe, failure, how_to_open, parse
 
-OK = '{"status": "ok", "source": {"name": null, "status": "none", "error": null}}'
-NO_SOURCE = Source(name=None, status="none", error=None)
+OK = '{"status": "ok", "source": {"name": null, "status": "none", "error": null, "again": false}}'
+NO_SOURCE = SourceState(name=None, status="none", error=None)
 
 
 @contextmanager
@@ -72,28 +73,28 @@ def test_nothing_listens() -> None:
         (OK, Health(status="ok", source=NO_SOURCE), "ok (no source)", None),
         ('{"status": "ok", "source": null}', Health(status="ok", source=None), "ok", None),
         (
-            '{"status": "ok", "source": {"name": "0", "status": "running", "error": null}}',
-            Health(status="ok", source=Source(name="0", status="running", error=None)),
+            '{"status": "ok", "source": {"name": "0", "status": "running", "error": null, "again": false}}',
+            Health(status="ok", source=SourceState(name="0", status="running", error=None)),
             "ok (0: running)",
             None,
         ),
         (
-            '{"status": "ok", "source": {"name": "0", "status": "failed", "error": "no more frames"}}',
-            Health(status="ok", source=Source(name="0", status="failed", error="no more frames")),
+            '{"status": "ok", "source": {"name": "0", "status": "failed", "error": "no more frames", "again": true}}',
+            Health(status="ok", source=SourceState(name="0", status="failed", error="no more frames", again=True)),
             "ok (0: failed)",
             "its source 0 has failed: no more frames",
         ),
-        ('{"status": "ill", "source": null}', Health(status="ill", source=None), "ill", "/healthz answers 'ill'"),
     ],
 )
 def test_an_answer_is_read(text: str, health: Health, said: str, error: str | None) -> None:
     """In a few words, and with what is wrong."""
-    assert (parse(text), str(health), health.error) == (health, said, error)
+    assert (parse(text), describe(health), failure(health)) == (health, said, error)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ('{"status": "ill", "source": null}', 'field \'status\' is "ill", this program knows "ok"'),
         ("<html>", "not JSON: Expecting value: line 1 column 1 (char 0)"),
         ('{"status": "ok"}', "no field 'source'"),
     ],

@@ -21,7 +21,7 @@ from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError
 
 SERVE = Service.parse("serve")
-FAILED = '{"status": "ok", "source": {"name": "0", "status": "failed", "error": "no more frames"}}'
+FAILED = '{"status": "ok", "source": {"name": "0", "status": "failed", "error": "no more frames", "again": true}}'
 
 # What systemd does for a service of Type=notify, as far as deploy sees it.
 SYSTEMCTL = f"""

@@ -51,5 +51,8 @@ def _service(facts: BoardFacts) -> str:
 
     if facts.service != "serve":
         return facts.service or "-"
-    state = "failed" if facts.health_error else str(facts.health or "not running")
+    if facts.health is not None:
+        state = health.describe(facts.health)
+    else:
+        state = "failed" if facts.health_error else "not running"
     return f"serve on port {health.PORT}: {state}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from mixer_edge import strict_json
+from mixer_edge.serve.state import Health
 from mixer_edge_export.deploy import ask_health
 
 PORT = 8080
@@ -19,38 +19,19 @@ exec python3 -I -c {shlex.quote(Path(ask_health.__file__).read_text("utf-8"))} "
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the pictures come from, as ``mixer-edge serve`` reports it."""
-
-    name: str | None
-    status: str
-    """``none``, ``starting``, ``running``, ``ended`` or ``failed``."""
-    error: str | None
+def describe(health: Health) -> str:
+    """Return the answer in a few words: the status and the source."""
+    source = health.source
+    if source is None:
+        return health.status
+    return f"{health.status} ({'no source' if source.name is None else f'{source.name}: {source.status}'})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Health:
-    """The answer of ``/healthz``."""
-
-    status: str
-    """``ok``."""
-    source: Source | None
-    """None if the server has a token."""
-
-    def __str__(self) -> str:
-        """Return the status and the source in a few words."""
-        source = self.source
-        if source is None:
-            return self.status
-        return f"{self.status} ({'no source' if source.name is None else f'{source.name}: {source.status}'})"
-
-    @property
-    def error(self) -> str | None:
-        """Why the service does not do its work, or None if it does."""
-        if self.source is not None and self.source.status == "failed":
-            return f"its source {self.source.name} has failed: {self.source.error}"
-        return None if self.status == "ok" else f"/healthz answers {self.status!r}"
+def failure(health: Health) -> str | None:
+    """Return why the server does not do its work, or None if it does."""
+    if health.source is None or health.source.status != "failed":
+        return None
+    return f"its source {health.source.name} has failed: {health.source.error}"
 
 
 def parse(text: str) -> Health:

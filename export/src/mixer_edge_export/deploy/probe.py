@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mixer_edge import strict_json
 from mixer_edge.release import RELEASE_NAME, Release
-from mixer_edge_export.deploy.health import Health
+from mixer_edge.serve.state import Health
 from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, UNIT, WRAPPER, ours
 from mixer_edge_export.deploy.ssh import DeployError
 

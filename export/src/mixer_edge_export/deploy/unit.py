@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mixer_edge.serve.state import Health
 from mixer_edge_export.deploy import health, unit_scripts
 from mixer_edge_export.deploy.board import Board
-from mixer_edge_export.deploy.health import Health
 from mixer_edge_export.deploy.layout import UNIT
 from mixer_edge_export.deploy.service import SERVE
 from mixer_edge_export.deploy.ssh import RemoteError
@@ -53,7 +53,7 @@ class Unit:
             if command == SERVE:
                 if (answer := self.health()) is None:
                     raise self._failed(f"has started and stopped again; more: {SHOW_LOG}, there")
-                does = f"serves: {answer}; {self._how_to_open()}"
+                does = f"serves: {health.describe(answer)}; {self._how_to_open()}"
         self.board.connection.run(unit_scripts.DONE)
         if not start:
             return f"~/{UNIT} written, not started: this user has no running systemd there"
@@ -77,7 +77,7 @@ class Unit:
                 self.board.connection.run(unit_scripts.RELOAD)
             self.restart()
             if command == SERVE and (answer := self.health()) is not None:
-                self.board.report("service", f"{NAME} serves: {answer}; {self._how_to_open()}")
+                self.board.report("service", f"{NAME} serves: {health.describe(answer)}; {self._how_to_open()}")
         if written:
             self.board.connection.run(unit_scripts.DONE)
 
@@ -118,8 +118,8 @@ class Unit:
             raise self._failed(f"runs, but {reason}") from None
         except ValueError as error:
             raise self._failed(f"runs, but {error}") from None
-        if answer.error is not None:
-            raise self._failed(f"runs, but {answer.error}")
+        if (failure := health.failure(answer)) is not None:
+            raise self._failed(f"runs, but {failure}")
         return answer
 
     def _how_to_open(self) -> str:
