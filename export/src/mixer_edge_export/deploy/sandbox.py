@@ -5,11 +5,11 @@ of system calls: ``NoNewPrivileges``, ``LockPersonality``, ``MemoryDenyWriteExec
 ``RestrictNamespaces``, ``RestrictRealtime``, ``RestrictSUIDSGID``, ``SystemCallArchitectures``, ``SystemCallFilter``,
 ``UMask``.
 
-What needs mounts (``ProtectSystem``, ``ProtectHome``, ``PrivateTmp``, ``ProtectControlGroups``,
-``ProtectKernelTunables``) is ignored without a word, unless ``PrivateUsers=yes`` gives the service a user namespace
-first. ``PrivateDevices``, ``ProtectKernelModules``, ``ProtectKernelLogs``, ``ProtectClock`` and
-``CapabilityBoundingSet`` then work too; alone they let the service fail (218/CAPABILITIES). Where a kernel has no user
-namespaces for users, ``PrivateUsers=yes`` lets it fail (217/USER): the unit has none of these lines there.
+What needs mounts or a capability (``ProtectSystem``, ``ProtectHome``, ``PrivateTmp``, ``ProtectControlGroups``,
+``ProtectKernelTunables``, ``ProtectHostname``) is ignored silently, unless ``PrivateUsers=yes`` gives the service a
+user namespace first. ``PrivateDevices``, ``ProtectKernelModules``, ``ProtectKernelLogs``, ``ProtectClock`` and
+``CapabilityBoundingSet`` then work too; without it they let the service fail (218/CAPABILITIES). Where a kernel has no
+user namespaces for users, ``PrivateUsers=yes`` lets it fail (217/USER): the unit has none of these lines there.
 
 In the namespace the user and its group keep their numbers. The other groups are shown as 65534 but still count, so a
 camera of the group ``video`` can be read. ``ProtectSystem=strict`` leaves ``/home`` as it is; ``ProtectHome`` does not.
