@@ -1,9 +1,9 @@
 """What systemd forbids a service on a board, as far as the user's systemd can.
 
-Tried on Debian 12 (systemd 252) with each option alone. These work for every user, with ``no_new_privs`` or a filter
-of system calls: ``NoNewPrivileges``, ``LockPersonality``, ``MemoryDenyWriteExecute``, ``RestrictAddressFamilies``,
-``RestrictNamespaces``, ``RestrictRealtime``, ``RestrictSUIDSGID``, ``SystemCallArchitectures``, ``SystemCallFilter``,
-``UMask``.
+Tried on Debian 12 (systemd 252) with each option alone. These work for every user, with a flag of the process or a
+filter of system calls: ``NoNewPrivileges``, ``LockPersonality``, ``MemoryDenyWriteExecute``, ``RestrictNamespaces``,
+``RestrictAddressFamilies``, ``RestrictRealtime``, ``RestrictSUIDSGID``, ``SystemCallArchitectures``,
+``SystemCallFilter``, ``UMask``.
 
 What needs mounts or a capability (``ProtectSystem``, ``ProtectHome``, ``PrivateTmp``, ``ProtectControlGroups``,
 ``ProtectKernelTunables``, ``ProtectHostname``) is ignored silently, unless ``PrivateUsers=yes`` gives the service a
