@@ -74,7 +74,7 @@ def test_a_folder_is_shown_to_its_end(tiny_bundle: Path, pictures: Path) -> None
         assert second["label"] == last["categories"][0]["label"] != first["label"]
         assert second["categories"] == last["categories"]
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", second["time"])
-        assert server.get("/v1/changes/2.jpg").body == thumbnail(pictures / "6.png", 160)
+        assert server.get("/v1/changes/2.jpg").body == thumbnail(pictures / "6.png", 320)
         assert server.get("/snapshot.jpg").body == thumbnail(pictures / "7.png", 640)
         with _stream(server, "/stream.mjpg") as response:
             assert response.getheader("content-type") == "multipart/x-mixed-replace; boundary=frame"
@@ -193,8 +193,8 @@ def test_a_frame_is_encoded_once_and_only_if_somebody_looks(
     view.start()
     until(lambda: view.seen is not None and view.seen.frame >= 20)
     view.close()
-    assert encoded == [160]
+    assert encoded == [320]
     first, second = view.jpeg(), view.jpeg()
     assert first is second is not None
     assert Image.open(io.BytesIO(first[1])).size == (64, 48)
-    assert encoded == [160, 640]
+    assert encoded == [320, 640]

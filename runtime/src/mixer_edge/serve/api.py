@@ -132,7 +132,7 @@ class Api:
         return as_json(ChangeList(changes=tuple(self.live.changes())))
 
     async def get_change_picture(self, request: Request) -> Response:
-        """Return the frame of a change, at most 160 pixels wide and high."""
+        """Return the frame of a change, at most 320 pixels wide and high."""
         text = request.path_params["number"]
         number = whole_number(text)
         picture = None if number is None else self.live.change_picture(number)

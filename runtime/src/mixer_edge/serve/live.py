@@ -17,7 +17,7 @@ from mixer_edge.serve.engine import Engine
 from mixer_edge.serve.state import SourceState
 
 KEPT_CHANGES = 20
-_STREAM_SIDE, _CHANGE_SIDE = 640, 160
+_STREAM_SIDE, _CHANGE_SIDE = 640, 320
 """Pixels on the longer side of the pictures of the stream, and of those of changes."""
 _SHOWN = 5
 _LONGEST_PAUSE_S = 30

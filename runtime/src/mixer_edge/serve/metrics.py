@@ -59,6 +59,12 @@ class Metrics:
         """Count an answer."""
         self.labels.labels("" if none else label).inc()
 
+    def frame(self, latency_ms: float, label: str, *, none: bool) -> None:
+        """Count a frame of the source, and its answer."""
+        self.frames.inc()
+        self.latency.observe(latency_ms / 1000)
+        self.count(label, none=none)
+
     def response(self) -> Response:
         """Return all metrics in Prometheus' text format."""
         return Response(generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
