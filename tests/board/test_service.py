@@ -33,7 +33,7 @@ print(urllib.request.urlopen('http://127.0.0.1:8080/v1/classify', picture, timeo
 
 
 def test_what_the_service_may_not_do(disk: Disk, tiny_bundle: Path, tmp_path: Path) -> None:
-    """A server answers without the right to write; on a board without user namespaces the filters alone are in force."""
+    """A server answers without the right to write; without user namespaces the filters alone are in force."""
     with booted(disk, overlay(disk.image, tmp_path / "disk.qcow2")) as machine:
         workstation(machine, "deploy", str(tiny_bundle), "board", "--service", "serve")
         assert look(machine) == [*FILTERS, *MOUNTS]
