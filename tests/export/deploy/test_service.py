@@ -62,7 +62,6 @@ UNKNOWN = [
     "watch:in",
     "watch:/a\nb",
     "rm",
-    "camera:",
     "camera:a\nb",
     "serve:",
     "serve:a\nb",
