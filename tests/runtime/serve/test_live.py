@@ -89,7 +89,7 @@ def test_events_tell_of_the_state_and_of_each_change(tiny_bundle: Path, pictures
         assert response.getheader("content-type") == "text/event-stream; charset=utf-8"
         events = _events(response)
         name, state = next(events)
-        assert (name, state["source"]["status"], state["viewers"]) == ("state", "running", 1)
+        assert (name, state["source"]["name"], state["viewers"]) == ("state", str(pictures), 1)
         while name != "change":
             name, data = next(events)
         assert server.get("/v1/changes").json["changes"][0] == data

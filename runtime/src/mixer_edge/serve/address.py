@@ -17,8 +17,9 @@ def listen(host: str, port: int) -> socket.socket:
         MixerEdgeError: the address cannot be used.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # asyncio sends at once (TCP_NODELAY) only if the socket knows that it is TCP; else an answer waits 40 ms
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise MixerEdgeError(f"--host {host}: no such address ({error.strerror or error})") from None
     try:
