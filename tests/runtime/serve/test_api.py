@@ -186,7 +186,8 @@ def test_the_api_describes_itself(server: Server) -> None:
     page = server.get("/docs")
     assert page.headers["content-security-policy"].count("style-src 'sha256-") == 1
     assert "script" not in page.headers["content-security-policy"] + page.body.decode()
-    assert b"<code>POST /v1/classify</code>" in page.body
+    assert b"<code>POST /v1/classify</code></td><td>Classify a picture" in page.body
+    assert b"<a href='#Classification'>Classification</a></td><td>400, 408, 413, 503</td>" in page.body
 
 
 def test_a_feature_extractor_says_what_it_can(tiny_features: Path, png: bytes) -> None:

@@ -27,7 +27,9 @@ from mixer_edge.serve.responses import as_json, on_error, on_http_error
 _POLICY = "default-src 'none'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 _POLICY += "; frame-ancestors 'none'"
 _STYLE = (
-    "body{font:16px/1.5 system-ui;max-width:48rem;margin:auto;padding:1rem}td{padding-right:1rem;vertical-align:top}"
+    ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui;max-width:70rem;margin:auto;padding:1rem}"
+    "table{border-collapse:collapse}td,th{padding:.3rem 1rem .3rem 0;vertical-align:top;text-align:left}"
+    "tr{border-bottom:1px solid #8885}h2{font-size:1.1rem;margin:2rem 0 .3rem}"
 )
 
 
