@@ -7,7 +7,6 @@ import ipaddress
 import re
 import socket
 from collections.abc import Collection
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,6 +28,17 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+def host_name(text: str) -> str:
+    """Return ``text`` if it can be the name of a host, without a port.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if (match := _HOST.fullmatch(text)) is None or match["port"]:
+        raise ValueError(f"{text!r} is not the name of a host")
+    return text.lower()
 
 
 def own_names() -> frozenset[str]:
@@ -122,11 +132,12 @@ def _cookie_name(headers: Headers) -> str:
 
 
 def _cookie(headers: Headers) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(headers))
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    # by hand: the cookies of other programs on the same host may be of any form
+    for part in headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == _cookie_name(headers):
+            return value
+    return ""
 
 
 def _same_site(host: str, headers: Headers, *, navigates: bool) -> bool:

@@ -9,20 +9,27 @@ from pathlib import Path
 
 from mixer_edge.errors import MixerEdgeError
 
+_SEND_BYTES = 131_072
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 is any free one.
+
+def listen(host: str, port: int, *, stalled_s: float) -> socket.socket:
+    """Return a listening socket; port 0 is any free one. A connection ends if its client takes nothing for so long.
 
     Raises:
         MixerEdgeError: the address cannot be used.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # asyncio sends at once (TCP_NODELAY) only if the socket knows that it is TCP; else an answer waits 40 ms
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise MixerEdgeError(f"--host {host}: no such address ({error.strerror or error})") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # each connection has these options too: little waits in the kernel, and a client that takes nothing is left
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * stalled_s))
         listener.bind(address)
         listener.listen(128)
     except OSError as error:
@@ -53,7 +60,7 @@ def check_certificate(certfile: Path, keyfile: Path | None) -> None:
         MixerEdgeError: they cannot.
     """
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password="")
     except OSError as error:  # ssl's own errors too
         reason = getattr(error, "reason", None) or error.strerror or error
         raise MixerEdgeError(f"{certfile}: not a certificate with its key ({reason}); expected PEM files") from None

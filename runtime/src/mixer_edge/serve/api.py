@@ -29,7 +29,7 @@ _DEFAULT_TOP_K = 5
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the board sees and how it fares: the answer of ``/v1/state``."""
+    """What the camera sees, how fast, and how warm the board is: the answer of ``/v1/state``."""
 
     time: str
     """UTC in ISO 8601."""
@@ -124,7 +124,7 @@ class Api:
         return as_json(self.model)
 
     async def get_state(self, _: Request) -> Response:
-        """Say what the camera sees and how the board fares."""
+        """Say what the camera sees, how fast, and how warm the board is."""
         return as_json(await asyncio.to_thread(self.state))
 
     async def get_changes(self, _: Request) -> Response:

@@ -137,14 +137,16 @@ class Live:
 
     def _run(self) -> None:
         pause = 1.0
-        while not self._closing.is_set():
-            frames = self._frames
-            live = self._attempt()
-            if not live or self._error is not None:
-                break
-            pause = 1.0 if self._frames > frames else min(2 * pause, _LONGEST_PAUSE_S)
-            self._closing.wait(pause)
-        self._started.set()
+        try:
+            while not self._closing.is_set():
+                frames = self._frames
+                live = self._attempt()
+                if not live or self._error is not None:
+                    break
+                pause = 1.0 if self._frames > frames else min(2 * pause, _LONGEST_PAUSE_S)
+                self._closing.wait(pause)
+        finally:
+            self._started.set()
 
     def _attempt(self) -> bool:
         """Read the source until it ends; return whether it is live, and can come back."""

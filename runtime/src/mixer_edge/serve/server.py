@@ -6,6 +6,7 @@ import asyncio
 import math
 import signal as signals
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,9 +84,11 @@ def serve(
     Raises:
         MixerEdgeError: the address, the certificate, the token or the source cannot be used.
     """
-    before = signals.signal(signals.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has ended
+    stopping = threading.Event()
+    # until uvicorn has its own handler, and when it raises the signal again at its end
+    before = signals.signal(signals.SIGTERM, lambda *_: stopping.set())
     try:
-        asyncio.run(_serve(classifier, options, on_listening, on_ready, on_change))
+        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change))
     finally:
         signals.signal(signals.SIGTERM, before)
 
@@ -93,6 +96,7 @@ def serve(
 async def _serve(
     classifier: Classifier,
     options: Options,
+    stopping: threading.Event,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None,
@@ -101,7 +105,7 @@ async def _serve(
     token, new = (None, False) if token_file is None else read_token(token_file)
     if options.certfile is not None:
         check_certificate(options.certfile, options.keyfile)
-    listener = listen(options.host, options.port)
+    listener = listen(options.host, options.port, stalled_s=options.limits.stalled_s)
     engine, signal, metrics = Engine(classifier, queue=options.limits.queue), Signal(), Metrics()
 
     def on_frame() -> None:
@@ -111,7 +115,7 @@ async def _serve(
 
     live = Live(engine, options.source, on_frame=on_frame, on_change=on_change)
     app = _application(options, token, engine, live, signal, metrics)
-    server = _Server(_config(app, options), live, signal)
+    server = _Server(_config(app, options), live, signal, stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         address = url(options.host, listener, tls=options.certfile is not None)
@@ -136,7 +140,7 @@ def _application(
     viewers, board_health = Viewers(options.limits), BoardHealth()
     metrics.gauge("queue", "Pictures that wait or are computed", lambda: engine.waiting)
     metrics.gauge("viewers", "Open streams", lambda: len(viewers))
-    metrics.gauge("temperature_celsius", "Of the processor", lambda: board_health.read()[0] or math.nan)
+    metrics.gauge("temperature_celsius", "Of the processor", lambda: _number(board_health.read()[0]))
     api = Api(
         engine=engine,
         live=live,
@@ -156,6 +160,10 @@ def _application(
         secure=options.certfile is not None,
         limits=options.limits,
     )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _config(app: ASGIApp, options: Options) -> uvicorn.Config:
@@ -178,11 +186,14 @@ def _config(app: ASGIApp, options: Options) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams before it waits for open answers."""
+    """Ends the streams before it waits for open answers, and ends at an early SIGTERM too."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, signal: Signal) -> None:
+    def __init__(self, config: uvicorn.Config, live: Live, signal: Signal, stopping: threading.Event) -> None:
         super().__init__(config)
-        self._live, self._signal = live, signal
+        self._live, self._signal, self._stopping = live, signal, stopping
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._stopping.is_set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._live.stop()
