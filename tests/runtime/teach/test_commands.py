@@ -199,6 +199,8 @@ def test_another_file_of_the_same_extractor(
     assert (code, output, errors[0], len(errors)) == (2, [], said, 2)
     assert errors[1].startswith(f"error: {damaged}: ")
     assert errors[1].endswith(f"; it was taught, forget it with: mixer-edge forget {extractor} {damaged}")
+    damaged.unlink()
+    assert run(capsys, *classify) == (2, [], [said, f"error: {damaged}: no such file; {errors[1].split('; ')[-1]}"])
     damaged.write_bytes(content)
     code, (line,), errors = run(capsys, *classify)
     assert (code, line.split()[1], errors) == (0, "7", [said])
@@ -212,6 +214,8 @@ def test_another_file_of_the_same_extractor(
     wanted = fit("ridge", 1.0, features, np.repeat([0, 1], 3), 2).logits(features)
     logits = features @ taught.head.kernel + taught.head.bias
     np.testing.assert_allclose(logits / np.abs(logits).max(), wanted / np.abs(wanted).max(), atol=1e-6)
+    damaged.unlink()
+    assert run(capsys, "forget", extractor, damaged) == (0, [f"{damaged}: 1 picture forgotten"], [])
 
 
 def test_another_extractor_takes_the_pictures(

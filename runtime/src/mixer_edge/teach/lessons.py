@@ -174,8 +174,8 @@ def forget(folder: Path, what: str) -> int:
         if path.is_file():
             raise DataError(f"{what}: a class and a picture; expected ./{what} for the picture, or another folder")
         return forget_class(folder, name)
+    if path.resolve().parent == PictureFiles(folder).pictures.resolve():  # it may be damaged, or be gone
+        return forget_picture(folder, file=path.name)
     if not path.is_file():
         return 0
-    if path.resolve().parent == PictureFiles(folder).pictures.resolve():
-        return forget_picture(folder, file=path.name)
     return forget_picture(folder, digest=pixels_sha256(load_pixels(path, taught.extractor.preprocess)))
