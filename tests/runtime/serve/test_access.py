@@ -67,6 +67,7 @@ def test_the_token_opens_by_header_and_by_cookie(guarded: Server) -> None:
     assert guarded.get("/v1/model", Cookie=f"{name}=wrong").status == 401
     assert guarded.get("/v1/model", Cookie=f'{name}="\x01').status == 401
     assert guarded.get("/v1/model", Cookie=f"mixer-edge-token-1={TOKEN}").status == 401
+    assert guarded.get("/v1/model", Cookie=f'{name}="{TOKEN}"').status == 200
     for other in ('prefs={"a": 1}', "foo[bar]=1", "a b", "", "name=\xe9"):  # cookies of other programs on this host
         assert guarded.get("/v1/model", Cookie=f"{other}; {name}={TOKEN}").status == 200, other
     reply = guarded.request("POST", "/login", headers={"Authorization": header, "Host": "[::1]"})

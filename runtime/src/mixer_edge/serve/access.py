@@ -136,7 +136,7 @@ def _cookie(headers: Headers) -> str:
     for part in headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
         if name == _cookie_name(headers):
-            return value
+            return value.strip('"')  # a token with = or / is quoted
     return ""
 
 
