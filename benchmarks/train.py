@@ -42,7 +42,7 @@ from mixer_edge.progress import progress
 from mixer_edge_export.digits.images import SPLITS, render_digits
 from mixer_edge_export.sources.trained import load_extractor
 from mixer_edge_export.training.choice import choose
-from mixer_edge_export.training.heads import fit
+from mixer_edge_export.training.heads import Part, fit
 from mixer_edge_export.training.split import folds
 from mixer_edge_export.training.train import FOLDS
 from mixer_edge_export.training.unknown import auroc, find_threshold
@@ -50,7 +50,7 @@ from mixer_edge_export.training.unknown import auroc, find_threshold
 MARK = "<!-- written by benchmarks.train -->"
 CLASSES, SHARE = 10, 0.05
 SHOTS, SEEDS, MANY_SEEDS = (1, 5, 10, 25), 5, 50
-ONE_SHOT = ("logistic", 0.01)
+ONE_SHOT = Part(kind="logistic", strength=0.01)
 """The head with one picture per class, where nothing can be cross-validated: the best candidate over 45 draws."""
 COVERAGE_PICTURES = 20
 LARGE = (5000, 768, 20)
@@ -108,7 +108,7 @@ def ours(features: Features, classes: Classes, test: Features, seed: int) -> NDA
     """Return the answers of the chosen head."""
     shots = int(np.bincount(classes).min())
     if shots == 1:
-        head = fit(*ONE_SHOT, features, classes, CLASSES)  # type: ignore[arg-type]
+        head = fit([ONE_SHOT], features, classes, CLASSES)
     else:
         head = choose(features, classes, folds(classes, np.arange(len(classes)), min(FOLDS, shots), seed), CLASSES).head
     return head.logits(test).argmax(axis=1)

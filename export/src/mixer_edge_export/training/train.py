@@ -85,11 +85,12 @@ def train(
         source = TrainedSource.of(extractor, out.resolve().name, parts.labels, (choice.head.kernel, choice.head.bias))
         link_pictures(folder / "pictures", parts)
         calibration = load_calibration(folder / "pictures" / TRAINED, spec, labels=parts.labels)
+        head = choice.head.parts[0] if len(choice.head.parts) == 1 else None
         training = TrainingSpec(
             extractor=extractor.origin.location,
             extractor_fingerprint=extractor.fingerprint(),
-            head=choice.head.kind,
-            strength=choice.head.strength,
+            head=head.kind if head else "average",
+            strength=head.strength if head else None,
             temperature=choice.temperature,
             pictures=trained.counts(parts.labels),
             held_out=parts.held_out.counts(parts.labels),
