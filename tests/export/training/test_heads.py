@@ -111,7 +111,7 @@ def test_the_best_is_alone_where_there_are_many_pictures() -> None:
     features = (rng.normal(size=(4000, 8)) * (1, 1, 1, 1, 9, 9, 9, 9)).astype(np.float32)
     classes = (features[:, 0] > 0).astype(np.int64)
     choice = choose(features, classes, np.arange(4000) % 5, 2)
-    assert [(part.kind, part.strength) for part in choice.head.parts] == [("logistic", 0.001)]
+    assert [(part.kind, part.strength) for part in choice.head.parts] == [("logistic", 0.01)]
     assert [candidate.weight for candidate in choice.candidates if candidate.weight] == [1.0]
 
 

@@ -65,12 +65,12 @@ def choose(features: NDArray[np.float32], classes: NDArray[np.int64], folds: NDA
     temperatures = [temperature_of(each, classes) for each in logits]
     scores = [brier_score(each / t, classes) for each, t in zip(logits, temperatures, strict=True)]
     weights = weights_of(scores, len(classes))
-    parts = [replace(part, factor=w / t) for part, w, t in zip(wanted, weights, temperatures, strict=True) if w]
+    used = [replace(part, factor=w / t) for part, w, t in zip(wanted, weights, temperatures, strict=True) if w]
     average = np.sum([w / t * each for each, w, t in zip(logits, weights, temperatures, strict=True) if w], axis=0)
     temperature = temperature_of(average, classes)
     right = logits.argmax(axis=2) == classes
     return Choice(
-        head=fit(parts, features, classes, count, whole).divided(temperature),
+        head=fit(used, features, classes, count, whole).divided(temperature),
         temperature=temperature,
         candidates=tuple(
             Candidate(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mixer_edge.head import Standardized, Statistics, class_means, ridge
 from mixer_edge.manifest import HeadKind
 
-RIDGE = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-"""Strengths that are tried, strongest first, in units of a feature's variance."""
-LOGISTIC = (1e-1, 1e-2, 1e-3)
+RIDGE = (100.0, 10.0, 1.0, 0.1, 0.01)
+"""Strengths that are tried, strongest first, in units of a feature's variance; an average needs none in between."""
+LOGISTIC = (1e-2,)
 """Weights of the squared kernel, relative to the mean loss of a picture."""
 LOGISTIC_LARGEST = 4e6
 """Pictures times features times classes above which logistic regression takes too long to be tried."""
