@@ -332,7 +332,7 @@ def tables(found: Mapping[str, Any]) -> str:
     for name, sizes in found["few_shots"].items():
         for shots, rules in sizes.items():
             best = max(each["accuracy"][0] for each in rules.values())
-            rows.append([name, shots, *(_cell(rule, each, best) for rule, each in rules.items())])
+            rows.append([name, shots, *(_cell(rule, rules.get(rule), best) for rule in RULES)])
     lines += [table(["features", "per class", *RULES], rows), ""]
     lines += [
         f"With {COVERAGE_PICTURES} pictures per class, over {COVERAGE_SEEDS} seeds: how often the 95 % interval of the "
@@ -390,8 +390,10 @@ def tables(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(rule: str, figures: Mapping[str, list[float]], best: float) -> str:
-    """Return a rule's accuracy, and how much ours is above, in percent."""
+def _cell(rule: str, figures: Mapping[str, list[float]] | None, best: float) -> str:
+    """Return a rule's accuracy, and how much ours is above, in percent; a dash if it was not measured."""
+    if figures is None:
+        return "–"
     (mean, error), (above, its_error) = figures["accuracy"], figures["ours_above"]
     text = f"{100 * mean:.2f} ± {100 * error:.2f}"
     text = f"**{text}**" if mean == best else text

@@ -31,11 +31,12 @@ def test_differences_are_paired() -> None:
 
 
 def test_the_tables() -> None:
-    """The best accuracy is bold, and the others' differences are in brackets."""
+    """The best accuracy is bold, the others' differences are in brackets, and what was not measured is a dash."""
     rules = {
         rule: {"accuracy": [0.9 - place / 100, 0.001], "ours_above": [place / 100, 0.0005]}
         for place, rule in enumerate(RULES)
     }
+    del rules["pycoral imprinting"]
     promise = {
         "mean_covered": 0.95,
         "shown_width": 0.06,
@@ -54,7 +55,7 @@ def test_the_tables() -> None:
         }
     ).splitlines()
     assert lines[4] == (
-        "| turned | 5 | **90.00 ± 0.10** | 89.00 ± 0.10 (+1.00 ± 0.05) | 88.00 ± 0.10 (+2.00 ± 0.05) | "
+        "| turned | 5 | **90.00 ± 0.10** | 89.00 ± 0.10 (+1.00 ± 0.05) | – | "
         "87.00 ± 0.10 (+3.00 ± 0.05) | 86.00 ± 0.10 (+4.00 ± 0.05) |"
     )
     assert "| turned | 95.0%, 6.0 points | 94.0%, 7.0 points | +0.10 points | 5.00% ± 1.00% |" in lines
