@@ -88,7 +88,7 @@ test: $(VENV)/installed-dev ## run the tests
 coverage: $(VENV)/installed-dev ## run the tests and print the lines that they do not reach
 	$(TESTS) --cov --cov-report=term-missing:skip-covered
 
-test-browser: $(VENV)/installed-dev ## open the report in a browser; needs chromium and chromedriver
+test-browser: $(VENV)/installed-dev ## open the report and the live page in a browser; needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser
 
 test-broker: $(VENV)/installed-dev ## publish to a real MQTT broker; needs mosquitto

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -79,15 +79,15 @@ class Contestant:
         return [str(self.python), str(PEERS / "worker.py"), self.kind, str(self.model), str(threads), *flags]
 
 
-def peers_python(work: Path) -> Path:
+def peers_python(work: Path, requirements: Path = REQUIREMENTS) -> Path:
     """Return the Python of the peers' environment in ``work``; make it first if its pinned list has changed."""
-    folder = work / f"peers-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:8]}"
+    folder = work / f"peers-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:8]}"
     python, complete = folder / "bin" / "python", folder / "complete"
     if not complete.exists():
         print(f"making the peers' environment in {folder}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--requirement", REQUIREMENTS], check=True)
+        subprocess.run([*pip, "--requirement", requirements], check=True)
         complete.touch()
     return python
 
@@ -165,6 +165,25 @@ def on_tflite(own: list[Contestant]) -> list[Contestant]:
 def others(work: Path, inputs: str, python: Path) -> list[Contestant]:
     """Return the peers' files, made in the peers' environment from the weights and images in the work folder."""
     scripts = [PEERS / "onnx_files.py", PEERS / "openvino_files.py"]
+    folder = peer_files(work, inputs, python, scripts)
+    return [
+        Contestant(name=name, kind=kind, model=folder / file, python=python)
+        for name, (kind, file) in PEER_FILES.items()
+    ]
+
+
+def peer_files(
+    work: Path, inputs: str, python: Path, scripts: Sequence[Path], requirements: Path = REQUIREMENTS
+) -> Path:
+    """Return the folder of the files that scripts of ``peers`` make.
+
+    Args:
+        work: folder with ``weights.npz`` and ``calibration.npy``.
+        inputs: a digest of both.
+        python: of the environment.
+        scripts: each writes its files into a folder with both.
+        requirements: of the environment.
+    """
 
     def make(folder: Path) -> None:
         for source in ("weights.npz", "calibration.npy"):
@@ -172,13 +191,8 @@ def others(work: Path, inputs: str, python: Path) -> list[Contestant]:
         for script in scripts:
             run(python, script, folder)
 
-    key = inputs + "".join(path.read_text() for path in [REQUIREMENTS, *scripts])
     print("peers' files", file=sys.stderr)
-    folder = cached(work / "peers", key, make)
-    return [
-        Contestant(name=name, kind=kind, model=folder / file, python=python)
-        for name, (kind, file) in PEER_FILES.items()
-    ]
+    return cached(work / "peers", inputs + "".join(path.read_text() for path in [requirements, *scripts]), make)
 
 
 def cached(folder: Path, key: str, make: Callable[[Path], object]) -> Path:

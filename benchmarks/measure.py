@@ -168,7 +168,8 @@ def machine(*pythons: Path) -> dict[str, Any]:
         tools |= {
             f"{package['name']} (peers)": package["version"]
             for package in json.loads(run(python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"))
-            if package["name"] in ("nncf", "numpy", "onnxruntime", "openvino", "torch")
+            if package["name"]
+            in ("Flask", "nncf", "numpy", "onnxruntime", "openvino", "starlette", "tensorflow", "torch", "uvicorn")
         }
     return {
         "processor": str(board),

@@ -6,6 +6,7 @@ A board is a home folder below ``$BOARDS``, named after its host. Programs in it
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import pip
 import pytest
+
+from mixer_edge_export.deploy.extras import extra_requirements
 
 BASE = ".local/share/mixer-edge"
 
@@ -174,10 +177,12 @@ def use_stand_ins(folder: Path, patch: pytest.MonkeyPatch) -> None:
 def use_stand_in_packages(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Have pip find in ``folder`` all that a board installs, and nothing anywhere else.
 
-    The wheels of the interpreter, numpy and Pillow are empty and lead to this machine's; pip's is this machine's.
+    The wheels of the interpreter, numpy, Pillow and of what serves are empty and lead to this machine's; pip's is this
+    machine's.
     """
     folder.mkdir()
-    for name in ("ai-edge-litert", "numpy", "pillow"):
+    served = extra_requirements("serve", python="{}.{}".format(*sys.version_info[:2]), machine=platform.machine())
+    for name in ("ai-edge-litert", "numpy", "pillow", *(text.partition("==")[0] for text in served)):
         _write_wheel(folder, name, {})
     package = Path(pip.__file__).parent
     files = {f"pip/{path.relative_to(package)}": path for path in package.rglob("*") if path.is_file()}

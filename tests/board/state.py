@@ -12,8 +12,7 @@ from pathlib import Path
 
 from emulator.writes import Replay
 
-from mixer_edge_export.deploy.layout import BASE, WRAPPER
-from mixer_edge_export.deploy.service import UNIT
+from mixer_edge_export.deploy.layout import BASE, UNIT, WRAPPER
 
 FIEMAP = 0xC020660B
 """The request for a file's places on the disk (linux/fiemap.h)."""

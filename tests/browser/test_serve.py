@@ -348,9 +348,7 @@ def test_a_source_that_fails(browser: webdriver.Chrome, named: Path, pair: tuple
         until(lambda: text(browser, "badge") == "failed")
         error = running.get("/v1/state").json["source"]["error"]
         assert error.startswith(f"{tmp_path}/1.png: is not a JPEG")
-        assert text(browser, "notices") == (
-            f"{error}. Trying again: a camera is opened again after at most 30 seconds."
-        )
+        assert text(browser, "notices") == (f"{error}. It is not opened again.")
         assert (text(browser, "when"), text(browser, "label")) == ("Last answer", HERON)
 
 
@@ -359,7 +357,7 @@ def test_a_busy_board(browser: webdriver.Chrome, named: Path, source: Path, pair
     flags = ("--source", source, "--smoothing", "1")
     with serving(named, *flags, limits="Limits(streams=1, queue=0)") as running:
         opened(browser, running.url)
-        refusal = "No live picture: 1 streams are open, at most 1 may be. Trying again."
+        refusal = "No live picture: 1 of 1 streams are taken; close another page. Trying again."
         until(lambda: text(browser, "notices") == refusal)
         until(lambda: text(browser, "label") in (HERON, HOSTILE))
         choose(browser, pair[0])

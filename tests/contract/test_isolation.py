@@ -175,13 +175,14 @@ def test_pictures_become_the_same_pixels_everywhere(
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """Every module that the source tree holds, the marker of its types, and the metadata."""
+    """Every module and page that the source tree holds, the marker of its types, and the metadata."""
     with zipfile.ZipFile(wheel) as archive:
         names = sorted(archive.namelist())
         metadata = next(archive.read(name).decode() for name in names if name.endswith("/METADATA"))
     source = ROOT / "runtime" / "src"
     info = wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"
-    expected = [str(path.relative_to(source)) for path in source.rglob("*.py")] + ["mixer_edge/py.typed"]
+    files = [path for pattern in ("*.py", "*.html") for path in source.rglob(pattern)]
+    expected = [str(path.relative_to(source)) for path in files] + ["mixer_edge/py.typed"]
     expected += [f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt")]
     assert names == sorted(expected)
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ") and "extra" not in line]

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,23 @@ def run(command: list[str], folder: Path) -> str:
     return result.stdout
 
 
+def served(line: str, folder: Path) -> None:
+    """Check that a command serves its page; on a free port, as others may use the usual one."""
+    with subprocess.Popen(
+        [*shlex.split(line), "--port", "0"], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            url = process.stderr.readline().removeprefix("serving digits on ").strip()
+            with urllib.request.urlopen(url) as reply:
+                assert b"<title>mixer-edge</title>" in reply.read()
+            with urllib.request.urlopen(f"{url}stream.mjpg") as reply:
+                assert reply.readline() == b"--frame\r\n"
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
 def test_every_command_and_example_of_the_readme_runs(checkout: Path) -> None:
     """The shell lines and the Python example run one after the other in one folder."""
     assert BLOCKS
@@ -50,7 +69,9 @@ def test_every_command_and_example_of_the_readme_runs(checkout: Path) -> None:
             outputs[text] = run([str(checkout / ".venv/bin/python"), "-c", text], checkout)
             continue
         for line in text.strip().splitlines():
-            if line not in OWN_RUN:
+            if "mixer-edge serve" in line:
+                served(line, checkout)
+            elif line not in OWN_RUN:
                 outputs[line] = run(["bash", "-euc", line], checkout)
     # the other columns depend on the machine
     printed, shown = ([line[:41] for line in table.splitlines()] for table in (outputs["make export"], TABLE))

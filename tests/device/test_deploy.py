@@ -3,17 +3,21 @@
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from emulator.board import Board, Server, fresh_board
+from emulator.board import Board, Server, free_port, fresh_board
 
 from mixer_edge.bundle import Bundle
 
 BASE = ".local/share/mixer-edge"
+ANSWER_S = 300
+"""How long an emulated board may take to answer, on a busy host."""
 PI5 = "Raspberry Pi 5 Model B Rev 1.0"
 
 
@@ -33,6 +37,33 @@ def export_json(server: Server, *arguments: str) -> dict[str, Any]:
 def login(board: Board, command: str) -> str:
     """Return what a command prints in a new login on the board."""
     return board.run(["bash", "-lc", command]).stdout
+
+
+@contextmanager
+def serving(board: Board, server: Server) -> Iterator[str]:
+    """Run the command of the unit over ssh, with another port, and yield the address of its end of a tunnel."""
+    unit = (board.home / ".config/systemd/user/mixer-edge.service").read_text()
+    (command,) = [line.removeprefix("ExecStart=") for line in unit.splitlines() if line.startswith("ExecStart=")]
+    here, there = free_port(0), free_port(0)  # boards and host have the same ports
+    tunnel = ["-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{here}:127.0.0.1:{there}"]
+    remote = f"exec {command.replace('%h', '/home/pi')} --port {there}"
+    argv = ["ssh", "-F", str(server.ssh_config), *tunnel, "board", remote]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stderr is not None
+        try:
+            said = [client.stderr.readline()]
+            while said[-1] and not said[-1].startswith("serving "):
+                said.append(client.stderr.readline())
+            assert said[-1] == f"serving digits on http://127.0.0.1:{there}/\n", said
+            yield f"http://127.0.0.1:{here}"
+        finally:
+            client.terminate()
+
+
+def fetch(address: str, picture: bytes | None = None) -> dict[str, Any]:
+    """Return the JSON that a server answers; a picture is sent to it."""
+    with urllib.request.urlopen(address, picture, timeout=ANSWER_S) as answer:
+        return dict(json.load(answer))
 
 
 def files(home: Path) -> set[str]:
@@ -57,10 +88,10 @@ def served() -> Iterator[tuple[Board, Server]]:
     ],
 )
 def test_deploy_to_each_board(digits: Path, name: str, backend: str, exact: bool) -> None:
-    """An empty board classifies in a new login afterwards; its outputs are the workstation's."""
+    """An empty board classifies in a new login and serves afterwards; its outputs are the workstation's."""
     wanted = backend if name == "pi4-bookworm" else "auto"
     with fresh_board(name) as board, board.sshd() as server:
-        row = export_json(server, "deploy", str(digits), "board", "--backend", wanted)
+        row = export_json(server, "deploy", str(digits), "board", "--backend", wanted, "--service", "serve")
         assert (row["host"], row["board"], row["backend"]) == ("board", board.model.hardware, backend)
         assert row["temperature_celsius"] == 48.312
         golden = Bundle.open(digits).golden()["int8"][0]
@@ -77,6 +108,13 @@ def test_deploy_to_each_board(digits: Path, name: str, backend: str, exact: bool
         assert verified["float32"]["max_error"] <= 1e-5
         if exact:
             assert verified["int8-integer"]["bit_equal"]
+        with serving(board, server) as address:
+            assert fetch(f"{address}/healthz") == {
+                "status": "ok",
+                "source": {"name": None, "status": "none", "error": None, "again": False},
+            }
+            found = fetch(f"{address}/v1/classify?top_k=1", (board.home / BASE / "current/smoke.png").read_bytes())
+            assert found["categories"] == json.loads(printed)["categories"]
 
 
 def test_dry_run_changes_nothing(served: tuple[Board, Server], digits: Path) -> None:

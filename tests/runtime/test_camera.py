@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mixer_edge import camera as camera_module
 from mixer_edge.bundle import Bundle
 from mixer_edge.camera import LatestFrame, classify_frames, open_frames
 from mixer_edge.classifier import Classifier
@@ -137,6 +138,17 @@ def test_a_folder_and_an_animation_are_read_in_order(tmp_path: Path) -> None:
     assert ([tuple(frame[0, 0]) for frame in frames], live) == ([(255, 0, 0), (0, 0, 255)], False)  # type: ignore[index]
 
 
+def test_whatever_a_camera_raises_is_one_line(modules: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """picamera2 raises an IndexError if there is no camera, and a RuntimeError if it hangs."""
+
+    def absent() -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(sys.modules["picamera2"], "Picamera2", absent)
+    with pytest.raises(DataError, match="^picamera2: IndexError: list index out of range$"):
+        list(open_frames("picamera2")[0])
+
+
 def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing source, a camera that does not open, and packages that are not installed."""
 
@@ -148,6 +160,7 @@ def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch:
     assert refusal("none.mp4") == (
         "none.mp4: no such source; expected picamera2, a camera's number, a video or a folder"
     )
+    assert refusal("a" * 300) == f"{'a' * 40}...: no such source; a path has at most 255 bytes"
     assert refusal("9") == "9: cannot be opened as a camera or video; expected a V4L2 camera or a video file"
     monkeypatch.setitem(sys.modules, "cv2", None)
     assert refusal("0") == "this source needs cv2, which is not installed; " + (
@@ -281,6 +294,23 @@ def test_an_error_of_the_camera_reaches_the_reader() -> None:
 
     with pytest.raises(DataError, match="^unplugged$"):
         list(LatestFrame(camera()))
+
+
+def test_a_camera_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader does not wait for ever, nor does the end."""
+    released = threading.Event()
+
+    def camera() -> Iterator[bytes]:
+        yield b"frame"
+        released.wait()
+
+    monkeypatch.setattr(camera_module, "_NEXT_FRAME_S", 0.1)
+    monkeypatch.setattr(camera_module, "_RELEASE_S", 0.05)
+    latest = LatestFrame(camera())
+    with pytest.raises(DataError, match=r"^the camera has given no frame for 0.1 s; check its cable$"):
+        list(latest)
+    latest.close()
+    released.set()
 
 
 def test_closing_stops_the_camera() -> None:

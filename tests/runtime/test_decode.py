@@ -21,6 +21,7 @@ from mixer_edge.decode import (
     encode_jpeg,
     encode_png,
     grey_thumbnail,
+    pixel_count,
     read_frames,
     read_picture,
     thumbnail,
@@ -235,6 +236,18 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         "could be decompression bomb DOS attack.)"
     )
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_picture_of_one_endless_row_is_refused() -> None:
+    """Resizing would take memory for each of its columns, far more than its pixels."""
+    for width, height in ((65_536, 1), (1, 65_536)):
+        assert refusal(bomb(width, height)) == f"picture: {width} x {height} pixels; a side may have 65,535"
+
+
+def test_the_pixels_of_a_file_are_counted_without_decoding() -> None:
+    """A file that is no picture has none."""
+    assert pixel_count(bomb(4000, 3000)) == 12_000_000
+    assert pixel_count(b"none") == 0
 
 
 def test_the_limit_counts_what_is_decoded() -> None:

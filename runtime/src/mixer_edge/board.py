@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
+_ANSWER_S = 2
+"""How long ``vcgencmd`` may take."""
 _THROTTLING = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 """Bits of ``vcgencmd get_throttled`` for the present; 16 bits higher, the same bits for the time since boot."""
 
@@ -58,7 +60,12 @@ def throttling() -> tuple[str, ...] | None:
     """Return what slows a Raspberry Pi down now or has done so since boot; None if ``vcgencmd`` does not report it."""
     if (program := shutil.which("vcgencmd")) is None:
         return None
-    result = subprocess.run([program, "get_throttled"], capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(
+            [program, "get_throttled"], capture_output=True, text=True, check=False, timeout=_ANSWER_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
     try:
         bits = int(result.stdout.strip().removeprefix("throttled="), 16)
     except ValueError:

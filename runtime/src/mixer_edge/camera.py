@@ -25,6 +25,9 @@ from mixer_edge.decode import ImageSource, read_frames
 from mixer_edge.errors import DataError
 
 FPS_WINDOW = 30
+_FIRST_FRAME_S, _NEXT_FRAME_S = 60, 10
+"""How long a camera may take to give a frame."""
+_LONGEST_PATH = 255
 _RELEASE_S = 5
 """How long the process that reads a camera may take to release it."""
 _REMEDIES = {
@@ -58,6 +61,8 @@ def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterat
         DataError: there is no such source, or the package that reads it is not installed.
     """
     path = Path(source)
+    if len(source.encode()) > _LONGEST_PATH:
+        raise DataError(f"{source[:40]}...: no such source; a path has at most {_LONGEST_PATH} bytes")
     if source == "picamera2":
         return _captured("picamera2", source, size), True
     if source.isdigit() or source.startswith("/dev/video"):
@@ -84,21 +89,25 @@ class LatestFrame:
 
     def __iter__(self) -> Iterator[ImageSource]:
         """Yield the newest frame each time; wait until there is a new one. Errors of the source are raised here."""
+        patience = _FIRST_FRAME_S
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._frame is not None or self._ended)
+                if not self._changed.wait_for(lambda: self._frame is not None or self._ended, patience):
+                    raise DataError(f"the camera has given no frame for {patience} s; check its cable")
                 frame, self._frame = self._frame, None
             if frame is None:
                 if self._error is not None:
                     raise self._error
                 return
+            patience = _NEXT_FRAME_S
             yield frame
 
     def close(self) -> None:
         """Stop reading, and wait until the source has released the camera."""
         with self._changed:
             self._ended = True
-        self._thread.join()
+            self._changed.notify()
+        self._thread.join(2 * _RELEASE_S)  # a camera that hangs ends with the program
 
     def _read(self) -> None:
         try:
@@ -161,6 +170,8 @@ def _explained(source: str, frames: Frames) -> Frames:
         yield from frames
     except capture.CaptureError as error:
         raise DataError(f"{source}: {error}") from None
+    except Exception as error:  # picamera2 raises almost any exception for a camera that is not there or hangs
+        raise DataError(f"{source}: {type(error).__name__}: {error}") from None
 
 
 def _has(python: Path, module: str) -> bool:

@@ -26,6 +26,9 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 MAX_PIXELS = 64_000_000
 """Default limit for the size of a decoded picture: 8000 x 8000, which takes 256 MB as Pillow's RGB."""
 
+MAX_SIDE = 65_535
+"""Longest side of a picture: that of JPEG."""
+
 DECODE_MARGIN = 3
 """A JPEG decoded at reduced size keeps at least this many pixels for each pixel of the result, in both directions.
 
@@ -105,6 +108,15 @@ def read_picture(
         raise ImageError(f"{source}: cannot be opened ({reason})") from None
 
 
+def pixel_count(content: bytes) -> int:
+    """Return the number of pixels that a picture file says it has; 0 if it is no picture."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # see _decode
+        return 0
+
+
 def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames of an animated picture, or the one frame of another, as ``[H, W, 3]`` uint8 RGB pixels.
 
@@ -181,6 +193,8 @@ def _read(
     if shortest_side is not None:
         image.draft(None, (shortest_side, shortest_side))
     # a progressive JPEG has all its coefficients in memory at once, whatever the size of the result
+    if max(full_size) > MAX_SIDE:  # resizing takes memory for each pixel of a side, whatever the other is
+        raise ImageError(f"{name}: {full_size[0]} x {full_size[1]} pixels; a side may have {MAX_SIDE:,}")
     width, height = full_size if "progressive" in image.info else image.size
     if width * height > max_pixels:
         raise ImageError(

@@ -428,10 +428,10 @@ def test_status_of_boards(board: StandIn, first: First, capsys: pytest.CaptureFi
     stand_in("bare")
     assert main(["status", "first", "bare", "absent"]) == 1
     told = capsys.readouterr()
-    assert [re.split("  +", row)[:1] + re.split("  +", row)[2:6] for row in told.out.splitlines()] == [
-        ["host", "runs", "threads", "release", "others"],
-        ["first", "tiny int8 on ai-edge-litert", str(first.outcome.threads), first.board.current, "-"],
-        ["bare", "nothing", "-", "-", "-"],
-        ["absent", "-", "-", "-", "-"],
+    assert [re.split("  +", row)[:1] + re.split("  +", row)[2:7] for row in told.out.splitlines()] == [
+        ["host", "runs", "threads", "release", "others", "service"],
+        ["first", "tiny int8 on ai-edge-litert", str(first.outcome.threads), first.board.current, "-", "-"],
+        ["bare", "nothing", "-", "-", "-", "-"],
+        ["absent", "-", "-", "-", "-", "-"],
     ]
     assert told.err.startswith("[absent] error: no such name on the network: check the spelling, ")

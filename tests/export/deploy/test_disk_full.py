@@ -10,9 +10,10 @@ from tests.stand_in_boards import StandIn
 
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy.board import Board
-from mixer_edge_export.deploy.layout import WRAPPER
-from mixer_edge_export.deploy.service import UNIT, Service
+from mixer_edge_export.deploy.layout import UNIT, WRAPPER
+from mixer_edge_export.deploy.service import Service
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError, connect
+from mixer_edge_export.deploy.unit import Unit
 
 PROGRAMS = ("mkdir", "ln", "cat", "chmod", "awk", "mv", "sync")
 """What the scripts of a switch call that writes to the disk."""
@@ -125,7 +126,7 @@ def test_a_unit_fails_at_every_step_in_turn(board: StandIn, deployer: Deployer, 
         fail(board, len(failed))
         with connect(board.host) as connection:
             try:
-                Board(connection, lambda step, text: None).prepare_service("new")
+                Unit(Board(connection, lambda step, text: None)).prepare("new")
             except RemoteError:
                 failed.append((board.home / ".calls").read_text().splitlines()[len(failed)])
                 assert content(board) == before, failed

@@ -1,21 +1,14 @@
-"""The runtime's wheel, the lock that pip gets, the unit, and what the command line refuses."""
+"""The runtime's wheel, the lock that pip gets, and what the command line refuses."""
 
-import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests import releases
 
 import mixer_edge
 from mixer_edge_export.cli import main
-from mixer_edge_export.deploy.service import Service
-from mixer_edge_export.deploy.ssh import DeployError
 from mixer_edge_export.deploy.wheelhouse import requirements_text, runtime_wheel, unpacked_bytes
-
-RELEASE = replace(releases.RELEASE, backend="tflite-runtime", mixer_edge=mixer_edge.__version__, threads=1)
 
 
 def test_runtime_wheel_is_the_same_each_time_and_installs(tmp_path: Path) -> None:
@@ -44,51 +37,6 @@ def test_lock_leaves_pip_out(tmp_path: Path) -> None:
     (tmp_path / "some_name-1.2-py3-none-any.whl").write_bytes(b"")
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert requirements_text(tmp_path) == f"some_name==1.2 --hash=sha256:{empty}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "command"),
-    [
-        ("camera", '"camera" "%h/B"'),
-        ("camera:/dev/video0", '"camera" "%h/B" "--source" "/dev/video0"'),
-        ("watch:/srv/in", '"watch" "%h/B" "/srv/in" "--record" "%h/W-6b41d5df"'),
-        (
-            'watch:~/5% of $HOME "x" \\',
-            '"watch" "%h/B" "%h/5%% of $$HOME \\"x\\" \\\\" "--record" "%h/W-8b5b1e29"',
-        ),
-    ],
-)
-def test_unit_quotes_what_systemd_would_expand(text: str, command: str) -> None:
-    """Per cent signs, dollars, quotes and backslashes in a folder's name stay what they are."""
-    unit = Service.parse(text).unit(RELEASE)
-    (line,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
-    command = command.replace("%h/B", "%h/.local/share/mixer-edge/current/bundle")
-    command = command.replace("%h/W", "%h/.local/share/mixer-edge/watched")
-    assert line == (
-        f'ExecStart=%h/.local/bin/mixer-edge {command} "--variant" "int8" "--backend" "tflite-runtime" "--json"'
-    )
-
-
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    """Systemd's own check has nothing to say to it."""
-    path = tmp_path / "mixer-edge.service"
-    path.write_text(Service.parse("watch:~/in box").unit(RELEASE).replace("%h/.local/bin/mixer-edge", "/bin/true"))
-    environment = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-    done = subprocess.run(
-        ["systemd-analyze", "--user", "verify", path], env=environment, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("text", ["watch", "watch:", "watch:in", "watch:/a\nb", "rm", "camera:a\nb"])
-def test_unknown_service(text: str) -> None:
-    """Anything but the two commands, relative folders and line breaks are refused."""
-    with pytest.raises(DeployError) as caught:
-        Service.parse(text)
-    assert str(caught.value) == (
-        f"unknown service {text!r}; expected watch:/FOLDER, watch:~/FOLDER, camera or camera:SOURCE"
-    )
 
 
 NO_HOST = (

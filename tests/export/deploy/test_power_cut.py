@@ -16,8 +16,8 @@ from tests.export.deploy.conftest import Deployer, First
 from tests.stand_in_boards import StandIn, stand_in
 
 from mixer_edge_export.cli import main
-from mixer_edge_export.deploy.layout import BASE, WRAPPER
-from mixer_edge_export.deploy.service import UNIT, Service
+from mixer_edge_export.deploy.layout import BASE, UNIT, WRAPPER
+from mixer_edge_export.deploy.service import Service
 
 RECORDER = """
 import json, os, pathlib, subprocess, sys

@@ -61,10 +61,17 @@ def test_the_token_opens_by_header_and_by_cookie(guarded: Server) -> None:
     reply = guarded.request("POST", "/login", headers={"Authorization": header})
     assert reply.status == 204
     cookie = reply.headers["set-cookie"]
-    assert cookie == f"mixer-edge-token={TOKEN}; HttpOnly; Max-Age=31536000; Path=/; SameSite=strict"
+    name = f"mixer-edge-token-{guarded.port}"  # of this port: another may lead to another board
+    assert cookie == f"{name}={TOKEN}; HttpOnly; Max-Age=31536000; Path=/; SameSite=strict"
     assert guarded.get("/v1/model", Cookie=cookie.partition(";")[0]).status == 200
-    assert guarded.get("/v1/model", Cookie="mixer-edge-token=wrong").status == 401
-    assert guarded.get("/v1/model", Cookie='mixer-edge-token="\x01').status == 401
+    assert guarded.get("/v1/model", Cookie=f"{name}=wrong").status == 401
+    assert guarded.get("/v1/model", Cookie=f'{name}="\x01').status == 401
+    assert guarded.get("/v1/model", Cookie=f"mixer-edge-token-1={TOKEN}").status == 401
+    assert guarded.get("/v1/model", Cookie=f'{name}="{TOKEN}"').status == 200
+    for other in ('prefs={"a": 1}', "foo[bar]=1", "a b", "", "name=\xe9"):  # cookies of other programs on this host
+        assert guarded.get("/v1/model", Cookie=f"{other}; {name}={TOKEN}").status == 200, other
+    reply = guarded.request("POST", "/login", headers={"Authorization": header, "Host": "[::1]"})
+    assert reply.headers["set-cookie"].startswith("mixer-edge-token-default=")
 
 
 def test_a_get_changes_nothing(guarded: Server) -> None:

@@ -58,6 +58,13 @@ def test_a_form_with_one_file_is_a_picture(server: Server, png: bytes) -> None:
             "the form has no file; expected one picture",
         ),
         ("/v1/classify", b"x", {"Content-Type": "multipart/form-data"}, 400, "Missing boundary in multipart."),
+        (
+            "/v1/classify",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nvalue\r\n--b--\r\n',
+            {"Content-Type": "multipart/form-data; boundary=b; charset=undefined"},
+            400,
+            "the form cannot be read (decoding with 'undefined' codec failed (UnicodeError: undefined encoding))",
+        ),
         ("/v1/model", b"x", {}, 405, "Method Not Allowed"),
         ("/v1/nothing", b"x", {}, 404, "Not Found"),
     ],
@@ -107,7 +114,7 @@ def test_without_a_source_there_is_nothing_to_see(server: Server) -> None:
     state = server.get("/v1/state").json
     del state["time"], state["temperature_celsius"], state["throttling"]
     assert state == {
-        "source": {"name": None, "status": "none", "error": None},
+        "source": {"name": None, "status": "none", "error": None, "again": False},
         "frame": None,
         "categories": [],
         "none": False,
@@ -129,7 +136,10 @@ def test_without_a_source_there_is_nothing_to_see(server: Server) -> None:
 
 def test_health_and_metrics(server: Server, png: bytes) -> None:
     """Prometheus sees each request under its route, and each answer under its label."""
-    assert server.get("/healthz").json == {"status": "ok", "source": {"name": None, "status": "none", "error": None}}
+    assert server.get("/healthz").json == {
+        "status": "ok",
+        "source": {"name": None, "status": "none", "error": None, "again": False},
+    }
 
     def values() -> dict[str, float]:
         text = server.get("/metrics").body.decode()
@@ -176,7 +186,8 @@ def test_the_api_describes_itself(server: Server) -> None:
     page = server.get("/docs")
     assert page.headers["content-security-policy"].count("style-src 'sha256-") == 1
     assert "script" not in page.headers["content-security-policy"] + page.body.decode()
-    assert b"<code>POST /v1/classify</code>" in page.body
+    assert b"<code>POST /v1/classify</code></td><td>Classify a picture" in page.body
+    assert b"<a href='#Classification'>Classification</a></td><td>400, 408, 413, 503</td>" in page.body
 
 
 def test_a_feature_extractor_says_what_it_can(tiny_features: Path, png: bytes) -> None:

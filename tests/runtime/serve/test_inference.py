@@ -120,6 +120,11 @@ def _image(**changes: Any) -> bytes:
             "string)",
         ),
         (b"[]", None, "the request is not an object"),
+        (
+            b"," * 1_500_001,
+            None,
+            "the JSON has more than 1,500,000 values; send the tensor as binary data, or the file",
+        ),
         (b"{}", None, "'inputs' is not a list with one tensor, 'image' or 'pixels'"),
         (b'{"inputs": [1]}', None, "the input is not an object"),
         (_pixels(name="x"), None, "the input is 'x' of 'UINT8', expected 'image' of BYTES or 'pixels' of UINT8"),

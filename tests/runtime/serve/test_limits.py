@@ -12,6 +12,7 @@ from tests.serving import Server, serving, until
 
 LIMITS = (
     "Limits(body_bytes=20_000, body_s=0.5, header_bytes=4096, header_s=0.5, stalled_s=0.5, connections=14, "
+    "bodies_bytes=50_000, "
     "connections_per_client=12, streams=3, streams_per_client=3, queue=2, batch=8)"
 )
 
@@ -122,7 +123,7 @@ def test_streams_are_counted(narrow: Server) -> None:
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         reply = narrow.get("/events")
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-        assert reply.json == {"error": "3 streams are open, at most 3 may be"}
+        assert reply.json == {"error": "3 of 3 streams are taken; close another page"}
         assert narrow.get("/v1/state").json["viewers"] == 3
     until(lambda: narrow.get("/v1/state").json["viewers"] == 0)
 
@@ -147,3 +148,44 @@ def test_a_full_queue_is_said_at_once(narrow: Server, png: bytes) -> None:
     reply = narrow.request("POST", "/v2/models/tiny/infer", body.encode())
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert reply.json == {"error": "0 pictures wait already, at most 2 may; try again soon"}
+
+
+def test_all_bodies_together_are_bounded(narrow: Server, png: bytes) -> None:
+    """Three clients that hold back the rest of their bodies leave no room for a fourth; then there is room again."""
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 19000\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(narrow.connection()).sendall(head + b"x" * 18_000)
+        with narrow.connection() as connection:
+            connection.sendall(head + b"x" * 19_000)
+            answer = _rest(connection)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.endswith(b'{"error": "all requests together have more than 50,000 bytes"}')
+    until(lambda: narrow.request("POST", "/v1/classify", png).status == 200)
+
+
+def test_the_rest_of_a_refused_body_is_not_parsed(narrow: Server) -> None:
+    """Chunks after an answer are dropped unread, and the connection ends."""
+    with narrow.connection() as connection:
+        connection.sendall(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+        connection.sendall(b"1\r\nx\r\n" * 10 + b"this is no chunk")
+        assert b"HTTP/1.1" not in _rest(connection)
+
+
+@pytest.mark.parametrize("path", ["/events", "/stream.mjpg"])
+def test_a_stream_has_no_head_and_no_body(narrow: Server, path: str) -> None:
+    """HEAD would never end, and nobody would read the body."""
+    assert narrow.request("HEAD", path).status == 405
+    reply = narrow.request("GET", path, b"body")
+    assert (reply.status, reply.json) == (400, {"error": "a GET request has no body"})
+
+
+def test_a_viewer_that_takes_nothing_is_left(narrow: Server) -> None:
+    """A stream of small events ends, too, when its client takes nothing."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", narrow.port))
+        connection.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until(lambda: narrow.get("/v1/state").json["viewers"] == 1)
+        until(lambda: narrow.get("/v1/state").json["viewers"] == 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ from mixer_edge.errors import DataError
 from mixer_edge.serve import live as live_module
 from mixer_edge.serve.engine import Engine
 from mixer_edge.serve.live import Live, Source
+from mixer_edge.serve.signal import Signal
 
 
 @contextmanager
@@ -67,14 +70,14 @@ def test_a_folder_is_shown_to_its_end(tiny_bundle: Path, pictures: Path) -> None
     with serving(tiny_bundle, "--source", pictures, "--smoothing", "1", "--fps", "100") as server:
         until(lambda: server.get("/v1/state").json["source"]["status"] == "ended")
         state, last = server.get("/v1/state").json, _last(tiny_bundle, pictures, 1)
-        assert state["source"] == {"name": str(pictures), "status": "ended", "error": None}
+        assert state["source"] == {"name": str(pictures), "status": "ended", "error": None, "again": False}
         assert (state["frame"], state["categories"], state["none"]) == (8, last["categories"], False)
         first, second = reversed(server.get("/v1/changes").json["changes"])
         assert (first["number"], second["number"], state["change"]) == (1, 2, 2)
         assert second["label"] == last["categories"][0]["label"] != first["label"]
         assert second["categories"] == last["categories"]
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", second["time"])
-        assert server.get("/v1/changes/2.jpg").body == thumbnail(pictures / "6.png", 160)
+        assert server.get("/v1/changes/2.jpg").body == thumbnail(pictures / "6.png", 320)
         assert server.get("/snapshot.jpg").body == thumbnail(pictures / "7.png", 640)
         with _stream(server, "/stream.mjpg") as response:
             assert response.getheader("content-type") == "multipart/x-mixed-replace; boundary=frame"
@@ -89,7 +92,7 @@ def test_events_tell_of_the_state_and_of_each_change(tiny_bundle: Path, pictures
         assert response.getheader("content-type") == "text/event-stream; charset=utf-8"
         events = _events(response)
         name, state = next(events)
-        assert (name, state["source"]["status"], state["viewers"]) == ("state", "running", 1)
+        assert (name, state["source"]["name"], state["viewers"]) == ("state", str(pictures), 1)
         while name != "change":
             name, data = next(events)
         assert server.get("/v1/changes").json["changes"][0] == data
@@ -124,6 +127,7 @@ class Camera:
 
     def __init__(self) -> None:
         self.opened = 0
+        self.error: Exception = DataError("0: the camera is gone")
         self.plugged = True
         self.value = 0
 
@@ -138,7 +142,7 @@ class Camera:
             raise DataError("0: no such camera")
         while self.plugged:
             yield np.full((48, 64, 3), self.value, np.uint8)
-        raise DataError("0: the camera is gone")
+        raise self.error
 
 
 @pytest.fixture
@@ -174,6 +178,21 @@ def test_a_camera_that_is_unplugged_comes_back(live: tuple[Live, Camera]) -> Non
     until(lambda: view.seen is not None and view.seen.frame > before)
 
 
+def test_events_are_not_late() -> None:
+    """What happens while an event is prepared wakes the next wait at once."""
+
+    async def waits() -> float:
+        signal = Signal()
+        count = signal.count
+        signal.notify()
+        await asyncio.sleep(0)
+        start = time.monotonic()
+        await signal.wait(count, 60)
+        return time.monotonic() - start
+
+    assert asyncio.run(waits()) < 30
+
+
 def test_a_camera_that_is_not_there_is_an_error_at_the_start(live: tuple[Live, Camera]) -> None:
     """Nothing is tried again before the first frame."""
     view, camera = live
@@ -193,8 +212,8 @@ def test_a_frame_is_encoded_once_and_only_if_somebody_looks(
     view.start()
     until(lambda: view.seen is not None and view.seen.frame >= 20)
     view.close()
-    assert encoded == [160]
+    assert encoded == [320]
     first, second = view.jpeg(), view.jpeg()
     assert first is second is not None
     assert Image.open(io.BytesIO(first[1])).size == (64, 48)
-    assert encoded == [160, 640]
+    assert encoded == [320, 640]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import socket
 import ssl
@@ -60,14 +61,22 @@ def test_what_cannot_work_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None
     assert _run(tmp_path / "no")[0] == 2
 
 
-def test_the_extra_is_named(tiny_bundle: Path) -> None:
-    """Without the packages of the extra, the message says what to install."""
-    program = "import sys; sys.modules['uvicorn'] = None; from mixer_edge.cli import main; sys.exit(main())"
+@pytest.mark.parametrize("package", ["uvicorn", "prometheus_client"])
+def test_the_extra_is_named(tiny_bundle: Path, package: str) -> None:
+    """Without a package of the extra, also one that is imported later, the message says what to install."""
+    program = f"""
+import importlib.util, sys
+sys.modules[{package!r}] = None
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == {package!r} else find(name)
+from mixer_edge.cli import main
+sys.exit(main())
+"""
     command = [sys.executable, "-c", program, "serve", str(tiny_bundle)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.splitlines()[-1]) == (
         2,
-        "error: serve needs uvicorn: pip install 'mixer-edge[serve]'",
+        f"error: serve needs {package}: pip install 'mixer-edge[serve]'",
     )
 
 
@@ -130,8 +139,48 @@ def test_it_speaks_tls(tiny_bundle: Path, tmp_path: Path) -> None:
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
     """Return a certificate for localhost that signs itself, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl on the PATH, to make a certificate")
     certificate, key = folder / "cert.pem", folder / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     subprocess.run([*command, "-out", str(certificate), "-keyout", str(key)], capture_output=True, check=True)
     return certificate, key
+
+
+EARLY = """
+import os, signal, sys
+from mixer_edge.serve import server
+listen = server.listen
+def stopped(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGTERM)  # before uvicorn has a handler
+    return listen(*arguments, **options)
+server.listen = stopped
+from mixer_edge.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_signal_during_the_start_ends_it_too(tiny_bundle: Path) -> None:
+    """SIGTERM is not lost before the server runs."""
+    command = [sys.executable, "-c", EARLY, "serve", str(tiny_bundle), "--port", "0"]
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_a_program_that_hangs_stops_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Vcgencmd has two seconds; then its facts are unknown."""
+    (tmp_path / "vcgencmd").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "vcgencmd").chmod(0o755)
+    with serving(tiny_bundle, environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"}) as server:
+        assert server.get("/v1/state").json["throttling"] is None
+        assert server.stop() == ""
+
+
+def test_a_host_name_has_no_port(tiny_bundle: Path) -> None:
+    """A name that could never match is refused."""
+    for name in ("cam.example:8443", "https://cam.example/", ""):
+        assert _run(tiny_bundle, "--port", "0", "--allow-host", name) == (
+            2,
+            f"error: --allow-host: {name!r} is not the name of a host; expected a name without a port, "
+            "e.g. cam.example\n",
+        )

@@ -36,7 +36,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="releases to keep there: the one in use, the previous one, and those used last (default: %(default)s)",
     )
     parser.add_argument(
-        "--service", metavar="WHAT", help="run watch:/FOLDER, camera or camera:SOURCE on the board as a systemd service"
+        "--service",
+        metavar="WHAT",
+        help="run watch:/FOLDER, camera, camera:SOURCE, serve or serve:SOURCE on the board as a systemd service",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="check the boards and print the plan, but change nothing"

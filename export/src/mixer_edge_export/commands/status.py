@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one row per board and change nothing; 1 if one of them failed."""
     from mixer_edge_export.deploy.actions import status
 
-    columns = ("board", "runs", "threads", "release", "others", "temperature", "free")
+    columns = ("board", "runs", "threads", "release", "others", "service", "temperature", "free")
     return run_on_boards(arguments, status, columns, _row, asdict)
 
 
@@ -38,7 +38,21 @@ def _row(facts: BoardFacts) -> list[tuple[str, ...]]:
             str(release.threads) if release else "-",
             facts.current or "-",
             ", ".join(name for name in facts.releases if name != facts.current) or "-",
+            _service(facts),
             celsius(facts.temperature_celsius),
             f"{facts.free_bytes / 1e9:.1f} GB",
         )
     ]
+
+
+def _service(facts: BoardFacts) -> str:
+    """Return what the service runs, and how it is if it serves."""
+    from mixer_edge_export.deploy import health
+
+    if facts.service != "serve":
+        return facts.service or "-"
+    if facts.health is not None:
+        state = health.describe(facts.health)
+    else:
+        state = "failed" if facts.health_error else "not running"
+    return f"serve on port {health.PORT}: {state}"

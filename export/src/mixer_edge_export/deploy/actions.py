@@ -13,14 +13,17 @@ from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, check_files
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.command import REMEDY
+from mixer_edge_export.deploy.extras import extra_names
 from mixer_edge_export.deploy.layout import BASE, KEEP
-from mixer_edge_export.deploy.plan import make_plan
+from mixer_edge_export.deploy.plan import Plan, make_plan
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.scripts import OLDER
-from mixer_edge_export.deploy.service import Service
+from mixer_edge_export.deploy.service import SERVE, Service, extra_of, for_release
 from mixer_edge_export.deploy.ssh import DeployError, RemoteError
 from mixer_edge_export.deploy.stage import Stage, staged
 from mixer_edge_export.deploy.threads import choose_threads, describe
+from mixer_edge_export.deploy.unit import Unit
+from mixer_edge_export.deploy.unit_scripts import NAME as UNIT_NAME
 from mixer_edge_export.signing import check_signature
 
 SPARE_BYTES = 32 << 20
@@ -43,6 +46,10 @@ class Job:
     """Whether ``signers`` may replace others that a board has."""
     prove: Callable[[Board], None] | None = None
     """Called when a board has switched and has classified the golden picture; if it raises, the board switches back."""
+
+    def extra(self, facts: BoardFacts) -> str | None:
+        """Return the extra of the runtime that a board needs: for this service, or without one for that of before."""
+        return extra_of(facts.service if self.service is None else self.service.command)
 
     def check(self) -> None:
         """Check every file of the bundle, before a connection to any board.
@@ -94,11 +101,16 @@ def deploy(board: Board, job: Job) -> Outcome:
     board.report("probe", "")
     facts = board.probe()
     board.report("probe", str(facts))
-    plan = make_plan(facts, job.backend)
+    extra = job.extra(facts)
+    plan = make_plan(facts, job.backend, extra)
     if job.service is not None:
         job.service.check(facts)
     for line in plan.lines:
         board.report("plan", line)
+    if job.service is not None and facts.has_systemd and not facts.has_user_namespaces:
+        board.report("plan", "no user namespaces there: the service sees and writes all files of the user")
+    if job.service is None and extra is not None:
+        board.report("plan", f"{UNIT_NAME} there runs {facts.service}, so its packages are in this release too")
     now = f"now {facts.current or 'nothing'} there"
     board.report("plan", f"{job.bundle.manifest.name} {job.variant} to ~/{BASE}, {now}")
     if job.dry_run:
@@ -106,15 +118,16 @@ def deploy(board: Board, job: Job) -> Outcome:
     board.report("packages", "")
     with staged(job.bundle, job.variant, plan) as stage, board.locked():
         facts = board.probe()  # another deploy may have changed the board before this one got the lock
+        if job.extra(facts) != extra:
+            raise DeployError(f"{board.host}: another deploy has changed {UNIT_NAME} there meanwhile; repeat")
         if job.signers is not None:
             board.set_signers(job.signers.read_text("utf-8"), replace=job.replace_signers)
         name, found = _find(board, facts, stage)
         copied = 0
         if found is None:
-            copied, found = _install(board, facts, stage, name)
+            copied, found = _install(board, facts, stage, name, plan)
         release, verified = found
-        unit = None if job.service is None else job.service.unit(release)
-        outcome = _activate(board, facts, name, release, unit, job.prove)
+        outcome = _activate(board, facts, name, release, job.service, job.prove)
         board.report("tidy", "")
         try:
             board.tidy(job.keep)
@@ -136,6 +149,12 @@ def rollback(board: Board, to: str | None) -> Outcome:
         if name not in facts.releases or name == facts.current:
             others = ", ".join(other for other in facts.releases if other != facts.current) or "none"
             raise DeployError(f"{board.host}: no release to go back to; others there: {others}")
+        extra = extra_of(facts.service)
+        if extra is not None and not board.has_packages(name, extra_names(extra)):
+            raise DeployError(
+                f"{board.host}: release {name} has no packages for {UNIT_NAME} there, which runs {facts.service}; "
+                "deploy its bundle again, which takes them along"
+            )
         try:
             release = board.read_release(name)
             board.report("verify", name)
@@ -150,17 +169,24 @@ def undeploy(board: Board, *, remove_signers: bool = False) -> Outcome:
     """Remove everything that deploy has put on the board but its signers, and return what it runs then: nothing."""
     with board.locked():
         board.report("remove", f"~/{BASE}, the command and the unit")
+        Unit(board).remove()
         board.remove_all(signers=remove_signers)
         return Outcome.unchanged(board.probe())
 
 
 def status(board: Board) -> BoardFacts:
-    """Return a board's facts and releases; if the release in use or the command is damaged, report why."""
+    """Return a board's facts and releases; if the release, the command or the service is damaged, report why."""
     facts = board.probe()
     if facts.current:
         facts = replace(facts, command_error=board.command_error())
     if facts.command_error:
         board.report("status", f"{facts.command_error}{REMEDY}")
+    if facts.service == SERVE and facts.has_systemd:
+        try:
+            facts = replace(facts, health=Unit(board).health())
+        except RemoteError as error:
+            facts = replace(facts, health_error=_reason(board, error))
+            board.report("status", f"{facts.health_error}")
     if facts.release_error:
         board.report("status", f"{RELEASE_NAME} of {facts.current} there cannot be read ({facts.release_error})")
     return facts
@@ -205,7 +231,9 @@ def _find(board: Board, facts: BoardFacts, stage: Stage) -> tuple[str, tuple[Rel
     return f"{stage.fingerprint}-{number}", None
 
 
-def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[int, tuple[Release, Verification]]:
+def _install(
+    board: Board, facts: BoardFacts, stage: Stage, name: str, plan: Plan
+) -> tuple[int, tuple[Release, Verification]]:
     """Copy, install, verify and measure a release under its partial name; return the bytes sent and the results."""
     if facts.free_bytes < stage.size_bytes + SPARE_BYTES:
         raise DeployError(
@@ -221,7 +249,7 @@ def _install(board: Board, facts: BoardFacts, stage: Stage, name: str) -> tuple[
         board.report(step, f"{copied / 1e6:.1f} MB sent")
         step = "install"
         board.report(step, f"{stage.release.backend} for Python {stage.release.python}")
-        board.install(name, system_packages=stage.system_packages)
+        board.install(name, system_packages=stage.system_packages, compiled=plan.compiled)
         step = "verify"
         board.report(step, "golden vectors")
         verified = board.verify(f"{name}.partial", stage.release)
@@ -245,14 +273,18 @@ def _activate(
     facts: BoardFacts,
     name: str,
     release: Release,
-    unit: str | None = None,
+    service: Service | None = None,
     prove: Callable[[Board], None] | None = None,
 ) -> Outcome:
-    """Switch to a release, classify the golden picture with it and start its service; switch back if that fails."""
-    step = "service"
+    """Switch to a release, classify the golden picture with it and start its service; switch back if that fails.
+
+    Without a ``service`` the unit of an earlier deploy runs this release, with its variant and its interpreter.
+    """
+    step, unit = "service", Unit(board)
     try:
-        if unit is not None:
-            board.prepare_service(unit)
+        text = _unit_text(facts, release, service, unit)
+        if text is not None:
+            unit.prepare(text)
         step = "switch"
         board.report(step, name)
         if board.switch(name):
@@ -260,25 +292,25 @@ def _activate(
     except RemoteError as error:
         with suppress(DeployError):
             board.discard(name)
-            board.discard_service()
+            unit.discard()
         raise _failed(board, facts, step, error) from None
     try:
         board.report("smoke", "")
         label, figures = board.smoke(release)
         if prove is not None:
             prove(board)
-        if unit is not None:
+        if service is not None:
             board.report("service", "")
-            board.report("service", board.use_service(start=facts.has_systemd))
-        elif facts.has_systemd:
-            board.restart_service()
+            board.report("service", unit.use(service.command, start=facts.has_systemd))
+        else:
+            unit.keep(facts.service, written=text is not None, restart=facts.has_systemd)
     except Exception as error:  # no release stays in use that has not shown that it works
         board.switch_back()
         with suppress(RemoteError):  # the service may have failed before too
-            if unit is not None:
-                board.restore_service()
+            if text is not None:
+                unit.restore()
             elif facts.has_systemd:
-                board.restart_service()
+                unit.restart()
         if not isinstance(error, DeployError):
             raise
         raise DeployError(
@@ -294,6 +326,17 @@ def _activate(
         latency_ms=figures.rows[0].network.median_ms,
         temperature_celsius=figures.temperature_celsius.after,
     )
+
+
+def _unit_text(facts: BoardFacts, release: Release, service: Service | None, unit: Unit) -> str | None:
+    """Return the unit to write for a release, or None if the one there stays as it is."""
+    if service is not None:
+        return service.unit(release, user_namespaces=facts.has_user_namespaces)
+    if not facts.service:
+        return None
+    there = unit.read()
+    text = for_release(there, release)
+    return None if text == there else text
 
 
 def _failed(board: Board, facts: BoardFacts, step: str, error: RemoteError) -> DeployError:

@@ -14,7 +14,7 @@ from mixer_edge.classifier import Classification
 from mixer_edge.manifest import file_sha256
 from mixer_edge.release import RELEASE_NAME, Release
 from mixer_edge.verify import Verification, VerifyReport
-from mixer_edge_export.deploy import command, probe, scripts, service, ssh
+from mixer_edge_export.deploy import command, probe, scripts, ssh
 from mixer_edge_export.deploy.layout import BASE, STEP_LOCK, Lock
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
@@ -125,9 +125,20 @@ class Board:
         """Create the folder to which the release is copied, and remove other unfinished releases."""
         self.step(scripts.PREPARE, name)
 
-    def install(self, name: str, *, system_packages: bool) -> None:
-        """Create the venv of a copied release and install its wheels, each checked against its sha256."""
-        self.step(scripts.INSTALL, name, "system" if system_packages else "own")
+    def install(self, name: str, *, system_packages: bool, compiled: Sequence[str] = ()) -> None:
+        """Create the venv of a copied release and install its wheels, each checked against its sha256.
+
+        Args:
+            name: the release.
+            system_packages: whether its Python also finds the packages of the board's system.
+            compiled: packages to compile now, for programs that cannot write in the release when they run.
+        """
+        self.step(scripts.INSTALL, name, "system" if system_packages else "own", *compiled)
+
+    def has_packages(self, name: str, packages: Sequence[str]) -> bool:
+        """Return whether a release has these packages."""
+        text = self.connection.run(scripts.READ_REQUIREMENTS, name)
+        return set(packages) <= {line.partition("==")[0].replace("_", "-").lower() for line in text.splitlines()}
 
     def verify(self, folder: str, release: Release) -> Verification:
         """Return how the outputs of the release in ``releases/<folder>`` compare with the workstation's.
@@ -230,66 +241,8 @@ class Board:
         self.step(scripts.DISCARD, name)
 
     def remove_all(self, *, signers: bool) -> None:
-        """Remove the unit, every release, the command, and the folder; also the signers if ``signers`` is set."""
-        self.connection.run(service.REMOVE)
+        """Remove every release, the command, and the folder; also the signers if ``signers`` is set."""
         self.step(scripts.REMOVE_ALL, "signers" if signers else "")
-
-    def prepare_service(self, unit: str) -> None:
-        """Write the unit, but do not use it yet.
-
-        Raises:
-            RemoteError: it cannot be written, or another program has written the unit there.
-        """
-        self.connection.run(service.PREPARE, unit)
-
-    def use_service(self, *, start: bool) -> str:
-        """Check the prepared unit, use it, start it if ``start`` is set, and return a description of the result.
-
-        It has started when it watches its folder, or has classified its first frame.
-
-        Raises:
-            RemoteError: it does not start; the reason is in its log.
-        """
-        self.connection.run(service.COMMIT)
-        if start:
-            self._start_service(service.START)
-        self.connection.run(service.DONE)
-        if not start:
-            return f"~/{service.UNIT} written, not started: this user has no running systemd there"
-        return (
-            f"{service.NAME} started and works; its labels, there: {service.SHOW_LABELS}; "
-            "to run it without a login: sudo loginctl enable-linger, there"
-        )
-
-    def restore_service(self) -> None:
-        """Restore and restart the unit that was there before ``use_service``; if there was none, remove it."""
-        self.connection.run(service.BACK)
-
-    def discard_service(self) -> None:
-        """Remove a prepared unit that is not used."""
-        self.connection.run(service.DONE)
-
-    def restart_service(self) -> None:
-        """Restart the unit if deploy wrote it and it is running, so that it uses the current release.
-
-        Raises:
-            RemoteError: it does not start; the reason is in its log.
-        """
-        self._start_service(service.RESTART)
-
-    def _start_service(self, script: str) -> None:
-        try:
-            self.connection.run(script)
-        except RemoteError as error:
-            lines = [line for line in error.stdout.splitlines() if line.strip()]
-            for line in lines:
-                self.report("service", line)
-            reasons = [line for line in lines if line.startswith("error: ")] or lines
-            unknown = f"{str(error).removeprefix(f'{self.host}: ')} (more: {service.SHOW_LABELS}, there)"
-            reason = reasons[-1].removeprefix("error: ") if reasons else unknown
-            raise RemoteError(
-                f"{self.host}: {service.NAME} does not start: {reason}", code=error.code, stdout="", stderr=error.stderr
-            ) from None
 
     def _held(self, lock: Lock, waited_s: int) -> DeployError:
         return DeployError(f"{self.host}: {lock.holder} still runs there after {waited_s} s; repeat later")

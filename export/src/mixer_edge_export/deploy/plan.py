@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from packaging.requirements import Requirement
+
 from mixer_edge.interpreter import BACKENDS
 from mixer_edge_export.acceptance.runtimes import TFLITE_VERSION
+from mixer_edge_export.deploy.extras import extra_requirements
 from mixer_edge_export.deploy.layout import WRAPPER
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import DeployError
@@ -31,6 +34,13 @@ class Plan:
     system_packages: bool
     """Whether to use numpy and Pillow of the board's own system."""
     why: str
+    extra: tuple[str, ...] = ()
+    """Those of the requirements that only an extra of the runtime needs."""
+
+    @property
+    def compiled(self) -> tuple[str, ...]:
+        """The packages to compile on the board: a service that serves cannot write in its release."""
+        return ("mixer-edge", *(Requirement(text).name for text in self.extra)) if self.extra else ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -42,15 +52,15 @@ class Plan:
         )
 
 
-def make_plan(facts: BoardFacts, backend: str = "auto") -> Plan:
-    """Return the plan for a board.
+def make_plan(facts: BoardFacts, backend: str = "auto", extra: str | None = None) -> Plan:
+    """Return the plan for a board, with the packages of an extra of the runtime, e.g. ``serve``.
 
     The versions of interpreter, numpy and Pillow are those installed here if they are available for the board, so that
     both compute the same.
 
     Raises:
-        DeployError: the board cannot run any interpreter, or not the requested one, or lacks a program; the message
-            says what to do.
+        DeployError: the board cannot run any interpreter, or not the requested one, or lacks a program, or the extra
+            is not installed here; the message says what to do.
     """
     if backend not in ("auto", *BACKENDS):
         raise DeployError(f"unknown backend {backend!r}; expected auto, {', '.join(BACKENDS)}")
@@ -66,15 +76,17 @@ def make_plan(facts: BoardFacts, backend: str = "auto") -> Plan:
             f"{facts.name}: there are no wheels of numpy and Pillow for armv7l: "
             "sudo apt install python3-numpy python3-pil there, then repeat"
         )
+    more = () if extra is None else extra_requirements(extra, python=facts.python, machine=facts.machine)
     refused = [f"{name} {refusals[name]}" for name in wanted[: wanted.index(chosen)]]
     return Plan(
         backend=chosen,
         python=facts.python,
         machine=facts.machine,
         glibc_minor=_minor(facts.glibc),
-        requirements=_requirements(chosen, system_packages=system_packages),
+        requirements=(*_requirements(chosen, system_packages=system_packages), *more),
         system_packages=system_packages,
         why="; ".join(refused) or ("as requested" if backend != "auto" else "preferred if it has a wheel"),
+        extra=more,
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mixer_edge import strict_json
 from mixer_edge.release import RELEASE_NAME, Release
-from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, WRAPPER, ours
+from mixer_edge.serve.state import Health
+from mixer_edge_export.deploy.layout import BASE, NEWEST_FIRST, UNIT, WRAPPER, ours
 from mixer_edge_export.deploy.ssh import DeployError
 
 _BEGIN, _END = "mixer-edge-probe-begin", "mixer-edge-probe-end"
@@ -33,6 +34,8 @@ for name in ("venv", "numpy", "PIL", "picamera2", "cv2"):
     print("%s=%s" % (name, "yes" if find.find_spec(name) else "no"))
 EOF
 systemctl --user show-environment >/dev/null 2>&1 && echo systemd=yes || echo systemd=no
+unshare --user --map-root-user --mount true 2>/dev/null && echo user_namespaces=yes || echo user_namespaces=no
+if {ours(UNIT)}; then sed -n 's|^ExecStart=%h/{WRAPPER} "\\([a-z]*\\)".*|service=\\1|p' {UNIT}; fi
 if [ -e {WRAPPER} ] && ! {ours(WRAPPER)}; then echo foreign_wrapper=yes; else echo foreign_wrapper=no; fi
 cd {BASE} 2>/dev/null && {{
 echo "current=$(readlink current 2>/dev/null | sed 's|^releases/||')"
@@ -66,6 +69,10 @@ class BoardFacts:
     has_flock: bool
     has_systemd: bool
     """Whether the user has a running systemd."""
+    has_user_namespaces: bool
+    """Whether a service of the user may have mounts of its own."""
+    service: str
+    """What the unit there runs, ``watch``, ``camera`` or ``serve``; empty if deploy has written none."""
     foreign_wrapper: bool
     """Whether ``~/.local/bin/mixer-edge`` exists and was not written by deploy."""
     temperature_celsius: float | None
@@ -80,6 +87,10 @@ class BoardFacts:
     """Why it cannot be read."""
     command_error: str | None = None
     """Why the command there cannot run the release in use; only ``status`` checks this."""
+    health: Health | None = None
+    """What a service that serves answers; only ``status`` asks."""
+    health_error: str | None = None
+    """Why it does not answer, or does not do its work."""
 
     @property
     def name(self) -> str:
@@ -128,6 +139,8 @@ def parse(output: str, host: str) -> BoardFacts:
         has_rsync=facts.get("rsync") == "yes",
         has_flock=facts.get("flock") == "yes",
         has_systemd=facts.get("systemd") == "yes",
+        has_user_namespaces=facts.get("user_namespaces") == "yes",
+        service=facts.get("service", ""),
         foreign_wrapper=facts.get("foreign_wrapper") == "yes",
         temperature_celsius=None if temperature is None else temperature / 1000,
         current=current,

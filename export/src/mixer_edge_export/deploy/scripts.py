@@ -53,8 +53,17 @@ done
 mkdir -p "releases/$1.partial"
 """
 
-# pip runs from its own wheel: this needs neither Debian's ensurepip nor a pip in the venv.
-INSTALL = """
+# $1 ... are names of packages.
+_COMPILE = """
+import compileall, importlib.metadata as metadata, sys
+for name in sys.argv[1:]:
+    for file in metadata.files(name) or ():
+        if file.suffix == ".py":
+            compileall.compile_file(str(file.locate()), quiet=2)
+"""
+
+# pip runs from its own wheel: this needs neither Debian's ensurepip nor a pip in the venv. $3 ... are compiled.
+INSTALL = f"""
 cd "releases/$1.partial"
 rm -rf venv
 if [ "$2" = system ]; then python3 -m venv --without-pip --system-site-packages venv
@@ -62,6 +71,8 @@ else python3 -m venv --without-pip venv; fi
 venv/bin/python -I "$(echo wheels/pip-*.whl)/pip" --isolated install --quiet --no-input --disable-pip-version-check \\
     --no-index --find-links wheels --no-deps --require-hashes --no-compile --no-cache-dir --ignore-installed \\
     --requirement requirements.txt </dev/null
+shift 2
+[ $# = 0 ] || venv/bin/python -I -c {shlex.quote(_COMPILE)} "$@"
 """
 
 VERIFY = f"""
@@ -195,6 +206,8 @@ sync -f .
 
 # These change nothing, so they need no lock.
 READ_RELEASE = f'cat ~/{BASE}/releases/"$1"/{RELEASE_NAME} 2>/dev/null || true'
+
+READ_REQUIREMENTS = f'cat ~/{BASE}/releases/"$1"/requirements.txt 2>/dev/null || true'
 
 FILE_SHA256 = f'sha256sum < ~/{BASE}/releases/"$1/$2"'
 

@@ -1,110 +1,65 @@
-"""A systemd user unit that keeps ``mixer-edge watch`` or ``camera`` running on a board."""
+"""What a systemd user unit keeps running on a board: ``mixer-edge watch``, ``camera`` or ``serve``."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from mixer_edge.release import Release
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER, ours
+from mixer_edge_export.deploy import health
+from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
 from mixer_edge_export.deploy.probe import BoardFacts
+from mixer_edge_export.deploy.sandbox import Needs, sandbox
 from mixer_edge_export.deploy.ssh import DeployError
 
-NAME = "mixer-edge.service"
-SHOW_LABELS = "journalctl --user -u mixer-edge"
-FOLDER = ".config/systemd/user"
-UNIT = f"{FOLDER}/{NAME}"
+SERVE = "serve"
 START_TIMEOUT_S = 180
 """How long the service may load, and wait for the first frame of a camera, before it counts as failed."""
-_NEW = f"{FOLDER}/.mixer-edge.new"
+_EXPECTED = "watch:/FOLDER, watch:~/FOLDER, camera, camera:SOURCE, serve or serve:SOURCE"
 
-# The new unit has its final name in a folder beside the old one: systemd checks names, and a rename is one step. What
-# needs space is here, before the switch.
-PREPARE = f"""
-set -eu
-cd
-if [ -e {UNIT} ] && ! {ours(UNIT)}; then
-    echo "error: ~/{UNIT} there was not written by deploy; move it away, then repeat" >&2
-    exit 1
-fi
-mkdir -p {FOLDER}
-rm -rf {_NEW} {UNIT}.old
-trap '[ $? = 0 ] || rm -rf {_NEW} {UNIT}.old' EXIT
-mkdir {_NEW}
-printf %s "$1" | cat > {_NEW}/{NAME}
-[ ! -e {UNIT} ] || ln {UNIT} {UNIT}.old
-sync {_NEW}/{NAME}
-"""
-# systemd checks that the command exists, so this comes after the switch.
-COMMIT = f"""
-set -eu
-cd
-if command -v systemd-analyze >/dev/null 2>&1; then
-    XDG_RUNTIME_DIR=${{XDG_RUNTIME_DIR:-$HOME/{_NEW}}} systemd-analyze --user verify {_NEW}/{NAME}
-fi
-mv -T {_NEW}/{NAME} {UNIT}
-rm -rf {_NEW}
-sync {FOLDER}
-"""
-DONE = f"cd && rm -rf {_NEW} {UNIT}.old"
-BACK = f"""
-set -eu
-cd
-if [ -e {UNIT}.old ]; then
-    mv -T {UNIT}.old {UNIT}
-    sync {FOLDER}
-    if systemctl --user daemon-reload 2>/dev/null && systemctl --user --quiet is-enabled {NAME}; then
-        systemctl --user restart {NAME}
-    fi
-else
-    systemctl --user disable --now {NAME} 2>/dev/null || true
-    rm -f {UNIT}
-    sync {FOLDER}
-    systemctl --user daemon-reload 2>/dev/null || true
-fi
-rm -rf {_NEW}
-"""
-_LOG = f"{{ sleep 1; journalctl --user-unit {NAME} --no-pager --output cat --lines 10 2>/dev/null; exit 1; }}"
-"""Print the service's last lines and fail."""
-START = f"""
-set -e
-systemctl --user daemon-reload
-systemctl --user enable {NAME}
-sync -f ~/{FOLDER}
-systemctl --user restart {NAME} >&2 || {_LOG}
-"""
-RESTART = f"! {ours(f'~/{UNIT}')} || systemctl --user try-restart {NAME} >&2 || {_LOG}"
-REMOVE = f"""
-if {ours(f"~/{UNIT}")}; then
-    systemctl --user disable --now {NAME} 2>/dev/null || true
-    rm -f ~/{UNIT}
-    systemctl --user daemon-reload 2>/dev/null || true
-fi
-rm -rf ~/{_NEW} ~/{UNIT}.old
-"""
+
+def extra_of(command: str) -> str | None:
+    """Return the extra of the runtime that a command of a service needs, or None; the command may be empty."""
+    return SERVE if command == SERVE else None
+
+
+def for_release(unit: str, release: Release) -> str:
+    """Return the text of a unit with the variant and the backend of a release instead of those of another one."""
+    return re.sub(r'"--variant" "[^"]*" "--backend" "[^"]*"', _runs(release), unit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The command of the unit: ``watch`` with a folder, or ``camera`` with a source (empty for the default)."""
+    """The command of the unit: ``watch`` with a folder, ``camera`` or ``serve`` with a source or nothing."""
 
     command: str
     argument: str
 
     @classmethod
     def parse(cls, text: str) -> Service:
-        """Return the service for ``watch:DIR``, ``camera`` or ``camera:SOURCE``.
+        """Return the service for ``watch:DIR``, ``camera``, ``camera:SOURCE``, ``serve`` or ``serve:SOURCE``.
 
         Raises:
             DeployError: the text is none of these.
         """
-        command, _, argument = text.partition(":")
+        command, colon, argument = text.partition(":")
         watched = command == "watch" and argument.startswith(("/", "~/"))
-        if not (watched or command == "camera") or not argument.isprintable():
-            raise DeployError(
-                f"unknown service {text!r}; expected watch:/FOLDER, watch:~/FOLDER, camera or camera:SOURCE"
-            )
+        sourced = command == "camera" or (command == SERVE and (argument or not colon))
+        if not (watched or sourced) or not argument.isprintable():
+            raise DeployError(f"unknown service {text!r}; expected {_EXPECTED}")
         return cls(command=command, argument=argument)
+
+    @property
+    def camera_package(self) -> tuple[str, str] | None:
+        """The module and Debian's package that read its camera, or None if it reads none."""
+        if self.command == "watch":
+            return None
+        if self.argument == "picamera2" or (self.command == "camera" and not self.argument):
+            return "picamera2", "python3-picamera2"
+        if self.argument.isdigit() or self.argument.startswith("/dev/video"):
+            return "cv2", "python3-opencv"
+        return None
 
     def check(self, facts: BoardFacts) -> None:
         """Check that a board has the package that reads the camera; the release does not contain it.
@@ -112,33 +67,58 @@ class Service:
         Raises:
             DeployError: it has not.
         """
-        name = None
-        if self.command == "camera" and self.argument in ("", "picamera2"):
-            name, package = "picamera2", "python3-picamera2"
-        elif self.command == "camera" and (self.argument.isdigit() or self.argument.startswith("/dev/video")):
-            name, package = "cv2", "python3-opencv"
-        if name is not None and name not in facts.camera_packages:
+        if self.camera_package is not None and self.camera_package[0] not in facts.camera_packages:
+            name, package = self.camera_package
             raise DeployError(
                 f"{facts.name}: its Python has no {name}, which reads the camera: sudo apt install {package} there, "
                 "then repeat"
             )
 
-    def unit(self, release: Release) -> str:
-        """Return the text of the unit that runs a release."""
+    def unit(self, release: Release, *, user_namespaces: bool) -> str:
+        """Return the text of the unit that runs a release.
+
+        Args:
+            release: what it runs.
+            user_namespaces: whether users have user namespaces on the board.
+        """
         arguments = [self.command, f"%h/{BASE}/current/bundle"]
         if self.command == "watch":
-            arguments += [f"%h/{_escape(self.argument[2:])}" if self.argument[0] == "~" else _escape(self.argument)]
-            arguments += ["--record", f"%h/{BASE}/watched-{hashlib.sha256(self.argument.encode()).hexdigest()[:8]}"]
+            arguments += [_path(self.argument), "--record", f"%h/{BASE}/watched-{_hash(self.argument)}"]
         elif self.argument:
-            arguments += ["--source", _escape(self.argument)]
-        arguments += ["--variant", release.variant, "--backend", release.backend, "--json"]
-        command = " ".join(f'"{argument}"' for argument in arguments)
+            arguments += ["--source", _path(self.argument)]
+        rest = f'"--port" "{health.PORT}"' if self.command == SERVE else '"--json"'
+        command = " ".join([*(f'"{argument}"' for argument in arguments), _runs(release), rest])
         return (
             f"{MARK}\n[Unit]\nDescription=mixer-edge {self.command}\n\n"
             f"[Service]\nType=notify\nExecStart=%h/{WRAPPER} {command}\n"
-            f"TimeoutStartSec={START_TIMEOUT_S}\nRestart=on-failure\nRestartSec=5\n\n"
+            f"TimeoutStartSec={START_TIMEOUT_S}\nRestart=on-failure\nRestartSec=5\n"
+            f"{sandbox(self._needs(), user_namespaces=user_namespaces)}\n"
             "[Install]\nWantedBy=default.target\n"
         )
+
+    def _needs(self) -> Needs:
+        camera = self.camera_package is not None
+        return Needs(
+            network=self.command == SERVE,
+            camera=camera,
+            devices=camera or self.command == SERVE,  # it asks vcgencmd whether the board is throttled
+            writes=f"%h/{BASE}" if self.command == "watch" else None,
+            temporary=f"{self.argument}/".startswith(("/tmp/", "/var/tmp/")),
+        )
+
+
+def _runs(release: Release) -> str:
+    """Return the part of a unit's command that differs between releases."""
+    return f'"--variant" "{release.variant}" "--backend" "{release.backend}"'
+
+
+def _path(text: str) -> str:
+    """Return a folder or a source as a part of a unit's command."""
+    return f"%h/{_escape(text[2:])}" if text.startswith("~/") else _escape(text)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _escape(text: str) -> str:

@@ -79,6 +79,8 @@ class Connection:
     host: str
     options: tuple[str, ...]
     """The options of ``ssh`` in every call, including the socket of the master connection."""
+    login: tuple[str, ...] = ()
+    """The options that a user needs to log in with ``ssh``."""
 
     def run(self, script: str, *arguments: str, endless: bool = False) -> str:
         """Run a POSIX shell script on the board with ``$1``, ``$2`` ... and return its standard output.
@@ -169,6 +171,7 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
     """
     options = ["-F", str(config)] if config else []
     options += ["-i", str(identity)] if identity else []
+    login = tuple(options)
     options += ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_TIMEOUT_S}"]
     options += ["-o", "ServerAliveInterval=15", "-o", f"ServerAliveCountMax={SILENCE_S // 15}"]
     options += ["-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
@@ -187,7 +190,8 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
                         raise DeployError(explain(host, log.read()))
                     time.sleep(0.02)
                 # If the master is lost, commands must fail: a new connection would run without the lock.
-                yield Connection(host=host, options=(*options, "-o", "ControlMaster=no", "-o", "ProxyCommand=false"))
+                alone = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
+                yield Connection(host=host, options=(*options, *alone), login=login)
             finally:
                 master.terminate()
 

@@ -36,7 +36,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_classifier(parser: argparse.ArgumentParser) -> None:
+def add_classifier(parser: argparse.ArgumentParser, *, max_pixels: int = MAX_PIXELS) -> None:
     """Declare the flags that ``load_classifier`` reads."""
     add_bundle(parser)
     parser.add_argument("--variant", default="int8", help="which of the bundle's files to run (default: %(default)s)")
@@ -48,7 +48,7 @@ def add_classifier(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-pixels",
         type=positive,
-        default=MAX_PIXELS,
+        default=max_pixels,
         help="refuse pictures with more pixels after decoding (default: %(default)s)",
     )
 

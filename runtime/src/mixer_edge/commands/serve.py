@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
+import importlib.util
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_classifier, positive
 from mixer_edge.commands.camera import size
+from mixer_edge.commands.mqtt import add_mqtt, open_publisher
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.progress import write_line
 from mixer_edge.service import ready
@@ -20,6 +23,10 @@ from mixer_edge.threads import default_threads
 
 if TYPE_CHECKING:
     from mixer_edge.serve.server import Listening
+
+
+MAX_PIXELS = 16_000_000
+"""Less than for other commands: somebody else may send the pictures."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "machines need a token; through ssh (ssh -L 8080:127.0.0.1:8080 BOARD) they do not.",
     )
     parser.set_defaults(run=run)
-    add_classifier(parser)
+    add_classifier(parser, max_pixels=MAX_PIXELS)
     parser.add_argument("--source", help="what to show, as for camera (default: nothing, only pictures sent here)")
     parser.add_argument(
         "--size", type=size, default=(640, 480), help="size to request from a camera (default: 640x480)"
@@ -60,14 +67,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="another host name of this server"
     )
+    add_mqtt(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM; an interruption is handled by ``mixer_edge.cli.run``."""
     if arguments.keyfile and not arguments.certfile:
         raise MixerEdgeError("--keyfile without --certfile; give both")
+    if arguments.mqtt and arguments.source is None:
+        raise MixerEdgeError("--mqtt tells of changes of a source; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
-        server = pool.submit(importlib.import_module, "mixer_edge.serve.server")
+        server = pool.submit(_import_server)
         classifier = load_classifier(arguments)
     with classifier:
         _check_imported(server)
@@ -75,7 +85,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_imported(server: Future[ModuleType]) -> None:
+def _import_server() -> None:
+    gc.disable()  # modules are no garbage, and looking for it among them takes a tenth of the time
+    try:
+        importlib.import_module("mixer_edge.serve.server")
+        for name in ("prometheus_client", "python_multipart"):  # imported when they are needed
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)
+    finally:
+        gc.enable()
+
+
+def _check_imported(server: Future[None]) -> None:
     try:
         server.result()
     except ModuleNotFoundError as error:
@@ -103,10 +124,26 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
         token_file=arguments.token_file,
         certfile=arguments.certfile,
         keyfile=arguments.keyfile,
-        names=tuple(arguments.allow_host),
+        names=_names(arguments.allow_host),
     )
     name = classifier.bundle.manifest.name
-    serve(classifier, options, on_listening=lambda listening: _announce(name, listening), on_ready=ready)
+    with open_publisher(arguments, classifier) as publisher:
+        serve(
+            classifier,
+            options,
+            on_listening=lambda listening: _announce(name, listening),
+            on_ready=ready,
+            on_change=None if publisher is None else publisher.publish,
+        )
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    from mixer_edge.serve.access import host_name
+
+    try:
+        return tuple(map(host_name, names))
+    except ValueError as error:
+        raise MixerEdgeError(f"--allow-host: {error}; expected a name without a port, e.g. cam.example") from None
 
 
 def _announce(name: str, listening: Listening) -> None:

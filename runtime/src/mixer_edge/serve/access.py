@@ -7,7 +7,6 @@ import ipaddress
 import re
 import socket
 from collections.abc import Collection
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,9 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixer_edge.serve.responses import error
 
 COOKIE = "mixer-edge-token"
+"""With the port after it: a browser sends a cookie to all ports of a host, and each may lead to another board."""
 LOGIN = "/login"
 _PUBLIC = ("/healthz", "/v2/health/live", "/v2/health/ready")
-_HOST = re.compile(r"(?P<name>[\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", re.ASCII)
+_HOST = re.compile(r"(?P<name>[\w.-]+|\[[\da-fA-F:.]+\])(:(?P<port>\d+))?", re.ASCII)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -28,6 +28,17 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+def host_name(text: str) -> str:
+    """Return ``text`` if it can be the name of a host, without a port.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if (match := _HOST.fullmatch(text)) is None or match["port"]:
+        raise ValueError(f"{text!r} is not the name of a host")
+    return text.lower()
 
 
 def own_names() -> frozenset[str]:
@@ -76,7 +87,7 @@ class Access:
         if not _same_site(host, headers, navigates=scope["method"] == "GET" and scope["path"] == "/"):
             return error(403, "the request comes from another website")
         if scope["path"] == LOGIN and scope["method"] == "POST":
-            return self._logged_in() if scope["authorized"] else error(401, "wrong token")
+            return self._logged_in(headers) if scope["authorized"] else error(401, "wrong token")
         if scope["authorized"] or scope["path"] in _PUBLIC:
             return None
         if scope["path"] == "/":
@@ -91,11 +102,16 @@ class Access:
             sent = _cookie(headers)
         return hmac.compare_digest(sent.strip().encode(), self._token.encode())
 
-    def _logged_in(self) -> Response:
+    def _logged_in(self, headers: Headers) -> Response:
         response = Response(status_code=204)
         if self._token is not None:
             response.set_cookie(
-                COOKIE, self._token, max_age=31_536_000, httponly=True, samesite="strict", secure=self._secure
+                _cookie_name(headers),
+                self._token,
+                max_age=31_536_000,
+                httponly=True,
+                samesite="strict",
+                secure=self._secure,
             )
         return response
 
@@ -110,12 +126,18 @@ class Access:
         return True
 
 
+def _cookie_name(headers: Headers) -> str:
+    match = _HOST.fullmatch(headers.get("host", ""))
+    return f"{COOKIE}-{(match and match['port']) or 'default'}"
+
+
 def _cookie(headers: Headers) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    # by hand: the cookies of other programs on the same host may be of any form
+    for part in headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == _cookie_name(headers):
+            return value.strip('"')  # a token with = or / is quoted
+    return ""
 
 
 def _same_site(host: str, headers: Headers, *, navigates: bool) -> bool:

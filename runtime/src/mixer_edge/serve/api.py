@@ -15,11 +15,12 @@ from mixer_edge.errors import BundleError
 from mixer_edge.serve.body import read_picture
 from mixer_edge.serve.endpoint import Endpoint
 from mixer_edge.serve.engine import Engine
-from mixer_edge.serve.facts import Health, Model
-from mixer_edge.serve.live import Live, SourceState
+from mixer_edge.serve.facts import BoardHealth, Model
+from mixer_edge.serve.live import Live
 from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.responses import as_json
 from mixer_edge.serve.signal import Signal
+from mixer_edge.serve.state import Health, SourceState
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
 from mixer_edge.serve.text import whole_number
 
@@ -28,7 +29,7 @@ _DEFAULT_TOP_K = 5
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the board sees and how it fares: the answer of ``/v1/state``."""
+    """What the camera sees, how fast, and how warm the board is: the answer of ``/v1/state``."""
 
     time: str
     """UTC in ISO 8601."""
@@ -58,16 +59,6 @@ class ChangeList:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Healthy:
-    """The answer of ``/healthz``."""
-
-    status: str
-    """``ok``."""
-    source: SourceState | None
-    """Not shown without the token."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Api:
     """The handlers; each docstring is the documentation of its endpoint."""
 
@@ -76,7 +67,7 @@ class Api:
     signal: Signal
     viewers: Viewers
     model: Model
-    health: Health
+    board_health: BoardHealth
     metrics: Metrics
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -110,7 +101,7 @@ class Api:
                 errors=(404, 503),
             ),
             Endpoint(method="GET", path="/snapshot.jpg", handler=self.get_snapshot, answer="image/jpeg", errors=(404,)),
-            Endpoint(method="GET", path="/healthz", handler=self.get_health, answer=Healthy),
+            Endpoint(method="GET", path="/healthz", handler=self.get_health, answer=Health),
             Endpoint(method="GET", path="/metrics", handler=self.get_metrics, answer="text/plain"),
         )
 
@@ -133,7 +124,7 @@ class Api:
         return as_json(self.model)
 
     async def get_state(self, _: Request) -> Response:
-        """Say what the camera sees and how the board fares."""
+        """Say what the camera sees, how fast, and how warm the board is."""
         return as_json(await asyncio.to_thread(self.state))
 
     async def get_changes(self, _: Request) -> Response:
@@ -141,7 +132,7 @@ class Api:
         return as_json(ChangeList(changes=tuple(self.live.changes())))
 
     async def get_change_picture(self, request: Request) -> Response:
-        """Return the frame of a change, at most 160 pixels wide and high."""
+        """Return the frame of a change, at most 320 pixels wide and high."""
         text = request.path_params["number"]
         number = whole_number(text)
         picture = None if number is None else self.live.change_picture(number)
@@ -169,7 +160,7 @@ class Api:
 
     async def get_health(self, request: Request) -> Response:
         """Say that the server answers, and how its source is."""
-        return as_json(Healthy(status="ok", source=self.live.state if request.scope["authorized"] else None))
+        return as_json(Health(status="ok", source=self.live.state if request.scope["authorized"] else None))
 
     async def get_metrics(self, _: Request) -> Response:
         """Return metrics for Prometheus."""
@@ -178,7 +169,7 @@ class Api:
     def state(self) -> State:
         """Return the present state; this may start a program, so call it in a thread."""
         seen = self.live.seen
-        temperature, throttled = self.health.read()
+        temperature, throttled = self.board_health.read()
         return State(
             time=now(),
             source=self.live.state,

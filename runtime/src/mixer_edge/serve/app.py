@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Collection, Sequence
@@ -21,13 +22,14 @@ from mixer_edge.serve.body import BoundedBodies
 from mixer_edge.serve.endpoint import Endpoint
 from mixer_edge.serve.limits import Limits
 from mixer_edge.serve.metrics import Measured, Metrics
-from mixer_edge.serve.openapi import describe, page
 from mixer_edge.serve.responses import as_json, on_error, on_http_error
 
 _POLICY = "default-src 'none'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 _POLICY += "; frame-ancestors 'none'"
 _STYLE = (
-    "body{font:16px/1.5 system-ui;max-width:48rem;margin:auto;padding:1rem}td{padding-right:1rem;vertical-align:top}"
+    ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui;max-width:70rem;margin:auto;padding:1rem}"
+    "table{border-collapse:collapse}td,th{padding:.3rem 1rem .3rem 0;vertical-align:top;text-align:left}"
+    "tr{border-bottom:1px solid #8885}h2{font-size:1.1rem;margin:2rem 0 .3rem}"
 )
 
 
@@ -52,17 +54,23 @@ def application(
         secure: whether it speaks TLS.
         limits: for the bodies of requests.
     """
-    document = describe(endpoints, f"mixer-edge {name}")
-    live, documentation = html("page.html"), _with_policy(page(document, _STYLE))
+    live = html("page.html")
+
+    @functools.cache
+    def documentation() -> tuple[Response, Response]:  # few ask, and it would make the start longer
+        from mixer_edge.serve.openapi import describe, page
+
+        document = describe(endpoints, f"mixer-edge {name}")
+        return as_json(document), _with_policy(page(document, _STYLE))
 
     async def show_page(_: Request) -> Response:
         return live
 
     async def show_description(_: Request) -> Response:
-        return as_json(document)
+        return documentation()[0]
 
     async def show_documentation(_: Request) -> Response:
-        return documentation
+        return documentation()[1]
 
     inner = Starlette(
         routes=[

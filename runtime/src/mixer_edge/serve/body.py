@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import time
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mixer_edge.serve.limits import Limits
+from mixer_edge.serve.responses import error
+from mixer_edge.serve.text import whole_number
 
 
 class BoundedBodies:
-    """Refuses bodies that are too large, or come too slowly."""
+    """Refuses bodies that are too large, come too slowly, or take too much memory together."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         """Bound what ``app`` receives."""
         self._app, self._limits = app, limits
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; the app sees an ``HTTPException`` instead of too much or too slow a body."""
-        size, complete, end = 0, False, time.monotonic() + self._limits.body_s
+        limits, end = self._limits, time.monotonic() + self._limits.body_s
+        size, complete = 0, False
+        headers = Headers(scope=scope)
+        length = whole_number(headers.get("content-length", "0"))
+        if scope["method"] != "POST" and (length != 0 or "transfer-encoding" in headers):
+            await error(400, f"a {scope['method']} request has no body")(scope, receive, send)
+            return
+        if length is None or length > limits.body_bytes:
+            await error(413, f"the body has more than {limits.body_bytes:,} bytes")(scope, receive, send)
+            return
 
         async def bounded() -> Message:
             nonlocal size, complete
@@ -31,14 +43,21 @@ class BoundedBodies:
             try:
                 message = await asyncio.wait_for(receive(), max(0, end - time.monotonic()))
             except asyncio.TimeoutError:
-                raise HTTPException(408, f"the body took longer than {self._limits.body_s:g} s") from None
-            size += len(message.get("body", b""))
+                raise HTTPException(408, f"the body took longer than {limits.body_s:g} s") from None
+            part = len(message.get("body", b""))
+            size += part
+            self._held += part
             complete = not message.get("more_body", False)
-            if size > self._limits.body_bytes:
-                raise HTTPException(413, f"the body has more than {self._limits.body_bytes:,} bytes")
+            if size > limits.body_bytes:
+                raise HTTPException(413, f"the body has more than {limits.body_bytes:,} bytes")
+            if self._held > limits.bodies_bytes:
+                raise HTTPException(503, f"all requests together have more than {limits.bodies_bytes:,} bytes")
             return message
 
-        await self._app(scope, bounded, send)
+        try:
+            await self._app(scope, bounded, send)
+        finally:
+            self._held -= size
 
 
 async def read_body(request: Request) -> bytes:
@@ -72,5 +91,5 @@ async def read_picture(request: Request) -> tuple[str, bytes]:
             return files[0].filename or "-", await files[0].read()
     except ClientDisconnect:
         raise HTTPException(400, "the body was cut off") from None
-    except MultiPartException as error:
-        raise HTTPException(400, f"the form cannot be read ({error.message})") from None
+    except (UnicodeError, LookupError) as reason:
+        raise HTTPException(400, f"the form cannot be read ({reason})") from None

@@ -6,11 +6,16 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mixer_edge.serve.limits import Limits
 
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_READ_BYTES = 16_384
+"""What asyncio reads at once, and so how long h11 may keep the event loop: it parses tiny chunks slowly."""
+_LINGER_S = 2
+"""How long a client may go on sending after its answer."""
 _SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -22,6 +27,7 @@ def limited_protocol(limits: Limits) -> type[H11Protocol]:
         _slow: asyncio.TimerHandle | None = None
         _stalled: asyncio.TimerHandle | None = None
         _address: str | None = None
+        _leaving = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -32,11 +38,19 @@ def limited_protocol(limits: Limits) -> type[H11Protocol]:
                 return
             self._address = address
             clients[address] += 1
+            transport.max_size = _READ_BYTES  # type: ignore[attr-defined]
             self._watch()
 
         def data_received(self, data: bytes) -> None:
+            if self._leaving:
+                return
             super().data_received(data)
             self._watch()
+            if self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY:
+                # the body of a request that is answered already: it is not even parsed, but its sender reads the answer
+                self._leaving = True
+                self._cancel("_slow")
+                self._slow = self.loop.call_later(_LINGER_S, self._too_slow)
 
         def pause_writing(self) -> None:
             super().pause_writing()

@@ -36,4 +36,7 @@ class Endpoint:
 
     def route(self) -> Route:
         """Return it for Starlette's router."""
-        return Route(self.path, self.handler, methods=[self.method])
+        route = Route(self.path, self.handler, methods=[self.method])
+        if self.stream and route.methods:
+            route.methods.discard("HEAD")  # it would go on for ever without a byte
+        return route

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.board import usable_cpus
 from mixer_edge.classifier import Classifier
-from mixer_edge.decode import ImageSource
+from mixer_edge.decode import ImageSource, pixel_count
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.serve.turns import Party, Turns
+
+_LARGE_PIXELS = 4_000_000
+"""Of pictures with more pixels, only one is decoded at once: all threads together would need too much memory."""
 
 
 class FullError(MixerEdgeError):
@@ -29,7 +33,7 @@ class Engine:
         self._turns = Turns()
         # one thread waits for the network while the others decode
         self._pool = ThreadPoolExecutor(usable_cpus() + 1, thread_name_prefix="decode")
-        self._lock = threading.Lock()
+        self._lock, self._large = threading.Lock(), threading.Lock()
         self._waiting = 0
 
     @property
@@ -73,7 +77,10 @@ class Engine:
         self._pool.shutdown(cancel_futures=True)
 
     def _output(self, image: ImageSource) -> NDArray[np.float32]:
-        return self.infer(self.classifier.tensor(image), "request")
+        large = isinstance(image, bytes) and pixel_count(image) > _LARGE_PIXELS
+        with self._large if large else nullcontext():
+            tensor = self.classifier.tensor(image)
+        return self.infer(tensor, "request")
 
     def _done(self, _: Future[NDArray[np.float32]]) -> None:
         with self._lock:

@@ -63,7 +63,7 @@ class Model:
         )
 
 
-class Health:
+class BoardHealth:
     """The board's temperature and throttling, read at most every 5 seconds; reading starts a program on a Pi."""
 
     def __init__(self) -> None:

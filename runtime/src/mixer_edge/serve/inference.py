@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -67,6 +67,7 @@ class Inference:
     model: Model
     limits: Limits
     metrics: Metrics
+    parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of this part."""
@@ -135,9 +136,10 @@ class Inference:
         self._check_name(request)
         body = await read_body(request)
         try:
-            asked = await asyncio.to_thread(
-                read_request, body, request.headers.get(HEADER_LENGTH), batch=self.limits.batch
-            )
+            async with self.parsing:  # Python parses JSON one after the other anyway, and each takes memory
+                asked = await asyncio.to_thread(
+                    read_request, body, request.headers.get(HEADER_LENGTH), batch=self.limits.batch
+                )
             results = await self.engine.outputs(asked.images)
             response, length = write_response(self.model.name, asked, self._outputs(results))
         except TensorError as error:

@@ -11,6 +11,8 @@ class Limits:
 
     body_bytes: int = 20_000_000
     """Of a request; more is answered with 413."""
+    bodies_bytes: int = 64_000_000
+    """Of all requests at one time; more is answered with 503."""
     body_s: float = 30
     """How long a request's body may take to arrive; a slower one is answered with 408."""
     header_bytes: int = 16_384

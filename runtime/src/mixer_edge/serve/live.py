@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
 from mixer_edge.changes import Change, Changes
@@ -15,17 +14,16 @@ from mixer_edge.classifier import Category
 from mixer_edge.decode import ImageSource, thumbnail
 from mixer_edge.errors import DataError, MixerEdgeError
 from mixer_edge.serve.engine import Engine
+from mixer_edge.serve.state import SourceState
 
 KEPT_CHANGES = 20
-_STREAM_SIDE, _CHANGE_SIDE = 640, 160
+_STREAM_SIDE, _CHANGE_SIDE = 640, 320
 """Pixels on the longer side of the pictures of the stream, and of those of changes."""
 _SHOWN = 5
 _LONGEST_PAUSE_S = 30
 _POLL_S = 0.1
 _RELEASE_S = 6
 """How long a camera that gives no frame may take to end; longer than ``mixer_edge.camera`` waits for its process."""
-
-Status = Literal["none", "starting", "running", "ended", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +40,6 @@ class Source:
     """Frames to average over."""
     agree: int = 3
     """Answers in a row that must be equal before they count as a change."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceState:
-    """Whether there are frames."""
-
-    name: str | None
-    status: Status
-    error: str | None
-    """Why it failed; a camera is opened again after a pause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +63,7 @@ class Live:
         source: Source | None,
         *,
         on_frame: Callable[[], None] = lambda: None,
-        on_change: Callable[[Change, bytes | None], None] = lambda change, picture: None,
+        on_change: Callable[[Change, bytes], None] | None = None,
     ) -> None:
         """Prepare; nothing is opened yet. The callbacks are called in the thread that classifies."""
         self._engine, self._source = engine, source
@@ -149,14 +137,16 @@ class Live:
 
     def _run(self) -> None:
         pause = 1.0
-        while not self._closing.is_set():
-            frames = self._frames
-            live = self._attempt()
-            if not live or self._error is not None:
-                break
-            pause = 1.0 if self._frames > frames else min(2 * pause, _LONGEST_PAUSE_S)
-            self._closing.wait(pause)
-        self._started.set()
+        try:
+            while not self._closing.is_set():
+                frames = self._frames
+                live = self._attempt()
+                if not live or self._error is not None:
+                    break
+                pause = 1.0 if self._frames > frames else min(2 * pause, _LONGEST_PAUSE_S)
+                self._closing.wait(pause)
+        finally:
+            self._started.set()
 
     def _attempt(self) -> bool:
         """Read the source until it ends; return whether it is live, and can come back."""
@@ -177,7 +167,7 @@ class Live:
                     raise DataError(f"{self._source.name}: has no frames")
                 self.state = replace(self.state, status="ended", error=None)
             except MixerEdgeError as error:
-                self.state = replace(self.state, status="failed", error=str(error))
+                self.state = replace(self.state, status="failed", error=str(error), again=live)
                 if not self._started.is_set():
                     self._error = error
         self._on_frame()
@@ -217,11 +207,12 @@ class Live:
             latency_ms=1000 * (time.monotonic() - self._began),
         )
         if self.state.status != "running":
-            self.state = replace(self.state, status="running", error=None)
+            self.state = replace(self.state, status="running", error=None, again=False)
         if (change := self._changes.update(answer.categories, none=answer.none)) is not None:
             picture = thumbnail(self._coming, _CHANGE_SIDE)
             # replaced in one step, as other threads read it
             self._kept = ((change, picture), *self._kept[: KEPT_CHANGES - 1])
-            self._on_change(change, picture)
+            if self._on_change is not None:
+                self._on_change(change, picture)
         self._started.set()
         self._on_frame()

@@ -38,30 +38,42 @@ def describe(endpoints: Sequence[Endpoint], title: str) -> dict[str, Any]:
 
 def page(document: Mapping[str, Any], style: str) -> str:
     """Return an OpenAPI document as a page without scripts."""
-    parts = [f"<h1>{escape(document['info']['title'])}</h1><p><a href='/openapi.json'>openapi.json</a></p>"]
+    schemas = document["components"]["schemas"]
+    requests, answers = [], []
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            answers = ", ".join(f"{code} {_short(answer)}" for code, answer in operation["responses"].items())
             body = ", ".join(operation.get("requestBody", {}).get("content", {}))
-            parts.append(
-                f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation['description'])}</p>"
-                + (f"<p>Reads {escape(body)}</p>" if body else "")
-                + f"<p>Answers {escape(answers)}</p>"
+            codes = ", ".join(code for code in operation["responses"] if code != "200")
+            requests.append(
+                f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(operation['description'])}"
+                + (f" Reads {escape(body)}." if body else "")
+                + f"</td><td>{_link(_short(operation['responses']['200']), schemas)}</td><td>{codes}</td></tr>"
             )
-    for name, schema in document["components"]["schemas"].items():
-        rows = "".join(
-            f"<tr><td><code>{escape(field)}</code></td><td>{escape(_type(spec))}</td></tr>"
+    for name, schema in schemas.items():
+        fields_of = "".join(
+            f"<tr><td><code>{escape(field)}</code></td><td>{_link(_type(spec), schemas)}</td></tr>"
             for field, spec in schema["properties"].items()
         )
-        parts.append(f"<h2 id='{escape(name)}'>{escape(name)}</h2><table>{rows}</table>")
-    head = (
-        f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>API</title><style>{style}</style>"
+        answers.append(f"<h2 id='{escape(name)}'>{escape(name)}</h2><table>{fields_of}</table>")
+    title = escape(document["info"]["title"])
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>API of {title}</title><style>{style}</style></head><body><main><h1>API of {title}</h1>"
+        "<p><a href='/'>The page</a>, <a href='/openapi.json'>openapi.json</a>. Every error is an "
+        f"<a href='#Error'>Error</a>.</p><table><tr><th>request<th>what it does<th>answer<th>errors{''.join(requests)}"
+        f"</table>{''.join(answers)}</main></body></html>"
     )
-    return f"<!doctype html><html lang=en><head>{head}</head><body><main>{''.join(parts)}</main></body></html>"
+
+
+def _link(text: str, schemas: Mapping[str, Any]) -> str:
+    """Return text as HTML, with a link for the name of a schema in it."""
+    return re.sub(
+        r"\w+", lambda word: f"<a href='#{word[0]}'>{word[0]}</a>" if word[0] in schemas else word[0], escape(text)
+    )
 
 
 def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
-    description = " ".join((inspect.getdoc(endpoint.handler) or "").replace("``", "`").split())
+    description = " ".join((inspect.getdoc(endpoint.handler) or "").replace("``", "").split())
     if isinstance(endpoint.answer, str):
         content: dict[str, Any] = {endpoint.answer: {}}
     else:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import math
 import signal as signals
 import socket
-import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from mixer_edge.changes import Change
 from mixer_edge.classifier import Classifier
-from mixer_edge.errors import MixerEdgeError
 from mixer_edge.serve.access import own_names
+from mixer_edge.serve.address import check_certificate, is_loopback, listen, url
 from mixer_edge.serve.api import Api
 from mixer_edge.serve.app import application
 from mixer_edge.serve.connections import limited_protocol
 from mixer_edge.serve.engine import Engine
-from mixer_edge.serve.facts import Health, Model
+from mixer_edge.serve.facts import BoardHealth, Model
 from mixer_edge.serve.inference import Inference
 from mixer_edge.serve.limits import Limits
 from mixer_edge.serve.live import Live, Source
@@ -70,7 +70,7 @@ def serve(
     *,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
-    on_change: Callable[[Change, bytes | None], None] = lambda change, picture: None,
+    on_change: Callable[[Change, bytes], None] | None = None,
 ) -> None:
     """Serve until SIGTERM, or until interrupted.
 
@@ -84,9 +84,11 @@ def serve(
     Raises:
         MixerEdgeError: the address, the certificate, the token or the source cannot be used.
     """
-    before = signals.signal(signals.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has ended
+    stopping = threading.Event()
+    # until uvicorn has its own handler, and when it raises the signal again at its end
+    before = signals.signal(signals.SIGTERM, lambda *_: stopping.set())
     try:
-        asyncio.run(_serve(classifier, options, on_listening, on_ready, on_change))
+        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change))
     finally:
         signals.signal(signals.SIGTERM, before)
 
@@ -94,33 +96,62 @@ def serve(
 async def _serve(
     classifier: Classifier,
     options: Options,
+    stopping: threading.Event,
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
-    on_change: Callable[[Change, bytes | None], None],
+    on_change: Callable[[Change, bytes], None] | None,
 ) -> None:
-    token_file = options.token_file or (None if _is_loopback(options.host) else default_path())
+    token_file = options.token_file or (None if is_loopback(options.host) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
     if options.certfile is not None:
-        _check_certificate(options.certfile, options.keyfile)
-    listener = _listen(options.host, options.port)
-    metrics, signal, engine = Metrics(), Signal(), Engine(classifier, queue=options.limits.queue)
-    viewers, health = Viewers(options.limits), Health()
+        check_certificate(options.certfile, options.keyfile)
+    listener = listen(options.host, options.port, stalled_s=options.limits.stalled_s)
+    engine, signal, metrics = Engine(classifier, queue=options.limits.queue), Signal(), Metrics()
 
-    def seen() -> None:
+    def on_frame() -> None:
         if live.seen is not None and live.running:
-            metrics.frames.inc()
-            metrics.latency.observe(live.seen.latency_ms / 1000)
-            metrics.count(live.seen.categories[0].label, none=live.seen.none)
+            metrics.frame(live.seen.latency_ms, live.seen.categories[0].label, none=live.seen.none)
         signal.notify()
 
-    live = Live(engine, options.source, on_frame=seen, on_change=on_change)
-    model = Model.of(classifier, options.threads)
-    api = Api(engine=engine, live=live, signal=signal, viewers=viewers, model=model, health=health, metrics=metrics)
-    inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
+    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change)
+    app = _application(options, token, engine, live, signal, metrics)
+    server = _Server(_config(app, options), live, signal, stopping)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        address = url(options.host, listener, tls=options.certfile is not None)
+        on_listening(Listening(url=address, token_file=token_file, new_token=token if new else None))
+        await asyncio.to_thread(live.start)
+        if not live.closed:
+            on_ready()
+        await running
+    finally:
+        server.should_exit = True
+        try:
+            await running
+        finally:
+            live.close()
+            await asyncio.to_thread(engine.close)
+
+
+def _application(
+    options: Options, token: str | None, engine: Engine, live: Live, signal: Signal, metrics: Metrics
+) -> ASGIApp:
+    model = Model.of(engine.classifier, options.threads)
+    viewers, board_health = Viewers(options.limits), BoardHealth()
     metrics.gauge("queue", "Pictures that wait or are computed", lambda: engine.waiting)
     metrics.gauge("viewers", "Open streams", lambda: len(viewers))
-    metrics.gauge("temperature_celsius", "Of the processor", lambda: health.read()[0] or float("nan"))
-    app = application(
+    metrics.gauge("temperature_celsius", "Of the processor", lambda: _number(board_health.read()[0]))
+    api = Api(
+        engine=engine,
+        live=live,
+        signal=signal,
+        viewers=viewers,
+        model=model,
+        board_health=board_health,
+        metrics=metrics,
+    )
+    inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
+    return application(
         (*api.endpoints(), *inference.endpoints()),
         metrics,
         name=model.name,
@@ -129,7 +160,14 @@ async def _serve(
         secure=options.certfile is not None,
         limits=options.limits,
     )
-    config = uvicorn.Config(
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _config(app: ASGIApp, options: Options) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         loop="none",
         http=limited_protocol(options.limits),
@@ -145,78 +183,19 @@ async def _serve(
         ssl_certfile=options.certfile,
         ssl_keyfile=options.keyfile,
     )
-    server = _Server(config, live, signal)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        on_listening(Listening(url=_url(options, listener), token_file=token_file, new_token=token if new else None))
-        await asyncio.to_thread(live.start)
-        if not live.closed:
-            on_ready()
-    except BaseException:
-        server.should_exit = True
-        await running
-        raise
-    finally:
-        try:
-            await running
-        finally:
-            live.close()
-            await asyncio.to_thread(engine.close)
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams before it waits for open answers."""
+    """Ends the streams before it waits for open answers, and ends at an early SIGTERM too."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, signal: Signal) -> None:
+    def __init__(self, config: uvicorn.Config, live: Live, signal: Signal, stopping: threading.Event) -> None:
         super().__init__(config)
-        self._live, self._signal = live, signal
+        self._live, self._signal, self._stopping = live, signal, stopping
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._stopping.is_set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._live.stop()
         self._signal.notify()
         await super().shutdown(sockets)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-    except OSError as error:
-        raise MixerEdgeError(f"--host {host}: no such address ({error.strerror or error})") from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise MixerEdgeError(
-            f"{host}:{port} cannot be used ({error.strerror}); choose another --port or --host"
-        ) from None
-    return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise MixerEdgeError(f"--host {host}: no such address ({error.strerror or error})") from None
-    return all(ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_loopback for address in found)
-
-
-def _check_certificate(certfile: Path, keyfile: Path | None) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
-    except OSError as error:  # ssl's own errors too
-        reason = getattr(error, "reason", None) or error.strerror or error
-        raise MixerEdgeError(f"{certfile}: not a certificate with its key ({reason}); expected PEM files") from None
-
-
-def _url(options: Options, listener: socket.socket) -> str:
-    port: Any = listener.getsockname()[1]
-    scheme = "http" if options.certfile is None else "https"
-    host = options.host
-    if host in ("0.0.0.0", "::", ""):
-        host = socket.gethostname()
-    elif ":" in host:
-        host = f"[{host}]"
-    return f"{scheme}://{host}:{port}/"

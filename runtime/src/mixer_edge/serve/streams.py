@@ -41,7 +41,7 @@ class Viewers:
         """
         client = request.client.host if request.client else ""
         if len(self) >= self._limits.streams or self._clients[client] >= self._limits.streams_per_client:
-            raise HTTPException(503, f"{len(self)} streams are open, at most {self._limits.streams} may be")
+            raise HTTPException(503, f"{len(self)} of {self._limits.streams} streams are taken; close another page")
         self._clients[client] += 1
         try:
             yield
@@ -73,6 +73,7 @@ async def events(live: Live, signal: Signal, state: Callable[[], Any]) -> AsyncI
     newest = max((change.number for change in live.changes()), default=0)
     due = loop.time()
     while not live.closed:
+        count = signal.count
         for change in reversed(live.changes()):
             if change.number > newest:
                 newest = change.number
@@ -80,7 +81,7 @@ async def events(live: Live, signal: Signal, state: Callable[[], Any]) -> AsyncI
         if loop.time() >= due:
             yield _event("state", line(await asyncio.to_thread(state)))
             due = loop.time() + HEARTBEAT_S
-        await signal.wait(due - loop.time())
+        await signal.wait(count, due - loop.time())
 
 
 async def pictures(live: Live, signal: Signal) -> AsyncIterator[bytes]:
@@ -88,6 +89,7 @@ async def pictures(live: Live, signal: Signal) -> AsyncIterator[bytes]:
     number = 0
     yield f"--{BOUNDARY}\r\n".encode()
     while True:
+        count = signal.count
         if (newest := await asyncio.to_thread(live.jpeg)) is not None and newest[0] != number:
             number, jpeg = newest
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
@@ -96,7 +98,7 @@ async def pictures(live: Live, signal: Signal) -> AsyncIterator[bytes]:
         elif not live.running:
             return
         else:
-            await signal.wait(HEARTBEAT_S)
+            await signal.wait(count, HEARTBEAT_S)
 
 
 def _event(name: str, data: str) -> bytes:

@@ -17,6 +17,8 @@ from mixer_edge.serve.text import whole_number
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header with the number of bytes of JSON; binary tensors follow them."""
+MAX_NUMBERS = 1_500_000
+"""Values of one JSON; eight pictures of 224 x 224 pixels have 1.2 million."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -63,6 +65,8 @@ def read_request(body: bytes, header_length: str | None, *, batch: int) -> Infer
         if (length := whole_number(header_length)) is None or length > len(body):
             raise TensorError(f"{HEADER_LENGTH} is {header_length[:40]!r}, expected at most {len(body)} bytes")
         text, rest = body[:length], body[length:]
+    if text.count(b",") > MAX_NUMBERS:
+        raise TensorError(f"the JSON has more than {MAX_NUMBERS:,} values; send the tensor as binary data, or the file")
     try:
         request = json.loads(text)
     except (ValueError, RecursionError) as error:
