@@ -43,8 +43,8 @@ def choose(features: NDArray[np.float32], classes: NDArray[np.int64], folds: NDA
     Every candidate predicts each fold from the other folds; its temperature minimizes the log loss of these
     predictions. Its weight in the average of the calibrated logits is ``w = exp(-n b / 2)``, with n pictures and the
     Brier score b: the likelihood of the predictions if their errors were normal with variance 1 (pseudo-Bayesian model
-    averaging, Geisser and Eddy 1979, Yao et al. 2018). So many candidates count if there are few pictures, and the
-    best alone if there are many. The best alone is less accurate: docs/training.md.
+    averaging, Geisser and Eddy 1979, Yao et al. 2018). So many candidates count if there are few pictures, and only
+    the best if there are many. The best one alone is less accurate: docs/training.md.
 
     Args:
         features: ``[n, features]``.
