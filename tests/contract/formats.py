@@ -74,7 +74,7 @@ def manifest() -> Manifest:
     image = {"name": "image", "shape": (1, 56, 56, 3)}
     logits = TensorSpec(name="logits", dtype="float32", shape=(1, 10), scale=None, zero_point=None)
     return Manifest(
-        schema_version=3,
+        schema_version=4,
         name="digits",
         task="classification",
         source=SourceSpec(

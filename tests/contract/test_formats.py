@@ -57,8 +57,8 @@ def test_an_evaluation_heads_its_journal_as_the_committed_one(tiny_bundle: Path,
 @pytest.mark.parametrize(
     ("version", "reason"),
     [
-        (2, "written by an older mixer-edge; export it again"),
-        (4, "written by a newer mixer-edge; upgrade this one"),
+        (3, "written by an older mixer-edge; export it again"),
+        (5, "written by a newer mixer-edge; upgrade this one"),
     ],
 )
 def test_a_manifest_of_another_schema_is_refused_in_words(version: int, reason: str) -> None:
@@ -66,7 +66,7 @@ def test_a_manifest_of_another_schema_is_refused_in_words(version: int, reason: 
     folder = FOLDER / f"schema-{version}"
     with pytest.raises(BundleError) as error:
         Manifest.read(folder)
-    assert str(error.value) == f"{folder}/manifest.json: schema version {version}, expected 3; {reason}"
+    assert str(error.value) == f"{folder}/manifest.json: schema version {version}, expected 4; {reason}"
 
 
 def test_the_golden_array_covers_every_specification() -> None:

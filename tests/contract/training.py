@@ -19,8 +19,8 @@ TRAINING = Training(
     head=TrainingSpec(
         extractor="mixer_b32_sam_fe",
         extractor_fingerprint="a" * 64,
-        head="ridge",
-        strength=10.0,
+        head="average",
+        strength=None,
         temperature=1.25,
         pictures={"1": 2, "7": 1},
         held_out={"1": 1, "7": 0},
@@ -37,8 +37,24 @@ TRAINING = Training(
         held_out={"1/d.png": "3" * 64},
         unreadable=("7/broken.png: is empty, expected a picture",),
         candidates=(
-            Candidate(head="ridge", strength=10.0, accuracy=0.75, standard_error=0.125, brier_score=0.5),
-            Candidate(head="class means", strength=None, accuracy=0.5, standard_error=0.25, brier_score=0.75),
+            Candidate(
+                head="ridge",
+                strength=10.0,
+                weight=0.75,
+                temperature=0.125,
+                accuracy=0.75,
+                standard_error=0.125,
+                brier_score=0.5,
+            ),
+            Candidate(
+                head="class means",
+                strength=None,
+                weight=0.25,
+                temperature=3.5,
+                accuracy=0.5,
+                standard_error=0.25,
+                brier_score=0.75,
+            ),
         ),
         classes=(
             ClassRecord(label="1", pictures=2, correct=2, held_out=1, held_out_correct=1),

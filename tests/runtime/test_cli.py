@@ -311,6 +311,8 @@ def test_info_tells_how_a_model_was_trained_and_what_it_refuses(
     assert lines[0] == (
         "  trained on 80 pictures of 2 classes, 40 of each: class means on the features of mixer_b32_sam_fe"
     )
+    average = replace(training, head="average", strength=None)
+    assert told(average, unknown)[0].endswith(": average of several heads on the features of mixer_b32_sam_fe")
     assert lines[2] == (
         "  none of these: largest probability below 0.6123; this refuses about 5.00% of the pictures of its classes"
     )

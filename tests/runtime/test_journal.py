@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.full_disk import full_disk
 
 from mixer_edge.errors import DataError
 from mixer_edge.journal import Journal, default_journal
@@ -66,6 +67,33 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         Journal(tmp_path / "file" / "a.journal", {}, DTYPE)
     assert str(error.value) == (f"{tmp_path}/file/a.journal: cannot be written (File exists); choose another path")
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """What does not fit leaves no half of itself, also not when it is closed; the next run reads the rest."""
+    path, subject = tmp_path / "a.journal", {"bundle": "x"}
+    with Journal(path, subject, DTYPE) as journal:
+        journal.append(RECORDS[:1])
+        before = path.read_bytes()
+        with full_disk(len(before) + DTYPE.itemsize + 3), pytest.raises(DataError) as error:
+            journal.append(np.concatenate([RECORDS, RECORDS]))
+        assert path.read_bytes() == before
+    assert path.read_bytes() == before
+    assert str(error.value) == (
+        f"{path}: cannot be written (File too large); make room or choose another path, and run again"
+    )
+    with Journal(path, subject, DTYPE) as journal:
+        assert journal.records.tolist() == [(3, 0.5)]
+
+
+def test_a_full_disk_at_the_first_line(tmp_path: Path) -> None:
+    """A new file stays empty, and the next run begins it."""
+    path = tmp_path / "a.journal"
+    with full_disk(5), pytest.raises(DataError) as error:
+        Journal(path, {"bundle": "x"}, DTYPE)
+    assert str(error.value) == f"{path}: cannot be written (File too large); choose another path"
+    assert path.read_bytes() == b""
+    write(path, {"bundle": "x"})
 
 
 def test_without_a_path_nothing_is_kept() -> None:

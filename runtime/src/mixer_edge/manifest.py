@@ -13,7 +13,7 @@ from mixer_edge import strict_json
 from mixer_edge.errors import BundleError
 from mixer_edge.strict_json import UnknownValueError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST_NAME = "manifest.json"
 
 ModelTask = Literal["classification", "embedding"]
@@ -37,7 +37,8 @@ Judge = Literal["saved_model", "rebuilt graph"]
 Measure = Literal["top-1", "agreement"]
 """``top-1`` on labelled pictures, or ``agreement`` with float32's predictions."""
 HeadKind = Literal["class means", "ridge", "logistic"]
-"""How the head of a trained model was computed."""
+TrainedHead = Literal["class means", "ridge", "logistic", "average"]
+"""How the head of a trained model was computed; ``average``: of several heads' logits."""
 UnknownMeasure = Literal["probability", "logit", "energy"]
 """The largest probability, the largest logit, or ``log(sum(exp(logits)))``."""
 RuntimeStatus = Literal["ok", "refused", "unchecked"]
@@ -177,9 +178,10 @@ class TrainingSpec:
     extractor: str
     """Location of the feature extractor."""
     extractor_fingerprint: str
-    head: HeadKind
+    head: TrainedHead
+    """Its kind; ``average`` of several, whose weights are in the record of the training."""
     strength: float | None
-    """Of the regularization; None for class means."""
+    """Of the regularization; None for class means and an average."""
     temperature: float
     """The logits were divided by it, so that the probabilities are calibrated."""
     pictures: Mapping[str, int]

@@ -78,7 +78,7 @@ def test_how_good_it_is_and_what_to_do(section: Element) -> None:
         "cross-validated": ["81.2 %", "74.6 to 86.3"],
         "pictures": ["211", "41 held out"],
         "classes": ["5"],
-        "head": ["ridge of strength 10", "on mixer_b32_sam_fe"],
+        "head": ["average of 2 heads, ridge of strength 10 with the most weight", "on mixer_b32_sam_fe"],
         "unreadable": ["1"],
     }
 
@@ -178,7 +178,7 @@ def test_a_picture_is_in_the_folder_of_its_part(part: str, name: str, tmp_path: 
 
 
 def test_what_is_folded_away(section: Element) -> None:
-    """Groups with their reasons, all heads with the used one marked, and the unreadable pictures."""
+    """Groups with their reasons, all heads with the used ones marked, and the unreadable pictures."""
     groups, heads, unreadable = section.all("details")
     assert groups.one("summary").text == "Pictures that belong together: 4 groups"
     assert groups.one("p").text == (
@@ -193,10 +193,10 @@ def test_what_is_folded_away(section: Element) -> None:
     ]
     assert heads.one("summary").text == "Heads that were tried: 3"
     assert plain(heads.one("table")) == [
-        ["head", "strength", "accuracy", "Brier score"],
-        ["class means", "–", "77.0 ± 3.2 %", "0.712"],
-        ["ridge used", "10", "81.2 ± 3.0 %", "0.594"],
-        ["ridge", "100", "79.0 ± 3.1 %", "0.650"],
+        ["head", "strength", "weight", "accuracy", "Brier score"],
+        ["class means", "–", "0 %", "77.0 ± 3.2 %", "0.712"],
+        ["ridge used", "10", "75 %", "81.2 ± 3.0 %", "0.594"],
+        ["ridge used", "100", "25 %", "79.0 ± 3.1 %", "0.650"],
     ]
     assert unreadable.texts() == ["Pictures that could not be read: 1", "emu/broken.jpg: is no picture"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.full_disk import full_disk
 from tests.pictures import write_pictures
 
 import mixer_edge.workers
@@ -178,4 +179,22 @@ def test_two_runs_at_once(extractor: Extractor, cache: Path, tmp_path: Path) -> 
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(DataError) as error:
             extract(pictures, extractor)
-    assert str(error.value) == f"{path}: another run of the same evaluation is writing to it; wait for it"
+    assert str(error.value) == f"{path}: another training with the same extractor is writing to it; wait for it"
+
+
+def test_a_full_disk(extractor: Extractor, cache: Path, tmp_path: Path) -> None:
+    """The stored features stay whole, and the next run computes the others."""
+    pictures = read_pictures(write_pictures(tmp_path / "data", ("cat", "dog"), 4))
+    extract(pictures, extractor)
+    (path,) = cache.iterdir()
+    head = len(path.read_bytes()) - 8 * RECORD
+    path.unlink()
+    with full_disk(head + 3 * RECORD + 100), pytest.raises(DataError) as error:
+        extract(pictures, extractor)
+    assert str(error.value) == (
+        f"{path}: cannot be written (File too large); make room or set MIXER_EDGE_CACHE to another folder, and run "
+        "again"
+    )
+    assert records(cache) == 3
+    extract(pictures, extractor)
+    assert records(cache) == 8

@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mixer_edge.metrics import unknown_score
-from mixer_edge_export.training.choice import brier_score, choose
+from mixer_edge_export.training.choice import brier_score, choose, weights_of
 from mixer_edge_export.training.curve import learning_curve
-from mixer_edge_export.training.heads import LOGISTIC, candidates, fit
+from mixer_edge_export.training.heads import LOGISTIC, Part, candidates, fit
 from mixer_edge_export.training.unknown import auroc, find_threshold
 
 COUNT = 4
@@ -28,7 +28,7 @@ def test_logistic_is_scikit_learns() -> None:
     features, classes = draw(80, 0)
     for count in (4, 2):
         chosen = classes < count
-        head = fit("logistic", 0.01, features[chosen], classes[chosen], count)
+        head = fit([Part(kind="logistic", strength=0.01)], features[chosen], classes[chosen], count)
         values = features[chosen].astype(np.float64)
         n, variance = len(values), values.var(axis=0)
         z = (values - values.mean(axis=0)) / np.sqrt((n * variance + 10 * variance.mean()) / (n + 10))
@@ -42,14 +42,14 @@ def test_a_kind_without_its_strength_is_no_head() -> None:
     """Ridge and logistic regression need one."""
     features, classes = draw(40, 0)
     with pytest.raises(ValueError, match="^ridge with strength None: no such head$"):
-        fit("ridge", None, features, classes, COUNT)
+        fit([Part(kind="ridge")], features, classes, COUNT)
 
 
 def test_logistic_is_left_out_where_it_takes_too_long() -> None:
     """The simplest kind is the first candidate, and a large training has no logistic one."""
-    assert candidates(100, 768, 5)[0] == ("class means", None)
-    assert [strength for kind, strength in candidates(100, 768, 5) if kind == "logistic"] == list(LOGISTIC)
-    assert [kind for kind, _ in candidates(5000, 768, 20) if kind == "logistic"] == []
+    assert candidates(100, 768, 5)[0] == Part(kind="class means")
+    assert [part.strength for part in candidates(100, 768, 5) if part.kind == "logistic"] == list(LOGISTIC)
+    assert [part for part in candidates(5000, 768, 20) if part.kind == "logistic"] == []
 
 
 def test_the_brier_score_by_hand() -> None:
@@ -58,21 +58,45 @@ def test_the_brier_score_by_hand() -> None:
     assert brier_score(logits, np.array([0, 1])) == pytest.approx((2 / 16 + 18 / 16) / 2)
 
 
-def test_the_choice_has_the_smallest_score_and_never_sees_what_it_predicts() -> None:
-    """A fold's logits are those of a head fitted on the other folds, divided by the temperature."""
+def test_weights_by_hand() -> None:
+    """Of ten pictures, a score that is 0.2 larger is worth 1 / e; 0.6 larger is worth less than a twentieth."""
+    worth = np.exp(-1)
+    assert weights_of([0.5, 0.3, 0.9], 10) == pytest.approx([worth / (1 + worth), 1 / (1 + worth), 0])
+
+
+def test_the_average_is_that_of_the_candidates_and_never_sees_what_it_predicts() -> None:
+    """A fold's logits are the weighted sum of those of heads fitted on the other folds, over their temperatures."""
     features, classes = draw(60, 1, distance=0.7)
     folds = np.arange(60) // 4 % 5
     choice = choose(features, classes, folds, COUNT)
-    scores = [candidate.brier_score for candidate in choice.candidates]
-    chosen = choice.candidates[int(np.argmin(scores))]
-    assert (choice.head.kind, choice.head.strength) == (chosen.head, chosen.strength)
+    used = [candidate for candidate in choice.candidates if candidate.weight]
+    weights = weights_of([candidate.brier_score for candidate in choice.candidates], 60)
+    assert [candidate.weight for candidate in choice.candidates] == weights
+    assert sum(weights) == pytest.approx(1)
+    assert len(choice.head.parts) == len(used) > 2
     test = folds == 2
-    head = fit(choice.head.kind, choice.head.strength, features[~test], classes[~test], COUNT)
-    np.testing.assert_allclose(choice.logits[test], head.logits(features[test]) / choice.temperature)
-    whole = fit(choice.head.kind, choice.head.strength, features, classes, COUNT)
-    np.testing.assert_allclose(choice.head.logits(features), whole.logits(features) / choice.temperature)
-    assert chosen.accuracy == (choice.logits.argmax(axis=1) == classes).mean()
-    assert brier_score(choice.logits, classes) == pytest.approx(chosen.brier_score)
+    for logits, train, seen in ((choice.logits[test], ~test, test), (choice.head.logits(features), ..., ...)):
+        expected = sum(
+            fit([Part(kind=it.head, strength=it.strength)], features[train], classes[train], COUNT).logits(
+                features[seen]
+            )
+            * it.weight
+            / it.temperature
+            for it in used
+        )
+        np.testing.assert_allclose(logits, expected / choice.temperature)
+    again = fit(choice.head.parts, features, classes, COUNT)
+    np.testing.assert_allclose(again.kernel, choice.head.kernel)
+
+
+def test_the_best_is_alone_where_there_are_many_pictures() -> None:
+    """With labels that only a weak regularization explains, no other candidate has a weight."""
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(4000, 8)) * (1, 1, 1, 1, 9, 9, 9, 9)).astype(np.float32)
+    classes = (features[:, 0] > 0).astype(np.int64)
+    choice = choose(features, classes, np.arange(4000) % 5, 2)
+    assert [(part.kind, part.strength) for part in choice.head.parts] == [("logistic", 0.01)]
+    assert [candidate.weight for candidate in choice.candidates if candidate.weight] == [1.0]
 
 
 def test_a_class_in_one_fold_alone_gets_no_answer_there() -> None:

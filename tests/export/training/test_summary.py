@@ -14,7 +14,7 @@ def test_a_training_in_a_few_lines() -> None:
     """Accuracies, head, the weakest and the smallest classes, the threshold, and the advice as it is."""
     assert format_training(TRAINING).splitlines() == [
         "Held out: 82.9 % of 41 pictures are right, 95 % interval 68.7 % to 91.5 %; cross-validated: 81.2 % of 170.",
-        "Head: ridge of strength 10 on mixer_b32_sam_fe, 5 classes.",
+        "Head: average of 2 heads, ridge of strength 10 with the most weight on mixer_b32_sam_fe, 5 classes.",
         "Weakest classes: emu 6 of 12, crow 25 of 36, raven 27 of 38 right in cross-validation.",
         "Smallest classes: emu 12, crow 36, raven 38 pictures.",
         '"None of these" is the answer if the logit is below 5.5: for 5.0 % of the classes\' pictures, and for 61.0 % '
@@ -44,6 +44,8 @@ def test_the_measure_in_use_is_the_one_that_is_told() -> None:
     )
 
 
-def test_class_means_have_no_strength() -> None:
-    """Only the kind."""
-    assert head_name(replace(TRAINING, head=replace(HEAD, head="class means", strength=None))) == "class means"
+def test_a_head_alone_has_its_own_name() -> None:
+    """The kind, with its strength; class means have none."""
+    assert head_name(replace(TRAINING, head=replace(HEAD, head="class means"))) == "class means"
+    ridge = replace(HEAD, head="ridge", strength=0.3)
+    assert head_name(replace(TRAINING, head=ridge)) == "ridge of strength 0.3"

@@ -19,7 +19,7 @@ TESTED = 0.2
 def learning_curve(
     features: NDArray[np.float32], classes: NDArray[np.int64], groups: NDArray[np.generic], choice: Choice, seed: int
 ) -> tuple[CurvePoint, ...]:
-    """Return the accuracy of the chosen kind and strength of head with 2, 4, 8, ... pictures per class.
+    """Return the accuracy of the chosen average of heads with 2, 4, 8, ... pictures per class.
 
     Each of ten draws orders the groups anew, tests on the last fifth of them, and trains on the first pictures of each
     class in the rest, at every size. ``low`` and ``high`` are the mean minus and plus one standard deviation over the
@@ -48,7 +48,7 @@ def learning_curve(
             chosen = train[place < size]
             if len(np.unique(classes[chosen])) < count or not test.any():
                 continue  # a class is missing in this draw
-            head = fit(choice.head.kind, choice.head.strength, features[chosen], classes[chosen], count)
+            head = fit(choice.head.parts, features[chosen], classes[chosen], count)
             accuracies[row, draw] = (head.logits(features[test]).argmax(axis=1) == classes[test]).mean()
             means[row] = len(chosen) / count
     return tuple(

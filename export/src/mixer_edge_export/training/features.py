@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.cache import CACHE_VARIABLE
 from mixer_edge.decode import grey_thumbnail, time_taken
 from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.interpreter import Interpreter, resolve_backend
-from mixer_edge.journal import Journal, default_journal
+from mixer_edge.journal import Journal, Wording, default_journal
 from mixer_edge.manifest import PreprocessSpec
 from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge.progress import progress
@@ -27,6 +28,11 @@ from mixer_edge_export.training.pictures import Pictures
 
 THUMBNAIL = 32
 """Side of the grey thumbnails, in pixels."""
+WORDING = Wording(
+    other_run="another training with the same extractor",
+    other_owner="another extractor",
+    elsewhere=f"set {CACHE_VARIABLE} to another folder",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +128,7 @@ def extract(pictures: Pictures, extractor: Extractor, *, workers: int | None = N
     dtype = np.dtype([("pixels", "V32"), ("features", "<f4", output.shape[1:])])
     seen: list[_Seen] = []
     unreadable: list[str] = []
-    with Journal(default_journal(subject, "features"), subject, dtype) as journal:
+    with Journal(default_journal(subject, "features"), subject, dtype, WORDING) as journal:
         known = {record["pixels"].tobytes().hex(): record["features"] for record in journal.records}
         count = workers or default_workers(3 * extractor.file.stat().st_size + (200 << 20))
         make = functools.partial(_Reader, extractor, frozenset(known))

@@ -1,9 +1,10 @@
-"""The three kinds of heads; each folds into one kernel and one bias for raw features."""
+"""The three kinds of heads, and averages of them; each folds into one kernel and one bias for raw features."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +12,30 @@ from numpy.typing import NDArray
 from mixer_edge.head import Standardized, Statistics, class_means, ridge
 from mixer_edge.manifest import HeadKind
 
-RIDGE = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-"""Strengths that are tried, strongest first, in units of a feature's variance."""
-LOGISTIC = (1e-1, 1e-2, 1e-3)
+RIDGE = (100.0, 10.0, 1.0, 0.1, 0.01)
+"""Strengths that are tried, strongest first, in units of a feature's variance; an average needs none in between."""
+LOGISTIC = (1e-2,)
 """Weights of the squared kernel, relative to the mean loss of a picture."""
 LOGISTIC_LARGEST = 4e6
 """Pictures times features times classes above which logistic regression takes too long to be tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
-    """A linear head for raw features."""
+class Part:
+    """One head in a weighted sum."""
 
     kind: HeadKind
-    strength: float | None
+    strength: float | None = None
     """Of the regularization; None for class means."""
+    factor: float = 1.0
+    """What its logits are multiplied by, above 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A linear head for raw features: the sum of its parts."""
+
+    parts: tuple[Part, ...]
     kernel: NDArray[np.float64]
     """``[features, classes]``."""
     bias: NDArray[np.float64]
@@ -38,58 +48,67 @@ class Head:
     def divided(self, temperature: float) -> Head:
         """Return the head whose logits are divided by the temperature."""
         return Head(
-            kind=self.kind, strength=self.strength, kernel=self.kernel / temperature, bias=self.bias / temperature
+            parts=tuple(replace(part, factor=part.factor / temperature) for part in self.parts),
+            kernel=self.kernel / temperature,
+            bias=self.bias / temperature,
         )
 
 
 def fit(
-    kind: HeadKind,
-    strength: float | None,
+    parts: Sequence[Part],
     features: NDArray[np.float32],
     classes: NDArray[np.int64],
     count: int,
     statistics: Statistics | None = None,
 ) -> Head:
-    """Return one head.
+    """Return the sum of these heads.
 
     Args:
-        kind: which.
-        strength: of the regularization; None for class means.
+        parts: which; at least one.
         features: ``[n, features]``.
         classes: ``[n]`` indices of the classes.
         count: number of classes; one without pictures gets the logit minus infinity.
         statistics: the sums over these pictures, if they are known.
     """
     standardized = Standardized.of(statistics or Statistics.of(features, classes, count))
-    return fit_standardized(kind, strength, standardized, features, classes)
+    return fit_standardized(parts, standardized, features, classes)
 
 
 def fit_standardized(
-    kind: HeadKind,
-    strength: float | None,
+    parts: Sequence[Part],
     standardized: Standardized,
     features: NDArray[np.float32],
     classes: NDArray[np.int64],
 ) -> Head:
-    """Return one head for pictures whose standardization is known."""
-    if kind == "class means":
-        kernel, bias = class_means(standardized)
-    elif kind == "ridge" and strength is not None:
-        kernel, bias = ridge(standardized, strength)
-    elif kind == "logistic" and strength is not None:
-        kernel, bias = _logistic(standardized, strength, features, classes)
-    else:
-        raise ValueError(f"{kind} with strength {strength}: no such head")
-    return Head(kind=kind, strength=strength, kernel=kernel, bias=bias)
+    """Return the sum of these heads for pictures whose standardization is known."""
+    fitted = [_fit_part(part, standardized, features, classes) for part in parts]
+    return Head(
+        parts=tuple(parts),
+        kernel=np.sum([part.factor * kernel for part, (kernel, _) in zip(parts, fitted, strict=True)], axis=0),
+        bias=np.sum([part.factor * bias for part, (_, bias) in zip(parts, fitted, strict=True)], axis=0),
+    )
 
 
-def candidates(pictures: int, features: int, classes: int) -> list[tuple[HeadKind, float | None]]:
+def candidates(pictures: int, features: int, classes: int) -> list[Part]:
     """Return the kinds and strengths to try, the simplest first."""
-    found: list[tuple[HeadKind, float | None]] = [("class means", None)]
-    found += [("ridge", strength) for strength in RIDGE]
+    found = [Part(kind="class means")]
+    found += [Part(kind="ridge", strength=strength) for strength in RIDGE]
     if pictures * features * classes <= LOGISTIC_LARGEST:
-        found += [("logistic", strength) for strength in LOGISTIC]
+        found += [Part(kind="logistic", strength=strength) for strength in LOGISTIC]
     return found
+
+
+def _fit_part(
+    part: Part, standardized: Standardized, features: NDArray[np.float32], classes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return kernel and bias of one part, without its factor."""
+    if part.kind == "class means":
+        return class_means(standardized)
+    if part.kind == "ridge" and part.strength is not None:
+        return ridge(standardized, part.strength)
+    if part.kind == "logistic" and part.strength is not None:
+        return _logistic(standardized, part.strength, features, classes)
+    raise ValueError(f"{part.kind} with strength {part.strength}: no such head")
 
 
 def _logistic(

@@ -23,6 +23,10 @@ class Candidate:
 
     head: HeadKind
     strength: float | None
+    weight: float
+    """In the average of the logits that is used; the weights' sum is 1."""
+    temperature: float
+    """Its logits are divided by it before."""
     accuracy: float
     standard_error: float
     brier_score: float

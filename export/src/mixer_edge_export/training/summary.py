@@ -42,9 +42,13 @@ def cross_validated_accuracy(record: TrainingRecord) -> Accuracy:
 
 
 def head_name(training: Training) -> str:
-    """Return the kind of the head, with its strength if it has one."""
+    """Return the kind of the head, with its strength if it has one; of an average, the head with the most weight."""
     head = training.head
-    return head.head if head.strength is None else f"{head.head} of strength {head.strength:g}"
+    if head.head != "average":
+        return _kind(head.head, head.strength)
+    used = [candidate for candidate in training.record.candidates if candidate.weight]
+    first = max(used, key=lambda candidate: candidate.weight)
+    return f"average of {len(used)} heads, {_kind(first.head, first.strength)} with the most weight"
 
 
 def strangers_refused(record: TrainingRecord, unknown: UnknownSpec) -> float:
@@ -65,6 +69,10 @@ def threshold_line(training: Training) -> str:
         return f"{rule}. With so few classes none can be left out, so what it does to other pictures is not known."
     share = _percent(strangers_refused(training.record, unknown))
     return f"{rule}, and for {share} of the pictures of a class left out of the training."
+
+
+def _kind(head: str, strength: float | None) -> str:
+    return head if strength is None else f"{head} of strength {strength:g}"
 
 
 def _right(item: ClassRecord) -> str:

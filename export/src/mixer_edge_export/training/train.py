@@ -35,7 +35,7 @@ from mixer_edge_export.training.suspects import find_suspects
 from mixer_edge_export.training.unknown import Threshold, find_threshold
 
 FOLDS = 10
-"""With five, the 95 % interval of the cross-validated accuracy covers the held-out one in 88 % of draws, not 91 %."""
+"""With five, heads see fewer pictures: the cross-validated accuracy is up to 0.3 points below that on new pictures."""
 
 
 def train(
@@ -85,11 +85,12 @@ def train(
         source = TrainedSource.of(extractor, out.resolve().name, parts.labels, (choice.head.kernel, choice.head.bias))
         link_pictures(folder / "pictures", parts)
         calibration = load_calibration(folder / "pictures" / TRAINED, spec, labels=parts.labels)
+        head = choice.head.parts[0] if len(choice.head.parts) == 1 else None
         training = TrainingSpec(
             extractor=extractor.origin.location,
             extractor_fingerprint=extractor.fingerprint(),
-            head=choice.head.kind,
-            strength=choice.head.strength,
+            head=head.kind if head else "average",
+            strength=head.strength if head else None,
             temperature=choice.temperature,
             pictures=trained.counts(parts.labels),
             held_out=parts.held_out.counts(parts.labels),

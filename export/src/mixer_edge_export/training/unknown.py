@@ -87,8 +87,7 @@ def _strangers(
     for index in progress(left_out.tolist(), "leaving classes out"):
         known = classes != index
         rest = whole - Statistics.of(features[~known], classes[~known], count)
-        head = fit(choice.head.kind, choice.head.strength, features[known], classes[known], count, rest)
-        logits = head.divided(choice.temperature).logits(features[~known])
+        logits = fit(choice.head.parts, features[known], classes[known], count, rest).logits(features[~known])
         for measure in MEASURES:
             found[measure].append(unknown_score(measure, logits))
     return {measure: np.concatenate(scores) for measure, scores in found.items()}

@@ -99,9 +99,11 @@ def _text(bundle: Bundle, runs: dict[str, dict[str, str | None]]) -> str:
 def _training(spec: TrainingSpec) -> list[str]:
     counts, held_out = sorted(spec.pictures.values()), sum(spec.held_out.values())
     each = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    strength = "" if spec.strength is None else f" of strength {spec.strength:g}"
+    details = "" if spec.strength is None else f" of strength {spec.strength:g}"
+    if spec.head == "average":
+        details = " of several heads"
     return [
-        f"  trained on {sum(counts)} pictures of {len(counts)} classes, {each} of each: {spec.head}{strength} on the "
+        f"  trained on {sum(counts)} pictures of {len(counts)} classes, {each} of each: {spec.head}{details} on the "
         f"features of {spec.extractor}",
         f"  accuracy {spec.cross_validated:.2%} in cross-validation, {spec.held_out_top1:.2%} on {held_out} pictures "
         "held out",
