@@ -1,4 +1,4 @@
-"""A recording of every write to a board's disk: a first deploy, an upgrade, a rollback, a change of service."""
+"""A recording of every write to a board's disk: a deploy, an upgrade, a rollback, a change of service, an undeploy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emulator.writes import read_writes
 
 from mixer_edge.cache import CACHE_VARIABLE
 
-PHASES = ("first deploy", "upgrade", "rollback", "change of service")
+PHASES = ("first deploy", "upgrade", "rollback", "change of service", "undeploy")
 WRITEBACK_S = 40
 """After so long a kernel has written everything: it writes what is older than 30 s, and looks every 5 s."""
 
@@ -75,6 +75,7 @@ def record(disk: Disk, bundle: Path, folder: Path) -> Recording:
         ("deploy", str(bundle), "board", "--variant", "float16"),
         ("rollback", "board"),
         ("deploy", str(bundle), "board", "--service", "watch:~/other"),
+        ("undeploy", "board"),
     )
     with booted(disk, overlay(disk.image, folder / "disk.qcow2"), record=path) as machine:
         machine.run("mkdir in other")
@@ -90,5 +91,5 @@ def record(disk: Disk, bundle: Path, folder: Path) -> Recording:
 
 @pytest.fixture(scope="session")
 def recording(disk: Disk, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """The record of a first deploy, an upgrade, a rollback and a change of service, on one board."""
+    """The record of a first deploy, an upgrade, a rollback, a change of service and an undeploy, on one board."""
     return record(disk, tiny_bundle, tmp_path_factory.mktemp("recording"))

@@ -1,8 +1,8 @@
 """The power cut after every single write of everything that changes a board.
 
-The disk is rebuilt as it was after each write of a deploy, an upgrade, a rollback and a change of service, and after
-each that the kernel made later, when the command had reported success. It is mounted, so that a real kernel replays the
-journal, and every file of every release is compared by its sha256.
+The disk is rebuilt as it was after each write of a deploy, an upgrade, a rollback, a change of service and an undeploy,
+and after each that the kernel made later, when the command had reported success. It is mounted, so that a real kernel
+replays the journal, and every file of every release is compared by its sha256.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def settled(recording: Recording) -> dict[str, tuple[State, State]]:
 
 def test_what_the_commands_leave(settled: dict[str, tuple[State, State]]) -> None:
     """Each command had its effect: without that, the power cuts would prove nothing."""
-    first, upgrade, rollback, change = (settled[name] for name in PHASES)
+    first, upgrade, rollback, change, undeploy = (settled[name] for name in PHASES)
     nothing, int8 = first
     assert (nothing.current, nothing.command, nothing.unit, nothing.releases) == (None, None, None, {})
     assert int8.current is not None
@@ -59,6 +59,7 @@ def test_what_the_commands_leave(settled: dict[str, tuple[State, State]]) -> Non
     assert (rollback[1].current, rollback[1].previous) == (int8.current, float16.current)
     assert change[1].unit is not None
     assert "/other" in change[1].unit
+    assert undeploy[1] == nothing
 
 
 @pytest.mark.parametrize("name", PHASES)
