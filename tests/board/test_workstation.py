@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.stand_in_boards import StandIn, stand_in, use_stand_in_packages, use_stand_ins
 
+from mixer_edge.cache import CACHE_VARIABLE
 from mixer_edge_export.deploy.layout import BASE, WRAPPER
 
 KILLS = 50
+SMALLEST_KIB = 4
+"""The first disk that is too small; the next ones are larger by half until a deploy succeeds."""
 CLASSIFY = f"~/{WRAPPER} classify {BASE}/current/bundle {BASE}/current/smoke.png --top-k 1"
 
 Tree = dict[str, str]
@@ -128,3 +134,42 @@ def test_killed_at_random_moments(
         assert repeated == (after if name == "deploy" or found == before else before)
     with capsys.disabled():
         print(f"\n{name}: {KILLS} kills, the last step that was reported: {dict(steps)}")
+
+
+@contextmanager
+def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
+    """Yield a folder with so much room."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "small", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("variable", [CACHE_VARIABLE, "TMPDIR"])
+def test_a_full_disk_of_the_workstation(
+    ready: Ready, variable: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever does not fit, one line says so, the board runs the old release, and no half cache remains."""
+    size_kib, refused = SMALLEST_KIB, 0
+    while True:
+        ready.restore("int8")
+        with small_disk(tmp_path / "small", size_kib) as room:
+            environment = os.environ | {variable: str(room)}
+            done = subprocess.run(ready.command("deploy"), capture_output=True, text=True, env=environment)
+            if done.returncode == 0:
+                break
+            assert done.returncode == 1
+            reason = rf"({re.escape(str(room))}/.*: )?No space left on device"
+            message = rf"\[pi\] error: this machine's disk is full \({reason}\); free some space here, then repeat"
+            assert re.fullmatch(message, done.stderr.splitlines()[-1])
+            assert "Traceback" not in done.stderr
+            assert [path for path in room.glob("*") if path.name != "wheels"] == []
+            assert [path for path in room.glob("wheels/*") if path.suffix != ".lock"] == []
+        assert check_board(ready) == "int8"
+        refused, size_kib = refused + 1, size_kib * 3 // 2
+    assert check_board(ready) == "float16"
+    assert refused > 1
+    with capsys.disabled():
+        print(f"\n{variable}: {refused} disks from {SMALLEST_KIB} KiB on were too small, {size_kib} KiB were enough")

@@ -11,6 +11,7 @@
     └── BoundError              a bound on the accuracy that no file keeps: exit code 3
 """
 
+import errno
 from typing import ClassVar
 
 
@@ -45,3 +46,12 @@ class BoundError(MixerEdgeError):
     """A bound on the accuracy cannot be met."""
 
     exit_code = 3
+
+
+def full_disk(error: OSError) -> str | None:
+    """Return a message for the user if an error is that a disk of this machine is full, else None."""
+    # tempfile says only "no usable folder" if it cannot write to any
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No usable temporary directory" in str(error):
+        reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        return f"this machine's disk is full ({reason}); free some space here, then repeat"
+    return None

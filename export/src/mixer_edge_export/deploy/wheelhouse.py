@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,7 +19,7 @@ from mixer_edge.cache import cache_folder
 from mixer_edge.manifest import file_sha256
 from mixer_edge_export.deploy.plan import Plan
 from mixer_edge_export.deploy.ssh import DeployError
-from mixer_edge_export.files import new_folder
+from mixer_edge_export.files import new_folder, remove
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +42,10 @@ def wheelhouse(plan: Plan) -> Path:
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
         for unfinished in folder.parent.glob(f".{folder.name}-*"):  # of a program that was killed
-            shutil.rmtree(unfinished)
+            remove(unfinished)
         if folder.exists() and not _is_whole(folder):
             log.warning("%s: the packages in the cache are damaged; downloading them again", folder)
-            shutil.rmtree(folder)
+            remove(folder)
         if not folder.exists():
             with new_folder(folder) as partial:
                 _download(plan, partial)
@@ -125,7 +124,7 @@ def _download(plan: Plan, target: Path) -> None:
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
         if os.strerror(errno.ENOSPC) in done.stderr:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cache_folder("wheels")))
         raise DeployError(
             f"pip cannot download {', '.join(plan.requirements)} for Python {plan.python} {plan.machine} ({reason}); "
             "check this machine's access to its package index, then repeat"
