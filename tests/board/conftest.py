@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from emulator.host import HostError
 from emulator.machine import Machine, booted, overlay
 from emulator.root import cache_folder
 from emulator.writes import read_writes
+from tests.board.folders import CLASSIFY, Ready, tree
+from tests.stand_in_boards import stand_in, use_stand_in_packages, use_stand_ins
 
 from mixer_edge.cache import CACHE_VARIABLE
 
@@ -93,3 +96,21 @@ def record(disk: Disk, bundle: Path, folder: Path) -> Recording:
 def recording(disk: Disk, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """The record of a first deploy, an upgrade, a rollback, a change of service and an undeploy, on one board."""
     return record(disk, tiny_bundle, tmp_path_factory.mktemp("recording"))
+
+
+@pytest.fixture(scope="module")
+def ready(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
+    """The board after a first deploy of int8; the workstation has its packages."""
+    folder = tmp_path_factory.mktemp("net")
+    with pytest.MonkeyPatch.context() as patch:
+        use_stand_ins(folder, patch)
+        use_stand_in_packages(folder / "packages", patch)
+        made = Ready(board=stand_in("pi"), bundle=tiny_bundle, kept=folder / "kept", names={}, trees={}, said={})
+        for variant in ("int8", "float16"):
+            command = made.command("deploy")
+            subprocess.run([*command[:-1], variant], check=True, capture_output=True)
+            name = str(made.board.current)
+            made.names[variant], made.trees[name] = name, tree(made.board.base / "releases" / name)
+            made.said[variant] = made.board.run(CLASSIFY)
+            shutil.copytree(made.board.home, made.kept / variant, symlinks=True)
+        yield made

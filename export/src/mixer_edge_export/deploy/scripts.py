@@ -191,6 +191,9 @@ if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 cd && rm -rf {BASE}
 [ "$1" != signers ] || rm -rf {SETTINGS}
 sync -f .
+for folder in {PurePosixPath(BASE).parent} {PurePosixPath(WRAPPER).parent}; do
+    [ ! -d $folder ] || [ "$(stat -c %d .)" = "$(stat -c %d $folder)" ] || sync -f $folder
+done
 """
 
 # These change nothing, so they need no lock.
