@@ -21,22 +21,22 @@ SERVICE_S = 300
 
 def test_power_cuts_during_an_upgrade(recording: Recording, tiny_bundle: Path, tmp_path: Path) -> None:
     """Cut when the first deploy reports success, then in an upgrade and at its success: the board starts and works."""
-    image = _image(recording, recording.phases["first deploy"].success, tmp_path)
+    image = image_of(recording, recording.phases["first deploy"].success, tmp_path)
     expected = {"int8"}
     for step, after in (("install", {"int8"}), ("switch", {"int8", "float16"}), ("success", {"float16"})):
         with booted(recording.disk, image) as machine:
-            assert _works(machine, "in", f"before-{step}.png") in expected
+            assert works(machine, "in", f"before-{step}.png") in expected
             _cut_power_in(step, machine, tiny_bundle)
         expected = after
     with booted(recording.disk, image) as machine:
-        assert _works(machine, "in", "at-the-end.png") in expected
+        assert works(machine, "in", "at-the-end.png") in expected
 
 
 def test_service_after_a_power_cut_and_a_kill(recording: Recording, tmp_path: Path) -> None:
     """Cut when a change of service reports success: it runs after a start without a login, and after a kill."""
-    image = _image(recording, recording.phases["change of service"].success, tmp_path)
+    image = image_of(recording, recording.phases["change of service"].success, tmp_path)
     with booted(recording.disk, image) as machine:
-        assert _works(machine, "other", "before.png") == "int8"
+        assert works(machine, "other", "before.png") == "int8"
         machine.run("systemctl --user kill --signal=KILL mixer-edge && cp other/before.png other/meanwhile.png")
         _wait_for(machine, LABELS, "/other/meanwhile.png")
 
@@ -53,7 +53,7 @@ def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
         client.kill()
 
 
-def _image(recording: Recording, number: int, folder: Path) -> Path:
+def image_of(recording: Recording, number: int, folder: Path) -> Path:
     """Return a disk to boot from, as it was after the write with that number."""
     image = folder / "disk.img"
     with replaying(recording.disk.image, recording.record) as replay:
@@ -62,7 +62,7 @@ def _image(recording: Recording, number: int, folder: Path) -> Path:
     return overlay(image, folder / "disk.qcow2")
 
 
-def _works(machine: Machine, folder: str, picture: str) -> str:
+def works(machine: Machine, folder: str, picture: str) -> str:
     """Return the variant that the board runs, after it is verified there, and the service has answered a picture."""
     variant: str = json.loads(machine.run(f"cat {BASE}/current/release.json").stdout)["variant"]
     assert variant in machine.run(f"{WRAPPER} verify {BASE}/current/bundle --variant {variant}").stdout

@@ -49,7 +49,8 @@ def test_killed_at_random_moments(
         text = said.read_text()
         assert "Traceback" not in text
         assert "error" not in text
-        steps[text.splitlines()[-1].split()[1] if text else "nothing"] += 1
+        last = re.match(r"\[pi\] (\w+)", text.splitlines()[-1]) if text else None
+        steps[last[1] if last else "all" if text else "nothing"] += 1
         found = check_board(ready)
         timed(ready.command(name))
         repeated = check_board(ready)
