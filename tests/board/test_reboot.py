@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,9 +15,12 @@ from emulator.machine import Machine, booted, overlay
 from emulator.writes import replaying
 from tests.board.conftest import Recording, workstation
 
+from mixer_edge.progress import progress
 from mixer_edge_export.deploy.layout import BASE, WRAPPER
 
 LABELS = "journalctl --user-unit mixer-edge --output cat"
+REBOOTS = int(os.environ.get("MIXER_EDGE_REBOOTS", "2"))
+"""How many random moments of an upgrade are tried; each takes minutes."""
 SERVICE_S = 300
 """How long a service may take to start, or to answer a picture, on a busy host."""
 
@@ -39,6 +45,19 @@ def test_service_after_a_power_cut_and_a_kill(recording: Recording, tmp_path: Pa
         assert works(machine, "other", "before.png") == "int8"
         machine.run("systemctl --user kill --signal=KILL mixer-edge && cp other/before.png other/meanwhile.png")
         _wait_for(machine, LABELS, "/other/meanwhile.png")
+
+
+def test_power_cuts_at_random_moments_of_an_upgrade(recording: Recording, tiny_bundle: Path, tmp_path: Path) -> None:
+    """The board starts from the disk as it was then, runs a whole release, and the next deploy succeeds."""
+    phase, generator = recording.phases["upgrade"], random.Random(0)
+    for number in progress(range(REBOOTS), "reboots"):
+        moment = generator.randint(phase.start, phase.end)
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            with booted(recording.disk, image_of(recording, moment, Path(folder))) as machine:
+                found = works(machine, "in", f"{number}.png")
+                assert found in ({"float16"} if moment >= phase.success else {"int8", "float16"}), moment
+                workstation(machine, "deploy", str(tiny_bundle), "board", "--variant", "float16")
+                assert works(machine, "in", f"{number}-again.png") == "float16"
 
 
 def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
