@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -52,12 +51,12 @@ def test_power_cuts_at_random_moments_of_an_upgrade(recording: Recording, tiny_b
     phase, generator = recording.phases["upgrade"], random.Random(0)
     for number in progress(range(REBOOTS), "reboots"):
         moment = generator.randint(phase.start, phase.end)
-        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-            with booted(recording.disk, image_of(recording, moment, Path(folder))) as machine:
-                found = works(machine, "in", f"{number}.png")
-                assert found in ({"float16"} if moment >= phase.success else {"int8", "float16"}), moment
-                workstation(machine, "deploy", str(tiny_bundle), "board", "--variant", "float16")
-                assert works(machine, "in", f"{number}-again.png") == "float16"
+        image = image_of(recording, moment, tmp_path)
+        with booted(recording.disk, image) as machine:
+            found = works(machine, "in", f"{number}.png")
+            assert found in ({"float16"} if moment >= phase.success else {"int8", "float16"}), moment
+            workstation(machine, "deploy", str(tiny_bundle), "board", "--variant", "float16")
+            assert works(machine, "in", f"{number}-again.png") == "float16"
 
 
 def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
