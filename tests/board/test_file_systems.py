@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -89,6 +90,16 @@ def test_releases_and_command_on_other_disks(ready: Ready) -> None:
             (home / ".synced").unlink()
             assert variant is None or check_board(ready) == variant
         assert list(releases.iterdir()) == list(command.iterdir()) == []
+
+
+def test_another_board_under_the_same_name(ready: Ready) -> None:
+    """A swapped SD card: this machine remembers nothing of the board before, and begins with a first deploy."""
+    with small_disk(ready.board.home):
+        shutil.copytree(ready.kept / "int8/.programs", ready.board.home / ".programs")
+        refusal = "[pi] error: no release to go back to; others there: none"
+        assert run(ready.command("rollback")) == (1, [refusal])
+        assert run(ready.command("deploy"))[0] == 0
+        assert (check_board(ready), ready.board.previous) == ("float16", None)
 
 
 def test_100_deploys_from_two_workstations(ready: Ready, tmp_path: Path) -> None:

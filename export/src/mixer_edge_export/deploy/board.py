@@ -78,7 +78,9 @@ class Board:
             assert holder.stdout is not None  # for mypy: all are pipes
             assert holder.stderr is not None
             try:
-                if not select.select([holder.stdout], [], [], LOCK_S)[0]:
+                answer = select.poll()
+                answer.register(holder.stdout, select.POLLIN)
+                if not answer.poll(LOCK_S * 1000):
                     holder.kill()
                     raise DeployError(
                         f"{self.host}: ~/{BASE} there is not locked in {LOCK_S} s: its disk or memory may be "
