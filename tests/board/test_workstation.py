@@ -6,6 +6,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -85,3 +86,16 @@ def test_a_full_disk_of_the_workstation(
     assert refused > 1
     with capsys.disabled():
         print(f"\n{variable}: {refused} disks from {SMALLEST_KIB} KiB on were too small, {size_kib} KiB were enough")
+
+
+@pytest.mark.parametrize("size_kib", [20, 100, 200, 400])
+def test_an_export_to_a_full_disk(tiny_bundle: Path, size_kib: int, tmp_path: Path) -> None:
+    """One line says so, and no part of a bundle is there."""
+    with small_disk(tmp_path / "small", f"size={size_kib}k") as room:
+        model, out = str(tiny_bundle.parent / "tiny.npz"), room / "bundle"
+        command = [sys.executable, "-m", "mixer_edge_export", "export", "--model", model, "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TMPDIR": str(room)})
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        message = r"error: this machine's disk is full \(.*\); free some space here, then repeat"
+        assert re.fullmatch(message, done.stderr.splitlines()[-1])
+        assert list(room.iterdir()) == []

@@ -12,6 +12,7 @@
 """
 
 import errno
+import re
 from typing import ClassVar
 
 
@@ -50,8 +51,9 @@ class BoundError(MixerEdgeError):
 
 def full_disk(error: OSError) -> str | None:
     """Return a message for the user if an error is that a disk of this machine is full, else None."""
-    # tempfile says only "no usable folder" if it cannot write to any
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No usable temporary directory" in str(error):
-        reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-        return f"this machine's disk is full ({reason}); free some space here, then repeat"
-    return None
+    # numpy gives no number of the error, and tempfile says only that it cannot write to any of its folders
+    unnumbered = re.search(r"^\d+ requested and \d+ written$|No usable temporary directory", str(error))
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) and not unnumbered:
+        return None
+    reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return f"this machine's disk is full ({reason or error}); free some space here, then repeat"
