@@ -37,6 +37,7 @@ for word; do
     command=$word
 done
 HOME="$BOARDS/$host"
+unset TMPDIR  # ssh does not take it along
 PATH="$HOME/.programs:$PATH"
 export HOME PATH
 if ! [ -d "$HOME" ]; then
@@ -69,6 +70,14 @@ if sys.argv[1] != "--server":
     rsync = (value("rsync-path") or ["rsync"])[0]
     sys.exit(subprocess.run([*ssh, "--", host, f"{rsync} --server {shlex.join([*options, *paths])}"]).returncode)
 
+
+def failed(kind, error, trace):
+    print(f'rsync: [receiver] write failed on "{error.filename}": {error.strerror} ({error.errno})', file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(11)
+
+
+sys.excepthook = failed
 source, target, sent = pathlib.Path(source), pathlib.Path(target), 0
 if source.is_file():
     shutil.copyfile(source, target)

@@ -1,7 +1,8 @@
-"""A recording of every write to a board's disk: a first deploy, an upgrade, a rollback, a change of service."""
+"""A recording of every write to a board's disk: a deploy, an upgrade, a rollback, a change of service, an undeploy."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -15,10 +16,12 @@ from emulator.host import HostError
 from emulator.machine import Machine, booted, overlay
 from emulator.root import cache_folder
 from emulator.writes import read_writes
+from tests.board.folders import CLASSIFY, Ready, tree
+from tests.stand_in_boards import stand_in, use_stand_in_packages, use_stand_ins
 
 from mixer_edge.cache import CACHE_VARIABLE
 
-PHASES = ("first deploy", "upgrade", "rollback", "change of service")
+PHASES = ("first deploy", "upgrade", "rollback", "change of service", "undeploy")
 WRITEBACK_S = 40
 """After so long a kernel has written everything: it writes what is older than 30 s, and looks every 5 s."""
 
@@ -75,6 +78,7 @@ def record(disk: Disk, bundle: Path, folder: Path) -> Recording:
         ("deploy", str(bundle), "board", "--variant", "float16"),
         ("rollback", "board"),
         ("deploy", str(bundle), "board", "--service", "watch:~/other"),
+        ("undeploy", "board"),
     )
     with booted(disk, overlay(disk.image, folder / "disk.qcow2"), record=path) as machine:
         machine.run("mkdir in other")
@@ -90,5 +94,23 @@ def record(disk: Disk, bundle: Path, folder: Path) -> Recording:
 
 @pytest.fixture(scope="session")
 def recording(disk: Disk, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """The record of a first deploy, an upgrade, a rollback and a change of service, on one board."""
+    """The record of a first deploy, an upgrade, a rollback, a change of service and an undeploy, on one board."""
     return record(disk, tiny_bundle, tmp_path_factory.mktemp("recording"))
+
+
+@pytest.fixture(scope="module")
+def ready(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
+    """The board after a first deploy of int8; the workstation has its packages."""
+    folder = tmp_path_factory.mktemp("net")
+    with pytest.MonkeyPatch.context() as patch:
+        use_stand_ins(folder, patch)
+        use_stand_in_packages(folder / "packages", patch)
+        made = Ready(board=stand_in("pi"), bundle=tiny_bundle, kept=folder / "kept", names={}, trees={}, said={})
+        for variant in ("int8", "float16"):
+            command = made.command("deploy")
+            subprocess.run([*command[:-1], variant], check=True, capture_output=True)
+            name = str(made.board.current)
+            made.names[variant], made.trees[name] = name, tree(made.board.base / "releases" / name)
+            made.said[variant] = made.board.run(CLASSIFY)
+            shutil.copytree(made.board.home, made.kept / variant, symlinks=True)
+        yield made

@@ -224,6 +224,16 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tiny_bundle: Path, pho
     assert process.wait() == 0
 
 
+def test_a_full_disk_is_one_line(tiny_bundle: Path) -> None:
+    """Also if what is full is the disk with standard output."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, "info", str(tiny_bundle)], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: this machine's disk is full (No space left on device); free some space here, then repeat\n",
+    )
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_bundle_that_is_none_is_one_line_and_code_2(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

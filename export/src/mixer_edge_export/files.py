@@ -68,8 +68,13 @@ def discarded_on_error(path: Path) -> Iterator[None]:
     try:
         yield
     except ModelError:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
         raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with everything in it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import mixer_edge
-from mixer_edge.errors import MixerEdgeError
+from mixer_edge.errors import MixerEdgeError, full_disk
 from mixer_edge.progress import write_line
 from mixer_edge.standard_error import shown_log, whole_lines
 
@@ -70,9 +70,23 @@ def run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         write_line(f"error: {error}")
         return error.exit_code
     except BrokenPipeError:
-        # the reader closed the pipe: discard the rest of the buffer, or Python reports an error at shutdown
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end_output()  # the reader closed the pipe
         return 0
+    except OSError as error:
+        message = full_disk(error)
+        if message is None:
+            raise
+        write_line(f"error: {message}")
+        _end_output()
+        return MixerEdgeError.exit_code
     except KeyboardInterrupt:
         write_line("interrupted")
         return 130
+
+
+def _end_output() -> None:
+    """Write the buffer of standard output; discard what cannot be written, or Python reports an error at shutdown."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,6 +11,8 @@
     └── BoundError              a bound on the accuracy that no file keeps: exit code 3
 """
 
+import errno
+import re
 from typing import ClassVar
 
 
@@ -45,3 +47,13 @@ class BoundError(MixerEdgeError):
     """A bound on the accuracy cannot be met."""
 
     exit_code = 3
+
+
+def full_disk(error: OSError) -> str | None:
+    """Return a message for the user if an error is that a disk of this machine is full, else None."""
+    # numpy gives no number of the error, and tempfile says only that it cannot write to any of its folders
+    unnumbered = re.search(r"^\d+ requested and \d+ written$|No usable temporary directory", str(error))
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) and not unnumbered:
+        return None
+    reason = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return f"this machine's disk is full ({reason or error}); free some space here, then repeat"

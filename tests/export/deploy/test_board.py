@@ -19,6 +19,7 @@ from mixer_edge.classifier import Category, Classification
 from mixer_edge.strict_json import line
 from mixer_edge.verify import Verification, VerifyReport
 from mixer_edge_export.cli import main
+from mixer_edge_export.deploy import board as deploy_board
 from mixer_edge_export.deploy import ssh
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.layout import WRAPPER
@@ -179,4 +180,29 @@ def test_a_connection_that_is_lost_while_locked(pi: StandIn) -> None:
             board.prepare("new")
     with connected(pi) as board, board.locked():
         board.prepare("new")
+    assert pi.releases == {"abc", "new.partial"}
+
+
+def test_a_board_that_does_not_lock_its_releases(
+    pi: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rollback and undeploy end with one line; before, they waited without a limit."""
+    monkeypatch.setattr(deploy_board, "LOCK_S", 0.2)
+    pi.program("mkdir", "exec cat >/dev/null")
+    for command in ("rollback", "undeploy"):
+        assert main([command, "pi"]) == 1
+        assert capsys.readouterr().err == (
+            "[pi] error: ~/.local/share/mixer-edge there is not locked in 0.2 s: its disk or memory may be the reason; "
+            "repeat later, or restart it first\n"
+        )
+    assert pi.current == "abc"
+
+
+def test_a_lock_that_does_not_end(pi: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine does not wait for it."""
+    monkeypatch.setattr(deploy_board, "LOCK_S", 0.2)
+    with connected(pi) as board:
+        pi.program("cat", "exec sleep 600")
+        with board.locked():
+            board.prepare("new")
     assert pi.releases == {"abc", "new.partial"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,21 @@ def test_an_unexpected_exception_is_its_own_boards(boards: Path, capsys: pytest.
         "KeyError: 'unknown'; this is a bug, please report it\nTraceback (most recent call last):\n"
     )
     assert error.endswith("\nKeyError: 'unknown'\n")
+
+
+def full(board: Board) -> str:
+    """Return nothing: this machine's disk is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/file")
+
+
+def test_a_full_disk_of_this_machine_is_no_bug(boards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says it, without a traceback."""
+    stand_in("pi")
+    with shown_log():
+        (failed,) = for_each(["pi"], full, config=None, identity=None)
+    message = "this machine's disk is full (/cache/file: No space left on device); free some space here, then repeat"
+    assert str(failed) == f"pi: {message}"
+    assert capsys.readouterr().err == f"[pi] error: {message}\n"
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -179,6 +179,15 @@ def test_machine_without_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         connection().copy(tmp_path, "there", lock="a lock", excludes=[], link_dest=[])
 
 
+def test_a_login_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error after five minutes, which are shorter here."""
+    monkeypatch.setattr(ssh, "LOGIN_S", 0.2)
+    fake(tmp_path, monkeypatch, "ssh", "exec sleep 600")
+    with pytest.raises(DeployError) as caught, connect("board"):
+        pass
+    assert str(caught.value) == "board: the login does not end in 0.2 s; repeat later, or restart it first"
+
+
 def test_master_asks_nothing_and_checks_host_keys_as_the_user_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from mixer_edge_export.deploy.ssh import Connection, DeployError, RemoteError
 from mixer_edge_export.deploy.threads import MEASURE, WRITE_RELEASE
 
 T = TypeVar("T")
+LOCK_S = 120
+"""How long a board may take to lock its releases, or to release them: a second, far longer if it swaps."""
 Report = Callable[[str, str], None]
 """Called with a step's name and an empty text before it starts, or with its result."""
 
@@ -68,16 +72,22 @@ class Board:
         """Lock the board against other deploys until the block ends or the connection is lost.
 
         Raises:
-            DeployError: another deploy is running there.
+            DeployError: another deploy is running there, or the board does not answer in ``LOCK_S``.
         """
         with self.connection.start(scripts.CONNECTED) as holder:
-            assert holder.stdin is not None  # for mypy: all three are pipes
-            assert holder.stdout is not None
+            assert holder.stdout is not None  # for mypy: all are pipes
             assert holder.stderr is not None
             try:
+                answer = select.poll()
+                answer.register(holder.stdout, select.POLLIN)
+                if not answer.poll(LOCK_S * 1000):
+                    holder.kill()
+                    raise DeployError(
+                        f"{self.host}: ~/{BASE} there is not locked in {LOCK_S} s: its disk or memory may be "
+                        "the reason; repeat later, or restart it first"
+                    )
                 if holder.stdout.readline(ssh.MAX_MESSAGE) != "locked\n":
-                    holder.stdin.close()
-                    if holder.wait() == scripts.DEPLOYING:
+                    if _end(holder) == scripts.DEPLOYING:
                         raise DeployError(
                             f"{self.host}: another deploy is running on this board; repeat when it is done"
                         )
@@ -87,8 +97,7 @@ class Board:
                     )
                 yield
             finally:
-                holder.stdin.close()
-                holder.wait()
+                _end(holder)
 
     def step(self, script: str, *arguments: str, lock: Lock = STEP_LOCK, endless: bool = False) -> str:
         """Return the output of a script that holds ``lock`` until it ends, even if its connection is lost.
@@ -258,3 +267,14 @@ class Board:
         except ValueError as error:
             reason = f"this version cannot read the output of its mixer-edge {release.mixer_edge} ({error})"
             raise RemoteError(f"{self.host}: {reason}{command.REMEDY}", code=0, stdout=output, stderr="") from None
+
+
+def _end(holder: subprocess.Popen[str]) -> int:
+    """Return the exit code of what holds the lock, after its standard input is closed; it is killed if it stays."""
+    assert holder.stdin is not None  # for mypy: it is a pipe
+    holder.stdin.close()
+    try:
+        return holder.wait(LOCK_S)
+    except subprocess.TimeoutExpired:
+        holder.kill()
+        return holder.wait()

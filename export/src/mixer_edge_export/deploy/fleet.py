@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from mixer_edge.errors import MixerEdgeError
+from mixer_edge.errors import MixerEdgeError, full_disk
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.ssh import DeployError, check_host, connect
@@ -74,6 +74,10 @@ def for_each(
         return result
 
     def attempt(host: str) -> T | MixerEdgeError:
+        def known(error: MixerEdgeError) -> MixerEdgeError:
+            log.error("[%s] error: %s", host, str(error).removeprefix(f"{host}: "))
+            return error
+
         def report(step: str, text: str) -> None:
             if text:
                 log.info("[%s] %-8s %s", host, step, text)
@@ -82,9 +86,10 @@ def for_each(
             with connect(host, config=config, identity=identity) as connection:
                 return action(Board(connection, report))
         except MixerEdgeError as error:
-            log.error("[%s] error: %s", host, str(error).removeprefix(f"{host}: "))
-            return error
+            return known(error)
         except Exception as error:  # the other boards must not be affected
+            if isinstance(error, OSError) and (message := full_disk(error)) is not None:
+                return known(DeployError(f"{host}: {message}"))
             unexpected = UnexpectedError(f"{host}: {type(error).__name__}: {error}; this is a bug, please report it")
             unexpected.__cause__ = error
             return unexpected

@@ -193,15 +193,18 @@ set -- "$1" "$4" --variant "$2" --backend "$3"
 
 DISCARD = 'rm -rf "releases/$1.partial"'
 
-# $1 is "signers" if they are to be removed too.
+# $1 is "signers" if they are to be removed too. While there is a current release, there is a command that runs it.
 REMOVE_ALL = f"""
 rm -rf removed
-if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 rm -f current current.old previous previous.old history
+if {ours(f"~/{WRAPPER}")}; then rm -f ~/{WRAPPER}; fi
 [ ! -d releases ] || mv -T releases removed
 cd && rm -rf {BASE}
 [ "$1" != signers ] || rm -rf {SETTINGS}
 sync -f .
+for folder in {PurePosixPath(BASE).parent} {PurePosixPath(WRAPPER).parent}; do
+    [ ! -d $folder ] || [ "$(stat -c %d .)" = "$(stat -c %d $folder)" ] || sync -f $folder
+done
 """
 
 # These change nothing, so they need no lock.

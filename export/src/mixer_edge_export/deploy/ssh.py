@@ -22,6 +22,8 @@ from typing import IO
 from mixer_edge.errors import MixerEdgeError
 
 CONNECT_TIMEOUT_S = 20
+LOGIN_S = 300
+"""How long a login may take after that: a key may need a touch, a board that swaps needs minutes."""
 SILENCE_S = 60
 """If a board does not answer for this long, the connection counts as lost."""
 SSH_FAILED = 255
@@ -184,7 +186,12 @@ def connect(host: str, *, config: Path | None = None, identity: Path | None = No
         command = ["ssh", *options, "-o", "ControlMaster=yes", "--", host, "exec cat >/dev/null"]
         with _start(command, log.fileno()) as master:
             try:
+                deadline = time.monotonic() + LOGIN_S
                 while not socket.exists():
+                    if time.monotonic() > deadline:
+                        raise DeployError(
+                            f"{host}: the login does not end in {LOGIN_S} s; repeat later, or restart it first"
+                        )
                     if master.poll() is not None:
                         log.seek(0)
                         raise DeployError(explain(host, log.read()))

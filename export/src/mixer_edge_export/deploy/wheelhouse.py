@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import hashlib
+import logging
+import os
 import subprocess
 import sys
 import zipfile
@@ -15,24 +19,49 @@ from mixer_edge.cache import cache_folder
 from mixer_edge.manifest import file_sha256
 from mixer_edge_export.deploy.plan import Plan
 from mixer_edge_export.deploy.ssh import DeployError
-from mixer_edge_export.files import new_folder
+from mixer_edge_export.files import new_folder, remove
 
+log = logging.getLogger(__name__)
+
+SUMS_NAME = "sha256sums"
+"""The sha256 of every wheel in a folder of the cache, as ``sha256sum`` writes them."""
 _OLDEST_GLIBC = 17
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def wheelhouse(plan: Plan) -> Path:
-    """Return a folder with every wheel for a board with this plan, including pip; download them if not in the cache.
+    """Return a folder with every wheel for a board with this plan, including pip.
+
+    They are downloaded if they are not in the cache, or damaged there.
 
     Raises:
         DeployError: a wheel cannot be downloaded.
     """
     facts = (plan.machine, plan.python, str(plan.glibc_minor), *plan.requirements)
     folder = cache_folder("wheels") / hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
-    if not folder.is_dir():
-        with new_folder(folder) as partial:
-            _download(plan, partial)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        for unfinished in folder.parent.glob(f".{folder.name}-*"):  # of a program that was killed
+            remove(unfinished)
+        if folder.exists() and not _is_whole(folder):
+            log.warning("%s: the packages in the cache are damaged; downloading them again", folder)
+            remove(folder)
+        if not folder.exists():
+            with new_folder(folder) as partial:
+                _download(plan, partial)
+                (partial / SUMS_NAME).write_text(_sums(partial), "utf-8")
     return folder
+
+
+def _sums(folder: Path) -> str:
+    return "".join(f"{file_sha256(wheel)}  {wheel.name}\n" for wheel in sorted(folder.glob("*.whl")))
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return (folder / SUMS_NAME).read_bytes() == _sums(folder).encode()
+    except OSError:
+        return False
 
 
 def runtime_wheel(folder: Path) -> Path:
@@ -94,6 +123,8 @@ def _download(plan: Plan, target: Path) -> None:
     )
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cache_folder("wheels")))
         raise DeployError(
             f"pip cannot download {', '.join(plan.requirements)} for Python {plan.python} {plan.machine} ({reason}); "
             "check this machine's access to its package index, then repeat"
