@@ -52,7 +52,10 @@ def _requirement(extra: str, name: str, bounds: SpecifierSet, python: str, *, ne
     metadata = _installed(name)
     if metadata is None and needed:
         raise _not_installed(extra, f"{name} is not installed on this machine")
-    if metadata is None or not SpecifierSet(metadata["Requires-Python"] or "").contains(f"{python}.0"):
+    if metadata is None:
+        return f"{name}{bounds}"
+    pythons = SpecifierSet(metadata["Requires-Python"] if "Requires-Python" in metadata else "")
+    if not pythons.contains(f"{python}.0"):
         return f"{name}{bounds}"
     number = metadata["Version"]
     if not bounds.contains(number, prereleases=True):

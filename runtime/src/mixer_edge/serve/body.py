@@ -91,5 +91,5 @@ async def read_picture(request: Request) -> tuple[str, bytes]:
             return files[0].filename or "-", await files[0].read()
     except ClientDisconnect:
         raise HTTPException(400, "the body was cut off") from None
-    except (UnicodeError, LookupError) as reason:
-        raise HTTPException(400, f"the form cannot be read ({reason})") from None
+    except (UnicodeError, LookupError):
+        raise HTTPException(400, "the form cannot be read: its charset is unknown") from None
