@@ -54,7 +54,7 @@ def _requirement(extra: str, name: str, bounds: SpecifierSet, python: str, *, ne
         raise _not_installed(extra, f"{name} is not installed on this machine")
     if metadata is None:
         return f"{name}{bounds}"
-    pythons = SpecifierSet(metadata["Requires-Python"] if "Requires-Python" in metadata else "")
+    pythons = SpecifierSet("".join(metadata.get_all("Requires-Python") or ()))
     if not pythons.contains(f"{python}.0"):
         return f"{name}{bounds}"
     number = metadata["Version"]
