@@ -34,7 +34,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_names_of_an_extra() -> None:
     """Those that the extra itself names, without what the runtime always needs."""
-    assert sorted(extra_names("serve")) == ["prometheus-client", "python-multipart", "starlette", "uvicorn"]
+    assert sorted(extra_names("serve")) == ["anyio", "prometheus-client", "python-multipart", "starlette", "uvicorn"]
 
 
 @pytest.mark.parametrize(("python", "machine"), [("3.11", "aarch64"), ("3.11", "armv7l"), ("3.12", "x86_64")])

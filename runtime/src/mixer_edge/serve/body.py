@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import anyio
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixer_edge.serve.limits import Limits
 from mixer_edge.serve.responses import error
 from mixer_edge.serve.text import whole_number
+
+_SECONDS = "mixer_edge.body_s"
+"""Where a request has the time that its body may take."""
 
 
 class BoundedBodies:
@@ -24,9 +28,9 @@ class BoundedBodies:
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; the app sees an ``HTTPException`` instead of too much or too slow a body."""
-        limits, end = self._limits, time.monotonic() + self._limits.body_s
-        size, complete = 0, False
+        """Answer; the app sees an ``HTTPException`` instead of too much."""
+        limits, size = self._limits, 0
+        scope[_SECONDS] = limits.body_s
         headers = Headers(scope=scope)
         length = whole_number(headers.get("content-length", "0"))
         if scope["method"] != "POST" and (length != 0 or "transfer-encoding" in headers):
@@ -37,17 +41,11 @@ class BoundedBodies:
             return
 
         async def bounded() -> Message:
-            nonlocal size, complete
-            if complete:
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), max(0, end - time.monotonic()))
-            except asyncio.TimeoutError:
-                raise HTTPException(408, f"the body took longer than {limits.body_s:g} s") from None
+            nonlocal size
+            message = await receive()
             part = len(message.get("body", b""))
             size += part
             self._held += part
-            complete = not message.get("more_body", False)
             if size > limits.body_bytes:
                 raise HTTPException(413, f"the body has more than {limits.body_bytes:,} bytes")
             if self._held > limits.bodies_bytes:
@@ -60,16 +58,29 @@ class BoundedBodies:
             self._held -= size
 
 
+@contextmanager
+def _in_time(request: Request) -> Iterator[None]:
+    """Bound the time in which a body is read, and say why it cannot be."""
+    seconds = request.scope[_SECONDS]
+    try:
+        with anyio.fail_after(
+            seconds
+        ):  # once for all parts of the body: a timer for each would cost more than the rest
+            yield
+    except TimeoutError:
+        raise HTTPException(408, f"the body took longer than {seconds:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the body was cut off") from None
+
+
 async def read_body(request: Request) -> bytes:
     """Return the whole body.
 
     Raises:
         HTTPException: it is too large, too slow, or was cut off.
     """
-    try:
+    with _in_time(request):
         return await request.body()
-    except ClientDisconnect:
-        raise HTTPException(400, "the body was cut off") from None
 
 
 async def read_picture(request: Request) -> tuple[str, bytes]:
@@ -84,12 +95,11 @@ async def read_picture(request: Request) -> tuple[str, bytes]:
             raise HTTPException(400, "the body is empty; expected a picture's bytes, or a form with one file")
         return "-", content
     try:
-        async with request.form(max_files=1, max_fields=16) as form:
-            files = [value for value in form.values() if not isinstance(value, str)]
-            if len(files) != 1:
-                raise HTTPException(400, "the form has no file; expected one picture")
-            return files[0].filename or "-", await files[0].read()
-    except ClientDisconnect:
-        raise HTTPException(400, "the body was cut off") from None
+        with _in_time(request):
+            async with request.form(max_files=1, max_fields=16) as form:
+                files = [value for value in form.values() if not isinstance(value, str)]
+                if len(files) != 1:
+                    raise HTTPException(400, "the form has no file; expected one picture")
+                return files[0].filename or "-", await files[0].read()
     except (UnicodeError, LookupError):
         raise HTTPException(400, "the form cannot be read: its charset is unknown") from None

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mixer_edge.serve.limits import Limits
 
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_READ_BYTES = 16_384
+_READ_BYTES = 65_536
 """What asyncio reads at once, and so how long h11 may keep the event loop: it parses tiny chunks slowly."""
 _LINGER_S = 2
 """How long a client may go on sending after its answer."""
