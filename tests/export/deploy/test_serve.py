@@ -271,7 +271,7 @@ def test_the_extra_is_not_installed_here(board: StandIn, deployer: Deployer, mon
     """One line says what to install, and nothing has changed."""
     monkeypatch.setattr(extras, "_installed", lambda name: None)
     assert deployer.refused(board, service=SERVE) == (
-        "prometheus-client is not installed on this machine: mixer-edge serve on a board takes the versions of this "
+        "anyio is not installed on this machine: mixer-edge serve on a board takes the versions of this "
         "machine; pip install 'mixer-edge[serve]', then repeat"
     )
 

@@ -21,7 +21,7 @@ from mixer_edge.manifest import Manifest
 from mixer_edge.teach.folder import taught_folder
 from mixer_edge.teach.state import read_taught
 from mixer_edge_export.digits.images import split_folder
-from mixer_edge_export.training.heads import fit
+from mixer_edge_export.training.heads import Part, fit
 
 ROOT = Path(__file__).parents[3]
 
@@ -152,7 +152,7 @@ def test_answers_are_those_of_the_workstation(extractor: Path, digits: dict[str,
         assert taught.head is not None
         assert taught.counts == dict.fromkeys(digits, count)
         features = np.concatenate([values[:count] for values in known.values()])
-        head = fit("ridge", 1.0, features, np.repeat(np.arange(10), count), 10)
+        head = fit([Part(kind="ridge", strength=1.0)], features, np.repeat(np.arange(10), count), 10)
         logits = pictures.astype(np.float64) @ taught.head.kernel + taught.head.bias
         wanted = head.logits(pictures)
         temperature = np.abs(wanted).max() / np.abs(logits).max()
@@ -211,7 +211,7 @@ def test_another_file_of_the_same_extractor(
     assert taught.head is not None
     with Classifier.load(extractor, "float32") as classifier:
         features = np.stack([classifier.embed(path) for label in ("7", "1") for path in digits[label][:3]])
-    wanted = fit("ridge", 1.0, features, np.repeat([0, 1], 3), 2).logits(features)
+    wanted = fit([Part(kind="ridge", strength=1.0)], features, np.repeat([0, 1], 3), 2).logits(features)
     logits = features @ taught.head.kernel + taught.head.bias
     np.testing.assert_allclose(logits / np.abs(logits).max(), wanted / np.abs(wanted).max(), atol=1e-6)
     damaged.unlink()
