@@ -86,7 +86,11 @@ def writing(folder: Path) -> Iterator[Writing]:
 
 def _connect(folder: Path) -> sqlite3.Connection:
     database = sqlite3.connect(folder / DATABASE, timeout=WAIT_S, isolation_level=None)
-    database.execute("PRAGMA synchronous = FULL")
+    try:
+        database.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:  # damaged
+        database.close()
+        raise
     return database
 
 
