@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.broker.brokers import Broker, watching
-from tests.serving import serving
+from tests.serving import serving, until
 
 from mixer_edge.decode import encode_png
 
@@ -23,8 +23,8 @@ def test_the_broker_hears_of_the_changes_on_the_page(tiny_bundle: Path, tmp_path
     with watching(broker.port) as watcher:
         with serving(tiny_bundle, *flags, "--mqtt", f"mqtt://127.0.0.1:{broker.port}") as server:
             watcher.until(f"{ROOT}/availability", b"online")
-            while len(changes := server.get("/v1/changes").json["changes"]) < 2:
-                pass
+            until(lambda: server.get("/v1/state").json["change"] == 2)
+            changes = server.get("/v1/changes").json["changes"]
             watcher.until(f"{ROOT}/state", changes[0]["label"].encode())
             assert watcher.newest[f"{ROOT}/picture"] == server.get("/v1/changes/2.jpg").body
             attributes = json.loads(watcher.newest[f"{ROOT}/attributes"])

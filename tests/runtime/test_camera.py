@@ -149,6 +149,14 @@ def test_whatever_a_camera_raises_is_one_line(modules: None, monkeypatch: pytest
         list(open_frames("picamera2")[0])
 
 
+def test_a_long_path_is_a_source(tmp_path: Path) -> None:
+    """A whole path may be longer than the name of one folder."""
+    folder = tmp_path / ("a" * 200) / ("b" * 200)
+    folder.mkdir(parents=True)
+    Image.fromarray(RED_GREEN_BLUE).save(folder / "a.png")
+    assert list(open_frames(str(folder))[0]) == [folder / "a.png"]
+
+
 def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing source, a camera that does not open, and packages that are not installed."""
 
@@ -160,7 +168,9 @@ def test_sources_that_cannot_be_read_name_the_remedy(modules: None, monkeypatch:
     assert refusal("none.mp4") == (
         "none.mp4: no such source; expected picamera2, a camera's number, a video or a folder"
     )
-    assert refusal("a" * 300) == f"{'a' * 40}...: no such source; a path has at most 255 bytes"
+    assert refusal("a" * 300) == (
+        f"{'a' * 300}: cannot be read (File name too long); expected a camera, a video or a folder"
+    )
     assert refusal("9") == "9: cannot be opened as a camera or video; expected a V4L2 camera or a video file"
     monkeypatch.setitem(sys.modules, "cv2", None)
     assert refusal("0") == "this source needs cv2, which is not installed; " + (

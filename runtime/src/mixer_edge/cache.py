@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge.user_folders import user_folder
 
 CACHE_VARIABLE = "MIXER_EDGE_CACHE"
 
@@ -25,7 +26,7 @@ def cache_folder(name: str) -> Path:
     Raises:
         MixerEdgeError: it cannot be created.
     """
-    root = os.environ.get(CACHE_VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "mixer-edge"
+    root = os.environ.get(CACHE_VARIABLE) or user_folder("XDG_CACHE_HOME", ".cache") / "mixer-edge"
     folder = Path(root).expanduser() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,6 @@ from mixer_edge.errors import DataError
 FPS_WINDOW = 30
 _FIRST_FRAME_S, _NEXT_FRAME_S = 60, 10
 """How long a camera may take to give a frame."""
-_LONGEST_PATH = 255
 _RELEASE_S = 5
 """How long the process that reads a camera may take to release it."""
 _REMEDIES = {
@@ -61,15 +60,19 @@ def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterat
         DataError: there is no such source, or the package that reads it is not installed.
     """
     path = Path(source)
-    if len(source.encode()) > _LONGEST_PATH:
-        raise DataError(f"{source[:40]}...: no such source; a path has at most {_LONGEST_PATH} bytes")
     if source == "picamera2":
         return _captured("picamera2", source, size), True
     if source.isdigit() or source.startswith("/dev/video"):
         return _captured("cv2", source, size), True
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise DataError(
+            f"{source}: cannot be read ({error.strerror}); expected a camera, a video or a folder"
+        ) from None
+    if is_folder:
         return iter(find_images(path)), False
-    if not path.is_file():
+    if not is_file:
         raise DataError(f"{source}: no such source; expected picamera2, a camera's number, a video or a folder")
     return (read_frames(path) if path.suffix.lower() in SUFFIXES else _captured("cv2", source, None)), False
 

@@ -200,3 +200,17 @@ def test_a_feature_extractor_says_what_it_can(tiny_features: Path, png: bytes) -
         )
         outputs = server.get("/v2/models/tiny").json["outputs"]
         assert outputs == [{"name": "features", "datatype": "FP32", "shape": [-1, 32]}]
+
+
+def test_a_feature_extractor_has_no_answers_for_a_source(
+    tiny_features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with ``camera``: the message says what to teach."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    command = [sys.executable, "-m", "mixer_edge", "serve", str(tiny_features), "--source", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.splitlines()[-1]) == (
+        2,
+        f"error: {tiny_features}: it computes features, and no class is taught, expected 2; "
+        f"teach with: mixer-edge teach {tiny_features} CLASS PICTURE...",
+    )

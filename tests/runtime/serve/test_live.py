@@ -202,6 +202,19 @@ def test_a_camera_that_is_not_there_is_an_error_at_the_start(live: tuple[Live, C
     assert camera.opened == 1
 
 
+def test_an_error_of_any_kind_is_shown(live: tuple[Live, Camera], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reaches the one who starts, and the state says it; nothing waits for ever."""
+    view, _ = live
+
+    def broken(source: str, size: tuple[int, int]) -> None:
+        raise IndexError("no such thing")
+
+    monkeypatch.setattr(live_module, "open_frames", broken)
+    with pytest.raises(IndexError, match="^no such thing$"):
+        view.start()
+    assert (view.state.status, view.state.error, view.state.again) == ("failed", "IndexError: no such thing", False)
+
+
 def test_a_frame_is_encoded_once_and_only_if_somebody_looks(
     live: tuple[Live, Camera], monkeypatch: pytest.MonkeyPatch
 ) -> None:

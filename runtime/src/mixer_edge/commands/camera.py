@@ -35,14 +35,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="picamera2, a V4L2 camera's number or path, a video, an animated picture or a folder (default: "
         "%(default)s)",
     )
-    parser.add_argument(
-        "--size", type=size, default=(640, 480), help="size to request from a camera (default: 640x480)"
-    )
+    add_frames(parser)
     parser.add_argument("--top-k", type=positive, default=1, help="labels per frame (default: %(default)s)")
-    parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
     parser.add_argument("--frames", type=positive, help="stop after this many frames (default: at the source's end)")
     add_mqtt(parser)
     add_agree(parser)
+
+
+def add_frames(parser: argparse.ArgumentParser) -> None:
+    """Declare how the frames of a source are read and averaged."""
+    parser.add_argument(
+        "--size", type=_size, default=(640, 480), help="size to request from a camera (default: 640x480)"
+    )
+    parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,7 +87,6 @@ def _line(answer: FrameAnswer) -> str:
     return f"{fps} fps  {in_one_line(answer.categories, none=answer.none)}"
 
 
-def size(text: str) -> tuple[int, int]:
-    """Return a text such as 640x480 as (width, height), for argparse."""
+def _size(text: str) -> tuple[int, int]:
     width, height = text.split("x")
     return positive(width), positive(height)

@@ -49,7 +49,7 @@ def add_agree(parser: argparse.ArgumentParser) -> None:
         "--agree",
         type=positive,
         default=3,
-        help="equal answers in a row before a change is published (default: %(default)s)",
+        help="equal answers in a row before they count as a change (default: %(default)s)",
     )
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_answering, positive
-from mixer_edge.commands.camera import size
-from mixer_edge.commands.mqtt import add_mqtt, open_publisher
+from mixer_edge.commands.camera import add_frames
+from mixer_edge.commands.mqtt import add_agree, add_mqtt, open_publisher
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.progress import write_line
 from mixer_edge.service import ready
@@ -40,19 +40,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
     add_classifier(parser, max_pixels=MAX_PIXELS)
     parser.add_argument("--source", help="what to show, as for camera (default: nothing, only pictures sent here)")
-    parser.add_argument(
-        "--size", type=size, default=(640, 480), help="size to request from a camera (default: 640x480)"
-    )
+    add_frames(parser)
     parser.add_argument(
         "--fps", type=positive, default=10, help="classify at most so many frames per second (default: %(default)s)"
     )
-    parser.add_argument("--smoothing", type=positive, default=5, help="frames to average over (default: %(default)s)")
-    parser.add_argument(
-        "--agree",
-        type=positive,
-        default=3,
-        help="answers in a row that must be equal before they count as a change (default: %(default)s)",
-    )
+    add_agree(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
@@ -78,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise MixerEdgeError("--mqtt tells of changes of a source; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
         server = pool.submit(_import_server)
-        classifier = load_answering(arguments, features=True)
+        classifier = load_answering(arguments, features=arguments.source is None)
     with classifier:
         _check_imported(server)
         _serve(classifier, arguments)

@@ -178,7 +178,7 @@ class Api:
             none=seen.none if seen else False,
             fps=seen.fps if seen else None,
             latency_ms=seen.latency_ms if seen else None,
-            change=max((change.number for change in self.live.changes()), default=0),
+            change=self.live.last_change,
             temperature_celsius=temperature,
             throttling=throttled,
             viewers=len(self.viewers),

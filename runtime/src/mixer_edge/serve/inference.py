@@ -24,10 +24,7 @@ from mixer_edge.serve.facts import Model
 from mixer_edge.serve.limits import Limits
 from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.responses import as_json
-from mixer_edge.serve.tensor_codec import HEADER_LENGTH, OutputTensor, TensorError, read_request, write_response
-
-INPUTS = {"image": ("BYTES", [-1]), "pixels": ("UINT8", [-1, -1, -1, 3])}
-"""Name -> datatype and shape; a request has one of them."""
+from mixer_edge.serve.tensor_codec import HEADER_LENGTH, INPUTS, OutputTensor, TensorError, read_request, write_response
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +112,7 @@ class Inference:
     async def metadata(self, request: Request) -> Response:
         """Describe the inputs and outputs of the model."""
         self._check_name(request)
-        inputs = (TensorFacts(name=name, datatype=kind, shape=tuple(shape)) for name, (kind, shape) in INPUTS.items())
+        inputs = (TensorFacts(name=name, datatype=kind, shape=shape) for name, (kind, shape) in INPUTS.items())
         count = self.engine.classifier.outputs
         if self.model.task == "classification":
             outputs = [("probabilities", "FP32", (-1, count)), ("label", "BYTES", (-1,)), ("none", "BOOL", (-1,))]

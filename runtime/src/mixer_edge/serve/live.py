@@ -81,7 +81,7 @@ class Live:
         self.state = SourceState(
             name=source.name if source else None, status="starting" if source else "none", error=None
         )
-        self._error: MixerEdgeError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
 
     def start(self) -> None:
@@ -121,6 +121,11 @@ class Live:
     def changes(self) -> list[Change]:
         """Return the last changes, the newest first."""
         return [change for change, _ in self._kept]
+
+    @property
+    def last_change(self) -> int:
+        """The number of the last change; 0 before the first."""
+        return self._kept[0][0].number if self._kept else 0
 
     def change_picture(self, number: int) -> bytes | None:
         """Return the picture of a change as a JPEG file; None if it is not kept any more."""
@@ -166,10 +171,14 @@ class Live:
                 if self.seen is None:
                     raise DataError(f"{self._source.name}: has no frames")
                 self.state = replace(self.state, status="ended", error=None)
-            except MixerEdgeError as error:
-                self.state = replace(self.state, status="failed", error=str(error), again=live)
+            except Exception as error:
+                expected = isinstance(error, MixerEdgeError)
+                text = str(error) if expected else f"{type(error).__name__}: {error}"
+                self.state = replace(self.state, status="failed", error=text, again=live and expected)
                 if not self._started.is_set():
                     self._error = error
+                elif not expected:
+                    raise
         self._on_frame()
         return live
 

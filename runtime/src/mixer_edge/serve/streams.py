@@ -70,7 +70,7 @@ class Stream(StreamingResponse):
 async def events(live: Live, signal: Signal, state: Callable[[], Any]) -> AsyncIterator[bytes]:
     """Yield server-sent events: ``state`` at once and every second, and ``change`` as soon as there is one."""
     loop = asyncio.get_running_loop()
-    newest = max((change.number for change in live.changes()), default=0)
+    newest = live.last_change
     due = loop.time()
     while not live.closed:
         count = signal.count

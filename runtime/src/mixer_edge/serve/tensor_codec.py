@@ -17,6 +17,8 @@ from mixer_edge.serve.text import whole_number
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header with the number of bytes of JSON; binary tensors follow them."""
+INPUTS = {"image": ("BYTES", (-1,)), "pixels": ("UINT8", (-1, -1, -1, 3))}
+"""Name -> datatype and shape; a request has one of them."""
 MAX_NUMBERS = 1_500_000
 """Values of one JSON; eight pictures of 224 x 224 pixels have 1.2 million."""
 _LENGTH = struct.Struct("<I")
@@ -122,7 +124,7 @@ def write_response(model: str, request: InferenceRequest, outputs: Sequence[Outp
 
 def _images(tensor: dict[str, Any], rest: bytes) -> list[ImageSource]:
     name, datatype, shape = tensor.get("name"), tensor.get("datatype"), tensor.get("shape")
-    if (name, datatype) not in (("image", "BYTES"), ("pixels", "UINT8")):
+    if (name, datatype) not in [(known, kind) for known, (kind, _) in INPUTS.items()]:
         raise TensorError(
             f"the input is {str(name)[:100]!r} of {str(datatype)[:20]!r}, expected 'image' of BYTES or 'pixels' of "
             "UINT8"

@@ -9,13 +9,14 @@ import tempfile
 from pathlib import Path
 
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge.user_folders import user_folder
 
 MIN_LENGTH = 20
 
 
 def default_path() -> Path:
     """Return where the token is, unless the user says otherwise."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "mixer-edge", "token")
+    return user_folder("XDG_CONFIG_HOME", ".config") / "mixer-edge" / "token"
 
 
 def read_token(path: Path) -> tuple[str, bool]:

@@ -12,13 +12,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.user_folders import user_folder
 
 DATABASE = "taught.sqlite"
 
@@ -64,5 +64,4 @@ class Extractor:
 
 def taught_folder() -> Path:
     """Return the folder of everything that was taught by this user."""
-    root = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(root).expanduser() / "mixer-edge-taught"
+    return user_folder("XDG_DATA_HOME", ".local/share") / "mixer-edge-taught"
