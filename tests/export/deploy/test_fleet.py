@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from tests.conftest import LABELS
@@ -143,9 +144,12 @@ def test_no_board_is_started_after_too_many_failures(
     """Three canary boards come first; the others start if no more of them failed than may."""
     hosts = [f"board{number}" for number in range(30)]
     order: list[str] = []
+    canary_boards = Barrier(3, timeout=60)
 
     def action(board: Board) -> None:
         order.append(board.host)
+        if board.host in hosts[:3]:
+            canary_boards.wait()  # none of them fails before all have started
         if board.host in hosts[:failing]:
             raise DeployError(f"{board.host}: it fails")
 
