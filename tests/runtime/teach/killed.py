@@ -20,8 +20,8 @@ import numpy as np
 from tests.teaching import EXTRACTOR, contents, draw, sums_and_pictures
 
 from mixer_edge.head import Statistics
-from mixer_edge.teach.database import writing
 from mixer_edge.teach.state import add, forget_class, forget_picture
+from mixer_edge.teach.tables import TAUGHT
 
 Change = tuple[str, str, list[int]]
 """``add``, a class and pictures; ``forget class`` and a class; or ``forget``, nothing and a picture."""
@@ -59,7 +59,7 @@ def restore(state: dict[str, str]) -> None:
 
 def check(expected: list[dict[str, str]]) -> dict[str, str]:
     """Check what is there, files and sums included, and return it."""
-    with writing(EXTRACTOR.folder) as change:
+    with TAUGHT.writing(EXTRACTOR.folder) as change:
         files = [file for (file,) in change.database.execute("SELECT file FROM pictures ORDER BY file")]
     assert sorted(path.name for path in (EXTRACTOR.folder / "pictures").iterdir()) == files
     assert list((EXTRACTOR.folder / "pending").iterdir()) == []

@@ -18,9 +18,10 @@ from mixer_edge.class_names import NONE
 from mixer_edge.confidence import REFUSED, quantile, temperature_of
 from mixer_edge.errors import DataError
 from mixer_edge.head import Standardized, Statistics, ridge, ridge_left_out
-from mixer_edge.teach import database, sums
-from mixer_edge.teach.database import writing
+from mixer_edge.kept import database
+from mixer_edge.teach import sums
 from mixer_edge.teach.state import Lesson, Picture, add, forget_class, forget_picture, read_pictures, read_taught
+from mixer_edge.teach.tables import TAUGHT
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +171,7 @@ def test_two_processes_wait_for_each_other(folder: Path, monkeypatch: pytest.Mon
     """One that writes for too long is an error for the other, in one line; reading does not wait."""
     add(EXTRACTOR, "a", [draw(1)])
     monkeypatch.setattr(database, "WAIT_S", 0.2)
-    with writing(folder):
+    with TAUGHT.writing(folder):
         assert contents() == {"1.png": "a"}
         with pytest.raises(DataError) as error:
             add(EXTRACTOR, "a", [draw(2)])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.errors import DataError, ImageError, ModelError
+from mixer_edge.kept.files import PictureFiles
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
-from mixer_edge.teach.files import PictureFiles
 from mixer_edge.teach.folder import Extractor, taught_folder
 from mixer_edge.teach.names import check_name
 from mixer_edge.teach.state import (

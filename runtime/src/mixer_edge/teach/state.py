@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from mixer_edge import strict_json
 from mixer_edge.classifier import LinearHead
 from mixer_edge.errors import DataError
+from mixer_edge.kept.files import PictureFiles
 from mixer_edge.manifest import PreprocessSpec, UnknownSpec
-from mixer_edge.teach.database import reading, writing
-from mixer_edge.teach.files import PictureFiles
 from mixer_edge.teach.folder import Extractor
 from mixer_edge.teach.sums import remake_sums, update_sums
+from mixer_edge.teach.tables import TAUGHT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def read_taught(folder: Path) -> Taught | None:
     Raises:
         DataError: it cannot be read.
     """
-    with reading(folder) as database:
+    with TAUGHT.reading(folder) as database:
         if database is None or (extractor := _extractor(folder, database)) is None:
             return None
         counts = dict(database.execute("SELECT name, pictures FROM classes ORDER BY id"))
@@ -95,7 +95,7 @@ def read_pictures(folder: Path) -> list[tuple[str, Path]]:
     """
     files = PictureFiles(folder)
     query = "SELECT classes.name, file FROM pictures JOIN classes ON classes.id = class ORDER BY pictures.id"
-    with reading(folder) as database:
+    with TAUGHT.reading(folder) as database:
         return [] if database is None else [(label, files.path(file)) for label, file in database.execute(query)]
 
 
@@ -106,7 +106,7 @@ def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson
         DataError: what was taught before has features of another file, or nothing can be written.
     """
     lesson = Lesson()
-    with writing(extractor.folder) as change:
+    with TAUGHT.writing(extractor.folder) as change:
         database = change.database
         _check_features(extractor, database)
         added: list[tuple[int, NDArray[np.float32]]] = []
@@ -170,7 +170,7 @@ def replace_features(
         DataError: nothing can be written.
     """
     folder = extractor.folder
-    with writing(folder) as change:
+    with TAUGHT.writing(folder) as change:
         database = change.database
         rows = database.execute("SELECT id, file FROM pictures ORDER BY id").fetchall()
         found = features_of([change.files.path(file) for _, file in rows])
@@ -183,7 +183,7 @@ def replace_features(
 
 
 def _forget(folder: Path, column: str, value: str | None) -> int:
-    with writing(folder) as change:
+    with TAUGHT.writing(folder) as change:
         rows = change.database.execute(
             "SELECT pictures.id, class, file, features FROM pictures JOIN classes ON classes.id = class "
             f"WHERE {column} = ?",

@@ -1,7 +1,7 @@
-"""The taught pictures' own files, kept as they came.
+"""The pictures' own files, kept as they came.
 
 A file whose fate is not decided yet is in ``pending``: one that is being added, until its row in the database is there,
-and one that is being forgotten, until its row is gone. So a stop at any moment leaves nothing to search for.
+and one that is being removed, until its row is gone. So a stop at any moment leaves nothing to search for.
 """
 
 from __future__ import annotations
