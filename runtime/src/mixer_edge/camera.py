@@ -140,20 +140,24 @@ def classify_frames(
 ) -> Iterator[FrameAnswer]:
     """Yield an answer after each frame.
 
-    The logits are averaged exponentially: ``mean += (logits - mean) * 2 / (smoothing + 1)``; 1 means no smoothing.
-    ``infer`` replaces ``Classifier.output``, where others share the interpreter.
+    The network's outputs are averaged exponentially: ``mean += (outputs - mean) * 2 / (smoothing + 1)``; 1 means no
+    smoothing. Taught classes are a linear function of them: it is applied to the mean, so that a class that is taught
+    meanwhile has its answer from the next frame on. Without any class there are no categories.
+    ``infer`` replaces ``Classifier.network``, where others share the interpreter.
     """
-    infer = infer or classifier.output
+    infer = infer or classifier.network
     mean: NDArray[np.float32] | None = None
     times: deque[float] = deque(maxlen=FPS_WINDOW)
     for number, frame in enumerate(frames):
-        logits = infer(classifier.tensor(frame))
-        mean = logits if mean is None else mean + (logits - mean) * np.float32(2 / (smoothing + 1))
+        outputs = infer(classifier.tensor(frame))
+        mean = outputs if mean is None else mean + (outputs - mean) * np.float32(2 / (smoothing + 1))
         times.append(time.monotonic())
+        answering = classifier.answering
+        logits = answering.logits(mean)
         yield FrameAnswer(
             frame=number,
-            categories=tuple(categories(classifier.bundle, mean, top_k)),
-            none=is_none(classifier.bundle, mean),
+            categories=tuple(categories(answering.bundle, logits, top_k)) if answering.classifies else (),
+            none=answering.classifies and is_none(answering.bundle, logits),
             fps=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None,
         )
 
