@@ -21,6 +21,7 @@ from mixer_edge.decode import (
     encode_jpeg,
     encode_png,
     grey_thumbnail,
+    picture_file,
     pixel_count,
     read_frames,
     read_picture,
@@ -362,3 +363,14 @@ def test_a_grey_thumbnail_is_the_mean_of_areas() -> None:
     np.testing.assert_array_equal(found, np.array([[50, 7], [120, 10]], np.uint8))
     coloured = np.broadcast_to(np.array([100, 200, 50], np.uint8), (6, 9, 3))
     np.testing.assert_array_equal(grey_thumbnail(np.ascontiguousarray(coloured), 2), np.full((2, 2), 153, np.uint8))
+
+
+def test_the_file_of_a_picture(tmp_path: Path) -> None:
+    """Pixels become a JPEG file of their size, a file stays what it is, and one that is gone is an error."""
+    name, content = picture_file(np.full((48, 64, 3), 90, np.uint8))
+    with Image.open(io.BytesIO(content)) as image:
+        assert (name, image.format, image.size) == ("frame.jpg", "JPEG", (64, 48))
+    (tmp_path / "a.png").write_bytes(b"as it is")
+    assert picture_file(tmp_path / "a.png") == ("a.png", b"as it is")
+    with pytest.raises(ImageError, match=f"^{tmp_path}/b.png: cannot be read \\(No such file or directory\\)$"):
+        picture_file(tmp_path / "b.png")

@@ -145,6 +145,23 @@ def thumbnail(source: ImageSource, side: int) -> bytes:
     return file.getvalue()
 
 
+def picture_file(source: ImageSource) -> tuple[str, bytes]:
+    """Return a name and the file of a picture: its own file, or pixels as a JPEG file.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    if isinstance(source, np.ndarray):
+        return "frame.jpg", encode_jpeg(source)
+    if isinstance(source, bytes):
+        return "picture", source
+    try:
+        path = Path(str(source))
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{source}: cannot be read ({error.strerror})") from None
+
+
 def time_taken(path: Path) -> float | None:
     """Return when a photograph was taken, in seconds on the camera's own clock; None if the file does not say.
 

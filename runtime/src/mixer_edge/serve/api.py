@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mixer_edge.changes import Change, now
-from mixer_edge.classifier import Category, Classification, categories, is_none
+from mixer_edge.classifier import Answering, Category, Classification, categories, is_none
 from mixer_edge.errors import BundleError
 from mixer_edge.serve.body import read_picture
 from mixer_edge.serve.endpoint import Endpoint
 from mixer_edge.serve.engine import Engine
-from mixer_edge.serve.facts import BoardHealth, Model
+from mixer_edge.serve.facts import BoardHealth, Model, TeachingAccess
 from mixer_edge.serve.live import Live
 from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.responses import as_json
 from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.state import Health, SourceState
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
-from mixer_edge.serve.text import whole_number
+from mixer_edge.serve.text import positive, whole_number
+
+if TYPE_CHECKING:
+    from mixer_edge.serve.classroom import Classroom
 
 _DEFAULT_TOP_K = 5
 
@@ -49,6 +53,8 @@ class State:
     throttling: tuple[str, ...] | None
     viewers: int
     """Open streams."""
+    taught: int | None
+    """Grows with every change of what is taught; None if nothing can be taught."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +75,8 @@ class Api:
     model: Model
     board_health: BoardHealth
     metrics: Metrics
+    room: Classroom | None
+    """None: the bundle has classes of its own."""
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of this part."""
@@ -107,21 +115,25 @@ class Api:
 
     async def classify(self, request: Request) -> Response:
         """Classify a picture, the body itself or the one file of a form. The answer is that of ``classify --json``."""
-        bundle = self.engine.classifier.bundle
-        if bundle.manifest.task != "classification":
-            raise BundleError(f"{bundle.manifest.name} computes features, not classes; use /v2/models/NAME/infer")
-        top_k = _positive(request, "top_k", _DEFAULT_TOP_K)
+        top_k = positive(request, "top_k", _DEFAULT_TOP_K)
+        self._check_classes()
         name, content = await read_picture(request)
-        logits = (await self.engine.outputs([content]))[0]
+        outputs = (await self.engine.outputs([content]))[0]
+        answering = self._check_classes()  # as they are now
+        logits = answering.logits(outputs)
         found = Classification(
-            image=name, categories=tuple(categories(bundle, logits, top_k)), none=is_none(bundle, logits)
+            image=name,
+            categories=tuple(categories(answering.bundle, logits, top_k)),
+            none=is_none(answering.bundle, logits),
         )
         self.metrics.count(found.categories[0].label, none=found.none)
         return as_json(found)
 
-    async def get_model(self, _: Request) -> Response:
+    async def get_model(self, request: Request) -> Response:
         """Describe the bundle and the board."""
-        return as_json(self.model)
+        allowed: TeachingAccess = "yes" if request.scope["authorized"] else "token"
+        teaching: TeachingAccess = "no" if self.room is None else allowed
+        return as_json(self.model.now(self.engine.classifier.answering, teaching))
 
     async def get_state(self, _: Request) -> Response:
         """Say what the camera sees, how fast, and how warm the board is."""
@@ -160,7 +172,7 @@ class Api:
 
     async def get_health(self, request: Request) -> Response:
         """Say that the server answers, and how its source is."""
-        return as_json(Health(status="ok", source=self.live.state if request.scope["authorized"] else None))
+        return as_json(Health(status="ok", source=self.live.state if request.scope["reads"] else None))
 
     async def get_metrics(self, _: Request) -> Response:
         """Return metrics for Prometheus."""
@@ -182,11 +194,15 @@ class Api:
             temperature_celsius=temperature,
             throttling=throttled,
             viewers=len(self.viewers),
+            taught=self.room.version if self.room else None,
         )
 
-
-def _positive(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (number := whole_number(text)):
-        raise HTTPException(400, f"{name} is {text[:40]!r}, expected a whole number above zero")
-    return number
+    def _check_classes(self) -> Answering:
+        answering = self.engine.classifier.answering
+        if not answering.classifies:
+            name = self.model.name
+            raise BundleError(
+                f"{name} computes features, and fewer than two classes are taught; teach them on the page, or use "
+                f"/v2/models/{name}/infer for features"
+            )
+        return answering

@@ -42,6 +42,7 @@ def application(
     names: Collection[str],
     secure: bool,
     limits: Limits,
+    open_to_read: bool = False,
 ) -> ASGIApp:
     """Return the application with these endpoints, and its page and documentation.
 
@@ -53,6 +54,7 @@ def application(
         names: host names of this server.
         secure: whether it speaks TLS.
         limits: for the bodies of requests.
+        open_to_read: whether only endpoints that change what is answered need the token.
     """
     live = html("page.html")
 
@@ -82,7 +84,12 @@ def application(
         exception_handlers={HTTPException: on_http_error, MixerEdgeError: on_error},
     )
     guarded = Access(
-        BoundedBodies(inner, limits), token=token, names=names, login=html("login.html", 401), secure=secure
+        BoundedBodies(inner, limits),
+        token=token,
+        names=names,
+        login=html("login.html", 401),
+        secure=secure,
+        guarded=[endpoint.route() for endpoint in endpoints if endpoint.changes] if open_to_read else None,
     )
     return Measured(guarded, metrics, endpoints)
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -31,6 +32,9 @@ from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.streams import Viewers
 from mixer_edge.serve.token import default_path, read_token
 
+if TYPE_CHECKING:
+    from mixer_edge.serve.classroom import Classroom
+
 _END_S = 3
 """How long open answers may take when the server ends."""
 
@@ -46,7 +50,7 @@ class Options:
     threads: int = 1
     """Of the interpreter, for the page to show."""
     token_file: Path | None = None
-    """None: no token on a loopback address, else ``mixer_edge.serve.token.default_path``."""
+    """None: ``mixer_edge.serve.token.default_path``, but on a loopback address only what teaches needs the token."""
     certfile: Path | None = None
     keyfile: Path | None = None
     names: tuple[str, ...] = ()
@@ -101,7 +105,9 @@ async def _serve(
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None,
 ) -> None:
-    token_file = options.token_file or (None if is_loopback(options.host) else default_path())
+    teachable = classifier.loaded.manifest.task == "embedding"
+    open_to_read = options.token_file is None and is_loopback(options.host)
+    token_file = options.token_file or (None if open_to_read and not teachable else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
     if options.certfile is not None:
         check_certificate(options.certfile, options.keyfile)
@@ -110,11 +116,17 @@ async def _serve(
 
     def on_frame() -> None:
         if live.seen is not None and live.running:
-            metrics.frame(live.seen.latency_ms, live.seen.categories[0].label, none=live.seen.none)
+            label = live.seen.categories[0].label if live.seen.categories else None
+            metrics.frame(live.seen.latency_ms, label, none=live.seen.none)
         signal.notify()
 
     live = Live(engine, options.source, on_frame=on_frame, on_change=on_change)
-    app = _application(options, token, engine, live, signal, metrics)
+    room = None
+    if teachable:
+        from mixer_edge.serve.classroom import Classroom  # other bundles need none of it
+
+        room = Classroom(engine, on_change=signal.notify)
+    app = _application(options, token, engine, live, signal, metrics, room, open_to_read=open_to_read)
     server = _Server(_config(app, options), live, signal, stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -130,11 +142,21 @@ async def _serve(
             await running
         finally:
             live.close()
+            if room is not None:
+                await asyncio.to_thread(room.close)
             await asyncio.to_thread(engine.close)
 
 
 def _application(
-    options: Options, token: str | None, engine: Engine, live: Live, signal: Signal, metrics: Metrics
+    options: Options,
+    token: str | None,
+    engine: Engine,
+    live: Live,
+    signal: Signal,
+    metrics: Metrics,
+    room: Classroom | None,
+    *,
+    open_to_read: bool,
 ) -> ASGIApp:
     model = Model.of(engine.classifier, options.threads)
     viewers, board_health = Viewers(options.limits), BoardHealth()
@@ -149,16 +171,23 @@ def _application(
         model=model,
         board_health=board_health,
         metrics=metrics,
+        room=room,
     )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
+    endpoints = (*api.endpoints(), *inference.endpoints())
+    if room is not None:
+        from mixer_edge.serve.teaching import Teaching
+
+        endpoints += Teaching(room=room, live=live, signal=signal).endpoints()
     return application(
-        (*api.endpoints(), *inference.endpoints()),
+        endpoints,
         metrics,
         name=model.name,
         token=token,
         names=own_names() | set(options.names),
         secure=options.certfile is not None,
         limits=options.limits,
+        open_to_read=open_to_read,
     )
 
 
