@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,9 +24,6 @@ from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.state import Health, SourceState
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
 from mixer_edge.serve.text import positive, whole_number
-
-if TYPE_CHECKING:
-    from mixer_edge.serve.classroom import Classroom
 
 _DEFAULT_TOP_K = 5
 
@@ -75,8 +72,8 @@ class Api:
     model: Model
     board_health: BoardHealth
     metrics: Metrics
-    room: Classroom | None
-    """None: the bundle has classes of its own."""
+    taught: Callable[[], int] | None
+    """Gives a number that grows with every change of what is taught; None: the bundle has classes of its own."""
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of this part."""
@@ -132,7 +129,7 @@ class Api:
     async def get_model(self, request: Request) -> Response:
         """Describe the bundle and the board."""
         allowed: TeachingAccess = "yes" if request.scope["authorized"] else "token"
-        teaching: TeachingAccess = "no" if self.room is None else allowed
+        teaching: TeachingAccess = "no" if self.taught is None else allowed
         return as_json(self.model.now(self.engine.classifier.answering, teaching))
 
     async def get_state(self, _: Request) -> Response:
@@ -194,7 +191,7 @@ class Api:
             temperature_celsius=temperature,
             throttling=throttled,
             viewers=len(self.viewers),
-            taught=self.room.version if self.room else None,
+            taught=self.taught() if self.taught else None,
         )
 
     def _check_classes(self) -> Answering:

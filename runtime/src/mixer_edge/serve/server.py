@@ -171,7 +171,7 @@ def _application(
         model=model,
         board_health=board_health,
         metrics=metrics,
-        room=room,
+        taught=None if room is None else lambda: room.version,
     )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
     endpoints = (*api.endpoints(), *inference.endpoints())
