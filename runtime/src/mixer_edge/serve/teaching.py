@@ -34,23 +34,19 @@ _FRAME_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaughtClasses(ClassesReport):
-    """The taught classes: the JSON of ``classes --json``, and what can be undone."""
+class Undoable:
+    """What undo would undo."""
 
-    version: int
-    """The same number as ``taught`` in the state."""
     undo: str | None
-    """The last change in words; None if there is nothing to undo."""
+    """In words; None if there is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed:
+class Changed(Undoable):
     """What is taught after a change."""
 
     pictures: dict[str, int]
     """Class -> number of pictures."""
-    undo: str | None
-    """What undo would undo, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +95,8 @@ class Teaching:
         """Return the endpoints of this part."""
         of_class, of_picture = "/v1/classes/{name:path}/pictures", "/v1/pictures/{file}"
         return (
-            Endpoint(method="GET", path="/v1/classes", handler=self.get_classes, answer=TaughtClasses, errors=(503,)),
+            Endpoint(method="GET", path="/v1/classes", handler=self.get_classes, answer=ClassesReport, errors=(503,)),
+            Endpoint(method="GET", path="/v1/undo", handler=self.get_undo, answer=Undoable),
             Endpoint(
                 method="POST",
                 path=of_class,
@@ -149,13 +146,18 @@ class Teaching:
         )
 
     async def get_classes(self, _: Request) -> Response:
-        """List the classes, how well they are told apart, and which of them needs more pictures."""
+        """List the classes, how well they are told apart, and which of them needs more pictures.
+
+        The answer is that of ``classes --json``.
+        """
         async with self.reading:
             if self.room.error is not None:
                 raise HTTPException(503, self.room.error)
-            version = self.room.version
-            found = await _stored(asyncio.to_thread(self.room.report))
-        return as_json(TaughtClasses(**vars(found), version=version, undo=self.room.undo_text))
+            return as_json(await _stored(asyncio.to_thread(self.room.report)))
+
+    async def get_undo(self, _: Request) -> Response:
+        """Say what undo would undo: the last change that was made here."""
+        return as_json(Undoable(undo=self.room.undo_text))
 
     async def add_picture(self, request: Request) -> Response:
         """Teach a picture of a class: the body, the one file of a form, or without a body the newest frame.
