@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -235,6 +236,23 @@ def test_only_the_token_teaches(server: Server, drawn: list[Path]) -> None:
     document = server.get("/openapi.json").json
     assert document["paths"]["/v1/classes/{name}/pictures"]["post"]["security"] == [{"token": []}]
     assert "security" not in document["paths"]["/v1/classes/{name}/pictures"]["get"]
+
+
+def test_only_a_feature_extractor_has_the_section(server: Server, tiny_bundle: Path) -> None:
+    """The page allows exactly its own scripts and styles; that of another bundle is as it was, and has no API for it."""
+    page = server.get("/")
+    assert page.body.count(b'id="teach"') == 1
+    assert re.search(r"; script-src( 'sha256-[\w+/]{43}='){2}; style-src( 'sha256-[\w+/]{43}='){2}$", policy(page))
+    with serving(tiny_bundle) as other:
+        page = other.get("/")
+        assert (page.body.count(b"teach"), page.body.count(b"<!--")) == (0, 0)
+        assert re.search(r"; script-src 'sha256-[\w+/]{43}='; style-src 'sha256-[\w+/]{43}='$", policy(page))
+        assert other.get("/v1/classes").status == 404
+
+
+def policy(page: Reply) -> str:
+    """Return what a page allows itself."""
+    return page.headers["content-security-policy"]
 
 
 def test_a_new_token_is_shown_once(tiny_features: Path, tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def _application(
         secure=options.certfile is not None,
         limits=options.limits,
         open_to_read=open_to_read,
+        sections=() if room is None else ("teach.html",),
     )
 
 
