@@ -84,6 +84,8 @@ class Recorder:
             self._closing = True
             self._changed.notify()
         self._thread.join(_END_S)
+        if self.dropped and not self._failed:
+            _log.info("captured: %d; dropped, as the disk was slower than they came: %d", self.captured, self.dropped)
 
     def add(self, image: ImageSource, outputs: NDArray[np.float32], answer: Sequence[Category], *, none: bool) -> None:
         """Keep a picture if it is to be kept, soon; return at once.

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixer_edge.bundle import Bundle
 from mixer_edge.captured.store import Captured, picture_path, read_captured, remove
 from mixer_edge.captured.tables import captured_folder
 from mixer_edge.errors import DataError
@@ -35,12 +36,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "captures",
         help="list or remove the pictures that were kept with --capture",
-        description="Print the pictures that camera, watch and serve kept with --capture: when, why, what was answered, "
-        "the label that a person gave them, and the file. They are in one folder for all bundles.",
+        description="Print the pictures that camera, watch and serve kept with --capture: when, why, the answer to the "
+        "picture alone, the label that a person gave it, and the file. They are in one folder for all bundles.",
     )
     parser.set_defaults(run=run)
+    parser.add_argument("bundle", nargs="?", help="bundle folder: only what its weights answered (default: everything)")
     parser.add_argument(
-        "--remove", nargs="+", metavar="FILE", help=f"remove these pictures, by name or path; {ALL} removes every one"
+        "--remove",
+        action="append",
+        metavar="FILE",
+        help=f"remove a picture, by name or path, or {ALL} of them; repeat it for several pictures",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -48,9 +53,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """List them, or remove some."""
     folder = captured_folder()
-    found = read_captured(folder)
+    weights = None if arguments.bundle is None else Bundle.open(arguments.bundle).manifest.source.fingerprint
+    found = [picture for picture in read_captured(folder) if weights in (None, picture.answered.fingerprint)]
     if arguments.remove is not None:
-        count = remove(folder, _named(arguments.remove, found, folder)) if found or arguments.remove != [ALL] else 0
+        files = _named(arguments.remove, found, folder)
+        count = remove(folder, files) if files else 0
         print(line(Removed(removed=count)) if arguments.json else f"{_pictures(count)} removed")
     elif arguments.json:
         print(line(CaptureList(folder=str(folder), captures=tuple(found))))
