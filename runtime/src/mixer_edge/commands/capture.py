@@ -14,11 +14,11 @@ from mixer_edge.errors import MixerEdgeError
 if TYPE_CHECKING:
     from mixer_edge.captured.recorder import Recorder
 
-FRAMES, PICTURES = 0.001, 0.05
-"""Default random share, of the frames of a camera and of single pictures.
+FRAMES, PICTURES = 0.0001, 0.02
+"""Default random share, of the frames of a camera and of the pictures that land in a folder.
 
-At 10 frames per second it is one frame in 100 seconds, a tenth of what the interval allows for unsure ones. Pictures
-that land in a folder are few: one of twenty.
+At 10 frames per second it is one frame in 17 minutes: 86 a day, a hundredth of what the interval allows. With 640 x 480
+pixels these alone would fill the ring in about 26 days, so they are there as long as the pictures are to be kept.
 """
 SIZE_MB, DAYS, INTERVAL_S = 250.0, 30.0, 10.0
 _LONGEST_DAYS = 36_500
