@@ -16,6 +16,8 @@ PRIOR = 10
 With one picture of each of ten classes that gives up to 8 points of accuracy, with many none: docs/training.md. And a
 feature that only rounds is not blown up.
 """
+_BLOCK = 64
+"""Rows of a triangle that are solved at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +75,9 @@ class Standardized:
         present = counts > 0
         raw = statistics.sums / np.maximum(counts, 1)[:, np.newaxis]
         mean = raw[present].mean(axis=0)
-        within = statistics.gram - (raw.T * counts) @ raw
         offsets = np.where(present[:, np.newaxis], raw - mean, 0)
-        covariance = within / counts.sum() + offsets.T @ offsets / present.sum()
+        weighted = raw * np.sqrt(counts)[:, np.newaxis]
+        covariance = (statistics.gram - weighted.T @ weighted) / counts.sum() + offsets.T @ offsets / present.sum()
         variance = np.maximum(np.diag(covariance), 0)
         spread = np.sqrt((counts.sum() * variance + PRIOR * variance.mean()) / (counts.sum() + PRIOR))
         spread[spread == 0] = 1
@@ -83,7 +85,7 @@ class Standardized:
             mean=mean,
             spread=spread,
             class_means=offsets / spread,
-            correlation=covariance / np.outer(spread, spread),
+            correlation=covariance / spread / spread[:, np.newaxis],
             present=present,
         )
 
@@ -116,7 +118,8 @@ def ridge(standardized: Standardized, strength: float) -> tuple[NDArray[np.float
         standardized: the features.
         strength: of the regularization, above 0, in units of a feature's variance.
     """
-    return _ridge(standardized, _solve(standardized, strength, standardized.class_means.T))
+    factor = _factor(standardized, strength)
+    return _ridge(standardized, _backward(factor, _forward(factor, standardized.class_means.T)))
 
 
 def ridge_left_out(
@@ -153,12 +156,13 @@ def ridge_left_out(
     means, kinds = standardized.class_means, standardized.present.sum()
     own = means[classes]
     offsets = (features - standardized.mean) / standardized.spread - own
-    solved = _solve(standardized, strength, np.concatenate([means, offsets]).T)
-    towards_means, towards_offsets = solved[:, : len(means)], solved[:, len(means) :]
-    # V' A^-1 times the class means, and times u, for each picture
-    rows = np.stack([offsets @ towards_means, (means @ towards_means)[classes]], axis=1)
+    factor = _factor(standardized, strength)
+    halves = _forward(factor, np.concatenate([means, offsets]).T)
+    means_half, offsets_half = halves[:, : len(means)], halves[:, len(means) :]
+    # V' A^-1 times the class means, and times u, for each picture: with A = L L' it is (L^-1 V)' L^-1 times them
+    rows = np.stack([offsets_half.T @ means_half, (means_half.T @ means_half)[classes]], axis=1)
     mixed = rows[np.arange(len(classes)), 0, classes]
-    itself = np.stack([np.einsum("nf,fn->n", offsets, towards_offsets), mixed], axis=1)
+    itself = np.stack([(offsets_half**2).sum(axis=0), mixed], axis=1)
     inner = np.stack([itself, np.stack([mixed, rows[np.arange(len(classes)), 1, classes]], axis=1)], axis=2)
     change = np.zeros((len(classes), 2, 2))
     change[:, 0, 0] = (1 - 1 / kinds) / (kinds * others**2) - (others + 1) / (others * counts.sum())
@@ -171,13 +175,34 @@ def ridge_left_out(
         scale * ((1 + 1 / (kinds * others))[:, np.newaxis] * corrected[:, 0] + corrected[:, 1]) + scale - 1
     )
     logits[:, ~standardized.present] = -np.inf
-    return *_ridge(standardized, towards_means), logits
+    return *_ridge(standardized, _backward(factor, means_half)), logits
 
 
-def _solve(standardized: Standardized, strength: float, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(R + strength I)^-1`` times the columns."""
-    regularized = standardized.correlation + strength * np.eye(len(standardized.mean))
-    return np.linalg.solve(regularized, columns).astype(np.float64, copy=False)
+def _factor(standardized: Standardized, strength: float) -> NDArray[np.float64]:
+    """Return the lower triangle L with ``L L' = R + strength I``."""
+    regularized = standardized.correlation.copy()
+    np.einsum("ii->i", regularized)[:] += strength
+    return np.linalg.cholesky(regularized).astype(np.float64, copy=False)
+
+
+def _forward(factor: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``L^-1`` times the columns, a block of rows after the other: numpy solves no triangle."""
+    solved = np.array(columns)
+    for start in range(0, len(factor), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        rest = solved[rows] - factor[rows, :start] @ solved[:start]
+        solved[rows] = np.linalg.solve(factor[rows, rows], rest)
+    return solved
+
+
+def _backward(factor: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``L'^-1`` times the columns."""
+    solved = np.array(columns)
+    for start in reversed(range(0, len(factor), _BLOCK)):
+        rows, after = slice(start, start + _BLOCK), slice(start + _BLOCK, None)
+        rest = solved[rows] - factor[after, rows].T @ solved[after]
+        solved[rows] = np.linalg.solve(factor[rows, rows].T, rest)
+    return solved
 
 
 def _ridge(standardized: Standardized, solved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
