@@ -20,8 +20,8 @@ from mixer_edge.decode import (
     ImageSource,
     encode_jpeg,
     encode_png,
+    file_of,
     grey_thumbnail,
-    picture_file,
     pixel_count,
     read_frames,
     read_picture,
@@ -356,6 +356,22 @@ def test_what_has_no_time(tmp_path: Path) -> None:
     assert [time_taken(tmp_path / name) for name in ("a.png", "b.jpg", "c.jpg")] == [None, None, None]
 
 
+def test_a_picture_as_a_file(tmp_path: Path) -> None:
+    """Its own bytes, whatever they are; pixels become a JPEG file of their size."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"bytes")
+    with path.open("rb") as opened:
+        opened.read(2)
+        assert [file_of(source) for source in (path, str(path), b"bytes", opened)] == [b"bytes"] * 4
+    pixels = np.full((30, 40, 3), (200, 100, 0), np.uint8)
+    assert file_of(pixels) == file_of(Image.fromarray(pixels)) == encode_jpeg(pixels)
+    with Image.open(io.BytesIO(file_of(pixels))) as image:
+        assert (image.format, image.size) == ("JPEG", (40, 30))
+    with pytest.raises(ImageError) as error:
+        file_of(tmp_path / "gone.jpg")
+    assert str(error.value) == f"{tmp_path / 'gone.jpg'}: cannot be read (No such file or directory)"
+
+
 def test_a_grey_thumbnail_is_the_mean_of_areas() -> None:
     """By hand: quarters of 0 and 100, 200 and 40 beside them; of coloured pixels 299 R + 587 G + 114 B in 1000."""
     grey = np.array([[0, 100, 7, 7], [0, 100, 7, 7], [200, 40, 9, 11], [200, 40, 9, 11]], np.uint8)
@@ -363,14 +379,3 @@ def test_a_grey_thumbnail_is_the_mean_of_areas() -> None:
     np.testing.assert_array_equal(found, np.array([[50, 7], [120, 10]], np.uint8))
     coloured = np.broadcast_to(np.array([100, 200, 50], np.uint8), (6, 9, 3))
     np.testing.assert_array_equal(grey_thumbnail(np.ascontiguousarray(coloured), 2), np.full((2, 2), 153, np.uint8))
-
-
-def test_the_file_of_a_picture(tmp_path: Path) -> None:
-    """Pixels become a JPEG file of their size, a file stays what it is, and one that is gone is an error."""
-    name, content = picture_file(np.full((48, 64, 3), 90, np.uint8))
-    with Image.open(io.BytesIO(content)) as image:
-        assert (name, image.format, image.size) == ("frame.jpg", "JPEG", (64, 48))
-    (tmp_path / "a.png").write_bytes(b"as it is")
-    assert picture_file(tmp_path / "a.png") == ("a.png", b"as it is")
-    with pytest.raises(ImageError, match=f"^{tmp_path}/b.png: cannot be read \\(No such file or directory\\)$"):
-        picture_file(tmp_path / "b.png")

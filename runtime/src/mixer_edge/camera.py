@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,19 @@ class FrameAnswer:
     """Whether the smoothed answer is none of the classes; the categories are then the nearest."""
     fps: float | None
     """None for the first frame."""
+    image: ImageSource = field(compare=False, repr=False)
+    outputs: NDArray[np.float32] = field(compare=False, repr=False)
+    """Of the network for this frame alone, ``[outputs]``: logits, or the features below taught classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameClassification:
+    """What ``mixer-edge camera --json`` prints for one frame."""
+
+    frame: int
+    categories: tuple[Category, ...]
+    none: bool
+    fps: float | None
 
 
 def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterator[ImageSource], bool]:
@@ -159,6 +172,8 @@ def classify_frames(
             categories=tuple(categories(answering.bundle, logits, top_k)) if answering.classifies else (),
             none=answering.classifies and is_none(answering.bundle, logits),
             fps=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None,
+            image=frame,
+            outputs=outputs,
         )
 
 

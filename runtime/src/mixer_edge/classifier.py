@@ -54,6 +54,8 @@ class Answer:
     none: bool
     """Whether it is none of the classes; the categories are then the nearest. Never without a threshold."""
     error: ImageError | None
+    outputs: NDArray[np.float32] | None = field(default=None, compare=False)
+    """Of the network, ``[outputs]``: logits, or the features below taught classes. None if there is an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,12 +278,14 @@ class Classifier:
 
     def _answer(self, image: ImageSource, tensor: NDArray[np.generic], top_k: int) -> Answer:
         answering = self.answering
-        logits = answering.logits(self.network(tensor))
+        outputs = self.network(tensor)
+        logits = answering.logits(outputs)
         return Answer(
             image=image,
             categories=tuple(categories(answering.bundle, logits, top_k)),
             none=is_none(answering.bundle, logits),
             error=None,
+            outputs=outputs,
         )
 
     def embed(self, image: ImageSource) -> NDArray[np.float32]:

@@ -27,6 +27,7 @@ COMMANDS = (
     "teach",
     "classes",
     "forget",
+    "captures",
     "info",
     "verify",
     "benchmark",

@@ -145,23 +145,6 @@ def thumbnail(source: ImageSource, side: int) -> bytes:
     return file.getvalue()
 
 
-def picture_file(source: ImageSource) -> tuple[str, bytes]:
-    """Return a name and the file of a picture: its own file, or pixels as a JPEG file.
-
-    Raises:
-        ImageError: the file cannot be read.
-    """
-    if isinstance(source, np.ndarray):
-        return "frame.jpg", encode_jpeg(source)
-    if isinstance(source, bytes):
-        return "picture", source
-    try:
-        path = Path(str(source))
-        return path.name, path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{source}: cannot be read ({error.strerror})") from None
-
-
 def time_taken(path: Path) -> float | None:
     """Return when a photograph was taken, in seconds on the camera's own clock; None if the file does not say.
 
@@ -181,6 +164,27 @@ def time_taken(path: Path) -> float | None:
 def grey_thumbnail(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Return ``[H, W, 3]`` uint8 RGB pixels as ``[side, side]`` uint8 grey: each pixel is the mean of its area."""
     return np.asarray(Image.fromarray(pixels).convert("L").resize((side, side), Image.Resampling.BOX))
+
+
+def file_of(source: ImageSource) -> bytes:
+    """Return a picture as a file: its own bytes, or for pixels a JPEG file of quality 90.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, str | Path):
+        try:
+            return Path(source).read_bytes()
+        except OSError as error:
+            raise ImageError(f"{source}: cannot be read ({error.strerror})") from None
+    if isinstance(source, Image.Image):
+        source = np.asarray(_rgb(source, (255, 255, 255)))
+    if isinstance(source, np.ndarray):
+        return encode_jpeg(source)
+    source.seek(0)
+    return source.read()
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,6 +25,9 @@ from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.state import Health, SourceState
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
 from mixer_edge.serve.text import positive, whole_number
+
+if TYPE_CHECKING:
+    from mixer_edge.captured.recorder import Recorder
 
 _DEFAULT_TOP_K = 5
 
@@ -52,6 +56,8 @@ class State:
     """Open streams."""
     taught: int | None
     """Grows with every change of what is taught; None if nothing can be taught."""
+    captured: int | None
+    """Pictures that were kept since the start; None without ``--capture``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +80,7 @@ class Api:
     metrics: Metrics
     taught: Callable[[], int] | None
     """Gives a number that grows with every change of what is taught; None: the bundle has classes of its own."""
+    recorder: Recorder | None
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of this part."""
@@ -192,6 +199,7 @@ class Api:
             throttling=throttled,
             viewers=len(self.viewers),
             taught=self.taught() if self.taught else None,
+            captured=None if self.recorder is None else self.recorder.captured,
         )
 
     def _check_classes(self) -> Answering:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
 from mixer_edge.changes import Change, Changes
 from mixer_edge.classifier import Category
-from mixer_edge.decode import ImageSource, picture_file, thumbnail
+from mixer_edge.decode import ImageSource, file_of, thumbnail
 from mixer_edge.errors import DataError, MixerEdgeError
 from mixer_edge.serve.engine import Engine
 from mixer_edge.serve.state import SourceState
@@ -65,10 +66,11 @@ class Live:
         *,
         on_frame: Callable[[], None] = lambda: None,
         on_change: Callable[[Change, bytes], None] | None = None,
+        on_answer: Callable[[FrameAnswer], None] = lambda _: None,
     ) -> None:
         """Prepare; nothing is opened yet. The callbacks are called in the thread that classifies."""
         self._engine, self._source = engine, source
-        self._on_frame, self._on_change = on_frame, on_change
+        self._on_frame, self._on_change, self._on_answer = on_frame, on_change, on_answer
         self._changes = Changes(source.agree) if source else Changes()
         self._kept: tuple[tuple[Change, bytes], ...] = ()
         self._closing, self._started = threading.Event(), threading.Event()
@@ -141,7 +143,10 @@ class Live:
             ImageError: its file cannot be read.
         """
         newest = self._newest
-        return None if newest is None or newest[0] <= after else (newest[0], *picture_file(newest[1]))
+        if newest is None or newest[0] <= after:
+            return None
+        number, frame = newest
+        return number, frame.name if isinstance(frame, Path) else "frame.jpg", file_of(frame)
 
     def jpeg(self) -> tuple[int, bytes] | None:
         """Return the newest frame's number and JPEG file, encoded once for all who ask; None before the first."""
@@ -236,5 +241,6 @@ class Live:
             self._kept = ((change, picture), *self._kept[: KEPT_CHANGES - 1])
             if self._on_change is not None:
                 self._on_change(change, picture)
+        self._on_answer(answer)
         self._started.set()
         self._on_frame()

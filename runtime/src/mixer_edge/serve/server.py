@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.types import ASGIApp
 
+from mixer_edge.camera import FrameAnswer
 from mixer_edge.changes import Change
 from mixer_edge.classifier import Classifier
 from mixer_edge.serve.access import own_names
@@ -33,6 +34,7 @@ from mixer_edge.serve.streams import Viewers
 from mixer_edge.serve.token import default_path, read_token
 
 if TYPE_CHECKING:
+    from mixer_edge.captured.recorder import Recorder
     from mixer_edge.serve.classroom import Classroom
 
 _END_S = 3
@@ -75,6 +77,7 @@ def serve(
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None = None,
+    recorder: Recorder | None = None,
 ) -> None:
     """Serve until SIGTERM, or until interrupted.
 
@@ -84,6 +87,7 @@ def serve(
         on_listening: called once requests are answered.
         on_ready: called when the source has given its first frame; without a source, at once.
         on_change: called for each change with its picture, in the thread that classifies.
+        recorder: keeps pictures of the source.
 
     Raises:
         MixerEdgeError: the address, the certificate, the token or the source cannot be used.
@@ -92,7 +96,7 @@ def serve(
     # until uvicorn has its own handler, and when it raises the signal again at its end
     before = signals.signal(signals.SIGTERM, lambda *_: stopping.set())
     try:
-        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change))
+        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change, recorder))
     finally:
         signals.signal(signals.SIGTERM, before)
 
@@ -104,6 +108,7 @@ async def _serve(
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None,
+    recorder: Recorder | None,
 ) -> None:
     teachable = classifier.loaded.manifest.task == "embedding"
     open_to_read = options.token_file is None and is_loopback(options.host)
@@ -120,13 +125,17 @@ async def _serve(
             metrics.frame(live.seen.latency_ms, label, none=live.seen.none)
         signal.notify()
 
-    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change)
+    def on_answer(answer: FrameAnswer) -> None:
+        if recorder is not None:
+            recorder.add(answer.image, answer.outputs, answer.categories, none=answer.none)
+
+    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change, on_answer=on_answer)
     room = None
     if teachable:
         from mixer_edge.serve.classroom import Classroom  # other bundles need none of it
 
         room = Classroom(engine, on_change=signal.notify)
-    app = _application(options, token, engine, live, signal, metrics, room, open_to_read=open_to_read)
+    app = _application(options, token, engine, live, signal, metrics, recorder, room, open_to_read=open_to_read)
     server = _Server(_config(app, options), live, signal, stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -154,6 +163,7 @@ def _application(
     live: Live,
     signal: Signal,
     metrics: Metrics,
+    recorder: Recorder | None,
     room: Classroom | None,
     *,
     open_to_read: bool,
@@ -163,6 +173,10 @@ def _application(
     metrics.gauge("queue", "Pictures that wait or are computed", lambda: engine.waiting)
     metrics.gauge("viewers", "Open streams", lambda: len(viewers))
     metrics.gauge("temperature_celsius", "Of the processor", lambda: _number(board_health.read()[0]))
+    if recorder is not None:
+        metrics.counter("captured", "Pictures of the source that were kept", lambda: recorder.captured)
+        text = "Pictures that were to be kept, but the disk was too slow or has failed"
+        metrics.counter("captures_dropped", text, lambda: recorder.dropped)
     api = Api(
         engine=engine,
         live=live,
@@ -172,6 +186,7 @@ def _application(
         board_health=board_health,
         metrics=metrics,
         taught=None if room is None else lambda: room.version,
+        recorder=recorder,
     )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
     endpoints = (*api.endpoints(), *inference.endpoints())
