@@ -18,6 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from tests.browser.contrast import contrast
 from tests.browser.test_serve import opened, requests, text, texts
+from tests.pictures import write_pictures
 from tests.serving import Server, serving, until
 
 from mixer_edge_export.digits.images import split_folder
@@ -373,3 +374,80 @@ def test_readable_on_a_phone_and_by_keyboard(
         page.find_element(By.ID, element).accessible_name for element in ("teach", "class", "teach-files", "move-to")
     ]
     assert names == ["Teach", "Class", "Teach files", "Move to"]
+
+
+def test_what_it_was_unsure_of_gets_a_name(
+    browser: webdriver.Chrome, extractor: Path, camera: Camera, home: dict[str, str]
+) -> None:
+    """What was none of the classes is shown with its reason; a tap names and teaches it, another one discards it."""
+    flags = ("--source", camera.source, "--fps", "10", "--smoothing", "2")
+    with serving(extractor, *flags, "--capture", "--capture-share", "0", environment=home) as server:
+        teach(server, home, camera, seven="7", one="1")
+        opened(browser, "about:blank")
+        browser.get(f"{server.url}#token={token(home)}")
+        until(lambda: text(browser, "label") == "seven")
+        camera.show("4")
+        until(lambda: "none of the classes" in " ".join(texts(browser, "#unsure-pictures small")))
+        rows = browser.find_elements(By.CSS_SELECTOR, "#unsure-pictures li")
+        row = next(row for row in rows if "none of the classes" in row.text)
+        assert row.text.startswith("none of these (nearest: ")
+        file = row.get_attribute("data-file")
+        assert "Say what each is: it is taught as well." in text(browser, "unsure-advice")
+        image = row.find_element(By.TAG_NAME, "img")
+        assert until(lambda: browser.execute_script("return arguments[0].naturalWidth", image)) > 8
+        assert re.fullmatch(r"picture \d+", image.get_attribute("alt"))
+        other = row.find_element(By.CLASS_NAME, "other")
+        assert re.fullmatch(r"another: say it of picture \d+", other.accessible_name)
+        other.click()
+        until(lambda: text(browser, "unsure-said") == "Name the class first.")
+        assert focused(browser) == "other"
+        browser.find_element(By.ID, "other").send_keys("four")
+        other.click()
+        until(lambda: counts(browser).get("four") == "1 picture")
+        assert text(browser, "unsure-said") == "It is four."
+        until(lambda: browser.find_elements(By.CSS_SELECTOR, f"[data-file='{file}']") == [])
+        assert "1 picture with a label waits to be collected." in text(browser, "unsure-advice")
+        until(lambda: "four" in [each["label"] for each in server.get("/v1/state").json["categories"]])
+        browser.find_element(By.ID, "undo").click()
+        until(lambda: "four" not in counts(browser))
+        assert server.get("/v1/captures").json["labelled"] == 0
+        browser.refresh()
+        until(lambda: browser.find_elements(By.CSS_SELECTOR, f"[data-file='{file}'] .discard"))
+        browser.find_element(By.CSS_SELECTOR, f"[data-file='{file}'] .discard").click()
+        until(lambda: text(browser, "unsure-said") == "Discarded.")
+        until(lambda: browser.find_elements(By.CSS_SELECTOR, f"[data-file='{file}']") == [])
+        assert [each["file"] for each in server.get("/v1/captures").json["pictures"]].count(file) == 0
+        assert browser.get_log("browser") == []
+
+
+def test_labels_of_a_bundle_with_classes(browser: webdriver.Chrome, tiny_bundle: Path, home: dict[str, str]) -> None:
+    """One tap on an answered class labels the picture, which can be undone; without the token nothing can be said."""
+    source = Path(home["XDG_DATA_HOME"]).parent / "source"
+    write_pictures(source, ("any",), 6)
+    flags = ("--source", source, "--fps", "1", "--capture", "--capture-share", "1")
+    with serving(tiny_bundle, *flags, environment=home) as server:
+        opened(browser, server.url)
+        browser.delete_all_cookies()
+        browser.refresh()
+        until(lambda: len(texts(browser, "#unsure-pictures li")) == 6)
+        advice = "The board was unsure of 6 pictures. Open the link with the token to say what they are."
+        assert text(browser, "unsure-advice") == advice
+        assert texts(browser, "#unsure-pictures button") == []
+        assert browser.find_elements(By.ID, "teach") == []
+        browser.execute_script(f"location.hash = 'token={token(home)}'")
+        until(lambda: texts(browser, "#unsure-pictures button"))
+        first = browser.find_element(By.CSS_SELECTOR, "#unsure-pictures button")
+        label = first.text
+        first.click()
+        until(lambda: len(texts(browser, "#unsure-pictures li")) == 5)
+        assert text(browser, "unsure-said") == f"It is {label}."
+        assert focused(browser).endswith("say it of picture 1")
+        assert text(browser, "unlabel") == f"Undo: it is {label}"
+        browser.find_element(By.ID, "unlabel").click()
+        until(lambda: len(texts(browser, "#unsure-pictures li")) == 6)
+        assert not browser.find_element(By.ID, "unlabel").is_displayed()
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 780, "deviceScaleFactor": 2, "mobile": True}
+        )
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 360
+        assert browser.get_log("browser") == []

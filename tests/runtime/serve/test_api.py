@@ -107,6 +107,7 @@ def test_the_model_is_described(server: Server, tiny_bundle: Path) -> None:
         "size_bytes": manifest.variant("int8").file.size_bytes,
         "board": {"name": board.name, "machine": board.machine, "cpus": board.cpus, "governor": board.governor},
         "teaching": "no",
+        "captures": "no",
     }
 
 

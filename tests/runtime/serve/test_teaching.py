@@ -213,7 +213,7 @@ def test_only_the_token_teaches(server: Server, drawn: list[Path]) -> None:
     """On this machine reading is open; what changes the classes is not, and nothing is changed."""
     teach(server, "cup", drawn[0])
     file = kept(drawn[0])
-    refusal = {"error": "teaching needs the token; open its link, or send it as 'Authorization: Bearer TOKEN'"}
+    refusal = {"error": "changes need the token; open its link, or send it as 'Authorization: Bearer TOKEN'"}
     for method, path in (
         ("POST", "/v1/classes/cup/pictures"),
         ("PUT", f"/v1/classes/bowl/pictures/{file}"),

@@ -104,7 +104,7 @@ class Access:
         if self._guarded is not None:
             if all(route.matches(scope)[0] is not Match.FULL for route in self._guarded):
                 return None
-            return error(401, "teaching needs the token; open its link, or send it as 'Authorization: Bearer TOKEN'")
+            return error(401, "changes need the token; open its link, or send it as 'Authorization: Bearer TOKEN'")
         if scope["path"] == "/":
             return self._login
         return error(401, "no token, or a wrong one; send it as 'Authorization: Bearer TOKEN'")

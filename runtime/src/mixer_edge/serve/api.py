@@ -17,7 +17,7 @@ from mixer_edge.errors import BundleError
 from mixer_edge.serve.body import read_picture
 from mixer_edge.serve.endpoint import Endpoint
 from mixer_edge.serve.engine import Engine
-from mixer_edge.serve.facts import BoardHealth, Model, TeachingAccess
+from mixer_edge.serve.facts import BoardHealth, MayChange, Model
 from mixer_edge.serve.live import Live
 from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.responses import as_json
@@ -135,9 +135,13 @@ class Api:
 
     async def get_model(self, request: Request) -> Response:
         """Describe the bundle and the board."""
-        allowed: TeachingAccess = "yes" if request.scope["authorized"] else "token"
-        teaching: TeachingAccess = "no" if self.taught is None else allowed
-        return as_json(self.model.now(self.engine.classifier.answering, teaching))
+        allowed: MayChange = "yes" if request.scope["authorized"] else "token"
+        model = self.model.now(
+            self.engine.classifier.answering,
+            teaching="no" if self.taught is None else allowed,
+            captures="no" if self.recorder is None else allowed,
+        )
+        return as_json(model)
 
     async def get_state(self, _: Request) -> Response:
         """Say what the camera sees, how fast, and how warm the board is."""

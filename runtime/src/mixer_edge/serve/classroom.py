@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -30,6 +31,16 @@ _LOOK_S = 1.0
 """How often the server looks whether another process has taught."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Last:
+    """The last change."""
+
+    text: str
+    change: Change
+    hold: int | None
+    also: Callable[[], object]
+
+
 class Classroom:
     """Changes what is taught, in a thread of its own, and lets the engine's classifier answer with it."""
 
@@ -42,7 +53,7 @@ class Classroom:
         self._likeness = Likeness(self._extractor, max_pixels=classifier.max_pixels)
         self._bin = Bin(self.folder)
         self._bin.empty()  # of a server that was killed
-        self._last: tuple[str, Change, int | None] | None = None
+        self._last: _Last | None = None
         self._report: tuple[int, ClassesReport] | None = None
         self._waiting = 0
         self.version = 0
@@ -66,7 +77,7 @@ class Classroom:
     @property
     def undo_text(self) -> str | None:
         """The change that ``undo`` undoes, in words; None if there is none."""
-        return self._last[0] if self._last else None
+        return self._last.text if self._last else None
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return the result of one of the methods below, after all that were asked for before.
@@ -95,7 +106,14 @@ class Classroom:
         return self._report[1]
 
     def teach(
-        self, label: str, name: str, content: bytes, *, new_only: bool = False, hold: int | None = None
+        self,
+        label: str,
+        name: str,
+        content: bytes,
+        *,
+        new_only: bool = False,
+        hold: int | None = None,
+        also: Callable[[], object] = lambda: None,
     ) -> tuple[Result, str | None]:
         """Teach one picture, and return what became of it and the class that it had before.
 
@@ -105,6 +123,7 @@ class Classroom:
             content: of its file.
             new_only: whether a picture that is nearly equal to one of the class is left out.
             hold: a number for all changes that are undone together.
+            also: what else is called to undo it.
 
         Raises:
             DataError: nothing can be written.
@@ -119,9 +138,9 @@ class Classroom:
             return "known", None
         before = lesson.moved[0][1] if lesson.moved else None
         change = lesson.change
-        if hold is not None and self._last is not None and self._last[2] == hold:
-            change = self._last[1] + change
-        self._changed(f"{_pictures(len(change))} taught as {label}", change, hold)
+        if hold is not None and self._last is not None and self._last.hold == hold:
+            change = self._last.change + change
+        self._changed(f"{_pictures(len(change))} taught as {label}", change, hold, also)
         return ("added", None) if before is None else ("moved", before)
 
     def move(self, file: str, label: str) -> bool:
@@ -165,14 +184,17 @@ class Classroom:
         """
         if self._last is None:
             return False
-        undo(self._extractor, self._last[1], self._bin)
+        undo(self._extractor, self._last.change, self._bin)
+        self._last.also()
         self._last = None
         self._bin.empty()
         self._read()
         return True
 
-    def _changed(self, text: str, change: Change, hold: int | None = None) -> None:
-        self._last = text, change, hold
+    def _changed(
+        self, text: str, change: Change, hold: int | None = None, also: Callable[[], object] = lambda: None
+    ) -> None:
+        self._last = _Last(text=text, change=change, hold=hold, also=also)
         self._bin.empty(but={picture.file for picture in change.removed})
         self._read()
 

@@ -12,7 +12,7 @@ from mixer_edge.board import Board, temperature_celsius, throttling
 from mixer_edge.classifier import Answering, Classifier
 from mixer_edge.manifest import ModelTask, TrainingSpec, UnknownSpec
 
-TeachingAccess = Literal["no", "token", "yes"]
+MayChange = Literal["no", "token", "yes"]
 
 _READ_EVERY_S = 5
 
@@ -43,8 +43,10 @@ class Model:
     input: InputSize
     size_bytes: int
     board: Board
-    teaching: TeachingAccess
+    teaching: MayChange
     """Whether the request may teach classes: ``no`` with this bundle, else only with the token."""
+    captures: MayChange
+    """Whether it may say what captured pictures are: ``no`` without ``--capture``."""
 
     @classmethod
     def of(cls, classifier: Classifier, threads: int) -> Model:
@@ -66,13 +68,21 @@ class Model:
             size_bytes=manifest.variant(classifier.variant).file.size_bytes,
             board=Board.read(),
             teaching="no",
+            captures="no",
         )
 
-    def now(self, answering: Answering, teaching: TeachingAccess) -> Model:
+    def now(self, answering: Answering, *, teaching: MayChange, captures: MayChange) -> Model:
         """Return the facts with the classes that answer now."""
         manifest = answering.bundle.manifest
         labels = tuple(answering.bundle.labels)
-        return replace(self, task=manifest.task, labels=labels, unknown=manifest.unknown, teaching=teaching)
+        return replace(
+            self,
+            task=manifest.task,
+            labels=labels,
+            unknown=manifest.unknown,
+            teaching=teaching,
+            captures=captures,
+        )
 
 
 class BoardHealth:

@@ -112,7 +112,7 @@ async def _serve(
 ) -> None:
     teachable = classifier.loaded.manifest.task == "embedding"
     open_to_read = options.token_file is None and is_loopback(options.host)
-    token_file = options.token_file or (None if open_to_read and not teachable else default_path())
+    token_file = options.token_file or (None if open_to_read and not (teachable or recorder) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
     if options.certfile is not None:
         check_certificate(options.certfile, options.keyfile)
@@ -194,6 +194,13 @@ def _application(
         from mixer_edge.serve.teaching import Teaching
 
         endpoints += Teaching(room=room, live=live, signal=signal).endpoints()
+    sections: tuple[str, ...] = () if room is None else ("teach.html",)
+    if recorder is not None:
+        from mixer_edge.serve.captures import Captures
+
+        fingerprint = engine.classifier.loaded.manifest.source.fingerprint
+        endpoints += Captures(folder=recorder.folder, fingerprint=fingerprint, room=room).endpoints()
+        sections += ("unsure.html",)
     return application(
         endpoints,
         metrics,
@@ -203,7 +210,7 @@ def _application(
         secure=options.certfile is not None,
         limits=options.limits,
         open_to_read=open_to_read,
-        sections=() if room is None else ("teach.html",),
+        sections=sections,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -13,12 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mixer_edge.decode import thumbnail
-from mixer_edge.errors import DataError
 from mixer_edge.serve.body import read_body, read_picture
 from mixer_edge.serve.classroom import Classroom, Result
 from mixer_edge.serve.endpoint import Endpoint
 from mixer_edge.serve.live import Live
-from mixer_edge.serve.responses import as_json
+from mixer_edge.serve.responses import as_json, stored
 from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.text import positive
 from mixer_edge.teach.names import check_name
@@ -153,7 +152,7 @@ class Teaching:
         async with self.reading:
             if self.room.error is not None:
                 raise HTTPException(503, self.room.error)
-            return as_json(await _stored(asyncio.to_thread(self.room.report)))
+            return as_json(await stored(asyncio.to_thread(self.room.report)))
 
     async def get_undo(self, _: Request) -> Response:
         """Say what undo would undo: the last change that was made here."""
@@ -189,7 +188,7 @@ class Teaching:
     async def get_pictures(self, request: Request) -> Response:
         """List the pictures of a class, the newest first."""
         label = check_name(request.path_params["name"])
-        found = await _stored(asyncio.to_thread(list_pictures, self.room.folder, label))
+        found = await stored(asyncio.to_thread(list_pictures, self.room.folder, label))
         if not found:
             raise HTTPException(404, f"no class {label!r} is taught")
         pictures = tuple(TaughtPicture(file=file, name=name) for file, name in found)
@@ -199,7 +198,7 @@ class Teaching:
         """Return a taught picture, at most 320 pixels wide and high."""
         file = request.path_params["file"]
         async with self.reading:
-            path = await _stored(asyncio.to_thread(picture_path, self.room.folder, file))
+            path = await stored(asyncio.to_thread(picture_path, self.room.folder, file))
             if path is None:
                 raise _not_taught(file)
             picture = await asyncio.to_thread(thumbnail, path, _SIDE)
@@ -237,7 +236,7 @@ class Teaching:
         return as_json(Changed(pictures=counts, undo=self.room.undo_text))
 
     async def _change(self, work: Callable[[], T]) -> T:
-        return await _stored(self.room.run(work))
+        return await stored(self.room.run(work))
 
     async def _frame(self, after: int) -> tuple[int, str, bytes]:
         """Return the number, the name and the file of the newest frame, with a larger number than ``after``."""
@@ -255,14 +254,6 @@ class Teaching:
             if (left := end - loop.time()) <= 0:
                 raise HTTPException(409, f"the source gave no new frame within {_FRAME_S:g} s; try again")
             await self.signal.wait(count, left)
-
-
-async def _stored(work: Awaitable[T]) -> T:
-    """Return the result of work with the database; if that cannot be used now, the request is not at fault."""
-    try:
-        return await work
-    except DataError as error:
-        raise HTTPException(503, str(error)) from None
 
 
 def _not_taught(file: str) -> HTTPException:
