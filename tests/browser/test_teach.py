@@ -430,7 +430,7 @@ def test_labels_of_a_bundle_with_classes(browser: webdriver.Chrome, tiny_bundle:
         browser.delete_all_cookies()
         browser.refresh()
         until(lambda: len(texts(browser, "#unsure-pictures li")) == 6)
-        advice = "The board was unsure of 6 pictures. Open the link with the token to say what they are."
+        advice = "6 pictures wait for a name. Open the link with the token to say what they are."
         assert text(browser, "unsure-advice") == advice
         assert texts(browser, "#unsure-pictures button") == []
         assert browser.find_elements(By.ID, "teach") == []
