@@ -189,7 +189,10 @@ def test_without_the_token_nothing_can_be_taught(
     opened(browser, server.url)
     browser.delete_all_cookies()
     browser.refresh()
-    advice = "Open the link with the token to teach: mixer-edge serve printed it when it first started."
+    advice = (
+        "Open the link with the token to teach: mixer-edge serve printed it when it first started, and the token is in "
+        "~/.config/mixer-edge/token there."
+    )
     until(lambda: text(browser, "teach-advice") == advice)
     until(lambda: text(browser, "label") == "seven")
     assert not browser.find_element(By.ID, "teach-form").is_displayed()

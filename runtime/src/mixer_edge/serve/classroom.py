@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,7 +213,7 @@ class Classroom:
 
     def _watch(self) -> None:
         while not self._closing.wait(_LOOK_S):
-            with suppress(RuntimeError):  # closed meanwhile
+            with suppress(RuntimeError, CancelledError):  # closed meanwhile
                 self._pool.submit(self._look).result()
 
     def _look(self) -> None:
