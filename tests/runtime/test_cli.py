@@ -37,7 +37,8 @@ from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 COMMANDS = (
-    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "info", "verify", "benchmark", "evaluate",
+    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "kept", "info", "verify", "benchmark",
+    "evaluate",
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "teach",
     "classes",
     "forget",
+    "kept",
     "info",
     "verify",
     "benchmark",
