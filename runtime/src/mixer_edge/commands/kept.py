@@ -56,7 +56,8 @@ def _checksums(lines: Iterable[str]) -> list[str]:
 def _done(done: Forgotten) -> str:
     text = f"{_pictures(done.forgotten, 'captured ')} forgotten"
     if done.taught:
-        text += f"; {_pictures(done.taught, 'taught ')} {'stays' if done.taught == 1 else 'stay'}: the board answers with them"
+        stay = "stays" if done.taught == 1 else "stay"
+        text += f"; {_pictures(done.taught, 'taught ')} {stay}: the board answers with them"
     return text
 
 
