@@ -81,7 +81,7 @@ def failed(kind, error, trace):
 sys.excepthook = failed
 source, target, sent = pathlib.Path(source), pathlib.Path(target), 0
 if listed := value("files-from"):
-    files = [source / name for name in pathlib.Path(listed[0]).read_text().split("\0") if name]
+    files = [source / name for name in pathlib.Path(listed[0]).read_text().split("\\0") if name]
     for file in files:
         if file.is_symlink() or file.is_dir():
             print(f'skipping non-regular file "{file.name}"')

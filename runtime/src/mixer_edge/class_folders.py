@@ -12,9 +12,9 @@ import re
 from mixer_edge.errors import DataError
 
 UNSORTED = "unsorted"
-"""The folder of collected pictures without a class; see ``mixer_edge.collected``."""
-OTHERS = (UNSORTED,)
-"""Names of folders that are no classes."""
+"""The folder of collected pictures without a class."""
+OTHERS = (UNSORTED, "collected.csv")
+"""Names in a folder of classes that are no classes; see ``mixer_edge.collected``."""
 LONGEST = 255
 """Bytes that the name of a folder may have."""
 _CODES = re.compile("(?:%[0-9A-F]{2})+")
@@ -26,9 +26,9 @@ def folder_of(label: str) -> str:
     Raises:
         DataError: it would be longer than a file system allows.
     """
-    ends_in_dot = label.startswith(".") or label in OTHERS
+    reserved = label.startswith(".") or label in OTHERS
     name = "".join(
-        _code(character) if _is_special(label, place) or (place == 0 and ends_in_dot) else character
+        _code(character) if (place == 0 and reserved) or _is_special(label, place) else character
         for place, character in enumerate(label)
     )
     if len(name.encode("utf-8", "surrogateescape")) > LONGEST:
