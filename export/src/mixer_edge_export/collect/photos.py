@@ -20,7 +20,7 @@ import os
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -174,7 +174,11 @@ def opened(folder: Path) -> Iterator[Photos]:
             raise DataError(f"{folder}: has a table of its own, {others[0]}; choose another folder with --out")
         if (folder / TABLE).is_symlink():
             raise DataError(f"{folder / TABLE}: is a link, expected a file; remove the link")
-        yield Photos(folder)
+        try:
+            yield Photos(folder)
+        finally:
+            with suppress(OSError):  # parts of pictures wait there
+                (folder / STAGING).rmdir()
 
 
 def _places(folder: Path) -> dict[str, list[str]]:
