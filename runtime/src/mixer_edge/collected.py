@@ -43,7 +43,7 @@ class Row:
     """Where it is, relative to the table's folder; empty: somebody removed it, and it is not copied again."""
     class_: str
     class_by: ClassBy
-    """Who says so: it was taught, labelled on the board, or sorted by hand in the folder; empty without a class."""
+    """Who says so: it was taught, labelled on the board, or moved by hand in the folder; empty: nobody."""
     time: str
     """When the board answered, in UTC in ISO 8601."""
     answer: str

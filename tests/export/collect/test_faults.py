@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -23,15 +27,15 @@ from mixer_edge_export.deploy.ssh import connect
 Make = Callable[[str], Owner]
 ONE, TWO, THREE = map(sha256, (b"one", b"two", b"three"))
 LOST = "rsync: connection unexpectedly closed (3 bytes received so far) [receiver]"
-HALF = f"""
-case $1 in --server) ;; *) exit 9 ;; esac
-for word; do target=$word; case $word in --files-from=*) list=${{word#*=}} ;; esac; done
+PATIENCE_S = 60
+COPY = """
+for word; do target=$word; case $word in --files-from=*) list=${word#*=} ;; esac; done
 set -- $(tr '\\0' ' ' < "$list")
 cp "/$1" "$target"
-head -c 1 "/$2" > "$target/${{2##*/}}"
-echo "{LOST}" >&2
-exit 12
+head -c 1 "/$2" > "$target/${2##*/}"
 """
+HALF = f'{COPY}echo "{LOST}" >&2\nexit 12'
+"""rsync that copies a picture and a part of the next one."""
 
 
 def test_a_cut_connection(owner: Make, collect: Collector) -> None:
@@ -60,6 +64,32 @@ def test_a_cut_connection(owner: Make, collect: Collector) -> None:
     assert output[1].split() == ["garden", "3", "3", "0", "3", "0", "-"]
     assert {Path(name).stem for name in asked.read_text().split("\0") if name} == {TWO, THREE}
     assert collect.files() == {f"unsorted/{name}.jpg" for name in (ONE, TWO, THREE)}
+    assert (collect.photos / f"unsorted/{TWO}.jpg").read_bytes() == b"two"
+
+
+def test_killed_while_it_copies(owner: Make, collect: Collector) -> None:
+    """The next call takes the lock, uses what is there, and ends with the same folder."""
+    board = owner("garden")
+    board.capture(b"one", "cat")
+    board.capture(b"two")
+    copying, killed = board.board.home / "copying", board.board.home / "killed"
+    board.board.program("rsync", f"{COPY}\ntouch {copying}\nuntil [ -e {killed} ]; do /bin/sleep 0.05; done\nexit 12")
+    command = [sys.executable, "-m", "mixer_edge_export", "collect", "garden", "--out", str(collect.photos)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not copying.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.kill()
+            process.wait()
+        finally:
+            killed.touch()
+    assert process.returncode == -signal.SIGKILL
+    assert collect.files() == {f".collecting/garden/{name}.jpg" for name in (ONE, TWO)}
+    (board.board.home / ".programs/rsync").unlink()
+    output, _ = collect("garden")
+    assert output[1].split() == ["garden", "2", "2", "0", "1", "0", "-"]
+    assert collect.files() == {f"cat/{ONE}.jpg", f"unsorted/{TWO}.jpg"}
     assert (collect.photos / f"unsorted/{TWO}.jpg").read_bytes() == b"two"
 
 
