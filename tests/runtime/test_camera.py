@@ -352,6 +352,8 @@ def test_logits_are_averaged_exponentially(
     expected = softmax(np.tensordot(weights, logits, 1).astype(np.float32))
     assert [answer.frame for answer in answers] == [0, 1, 2]
     assert answers[0].fps is None
+    np.testing.assert_array_equal([answer.image for answer in answers], pictures)
+    np.testing.assert_array_equal([answer.outputs for answer in answers], logits)
     found = {category.index: category.probability for category in answers[-1].categories}
     np.testing.assert_allclose([found[index] for index in range(10)], expected, rtol=1e-5)
 

@@ -88,6 +88,7 @@ def test_classify_many_answers_in_order_and_goes_on_after_an_error(classifier: C
         else:
             categories = tuple(classifier.classify(answer.image, 2))
             assert answer == Answer(image=answer.image, categories=categories, none=False, error=None)
+            np.testing.assert_array_equal(answer.outputs, classifier.network(classifier.tensor(answer.image)))
 
 
 @pytest.mark.parametrize(("measure", "value"), [("probability", 0.625), ("logit", 1.6094379), ("energy", 2.0794415)])

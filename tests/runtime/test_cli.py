@@ -37,8 +37,8 @@ from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 COMMANDS = (
-    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "kept", "info", "verify", "benchmark",
-    "evaluate",
+    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "captures", "kept", "info", "verify",
+    "benchmark", "evaluate",
 )  # fmt: skip
 OF_A_BUNDLE = tuple(command for command in COMMANDS if command != "kept")
 

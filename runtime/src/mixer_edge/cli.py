@@ -27,6 +27,7 @@ COMMANDS = (
     "teach",
     "classes",
     "forget",
+    "captures",
     "kept",
     "info",
     "verify",

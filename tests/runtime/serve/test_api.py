@@ -122,6 +122,7 @@ def test_without_a_source_there_is_nothing_to_see(server: Server) -> None:
         "latency_ms": None,
         "change": 0,
         "viewers": 0,
+        "captured": None,
     }
     assert server.get("/v1/changes").json == {"changes": []}
     for path, message in (

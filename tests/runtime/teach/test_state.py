@@ -230,14 +230,29 @@ def test_a_newer_database(folder: Path) -> None:
     """It is neither read nor written."""
     add(EXTRACTOR, "a", [draw(1)])
     with sqlite3.connect(folder / "taught.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     for use in (lambda: read_taught(folder), lambda: add(EXTRACTOR, "a", [draw(2)])):
         with pytest.raises(DataError) as error:
             use()
         assert str(error.value) == (
-            f"{folder}/taught.sqlite: version 2, expected 1; written by a newer mixer-edge; upgrade this one"
+            f"{folder}/taught.sqlite: version 3, expected 2; written by a newer mixer-edge; upgrade this one"
         )
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_an_older_database(folder: Path, first: str) -> None:
+    """The tables of version 1 had all pictures in the sums; reading and writing upgrade them."""
+    add(EXTRACTOR, "a", [draw(1), draw(2)])
+    with sqlite3.connect(folder / "taught.sqlite") as connection:
+        connection.execute("DROP TABLE unsummed")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    if first == "read":
+        assert contents() == {"1.png": "a", "2.png": "a"}
+    add(EXTRACTOR, "b", [draw(3)])
+    assert contents() == {"1.png": "a", "2.png": "a", "3.png": "b"}
+    check_head()
 
 
 def test_a_damaged_database(folder: Path) -> None:

@@ -20,14 +20,13 @@ from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.interpreter import Interpreter, resolve_backend
 from mixer_edge.journal import Journal, Wording, default_journal
 from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.nearly_equal import THUMBNAIL
 from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 from mixer_edge.progress import progress
 from mixer_edge.workers import default_workers, map_here_first
 from mixer_edge_export.tflite.graph import Graph
 from mixer_edge_export.training.pictures import Pictures
 
-THUMBNAIL = 32
-"""Side of the grey thumbnails, in pixels."""
 WORDING = Wording(
     other_run="another training with the same extractor",
     other_owner="another extractor",

@@ -61,7 +61,14 @@ class _Categories:
 
 
 def keep(
-    folder: Path, content: bytes, name: str, answered: Answered, outputs: NDArray[np.float32], *, most_bytes: int
+    folder: Path,
+    content: bytes,
+    name: str,
+    answered: Answered,
+    outputs: NDArray[np.float32],
+    *,
+    most_bytes: int,
+    oldest: str = "",
 ) -> bool:
     """Keep a picture and return whether it is new; the oldest ones without a label make room, then the oldest ones.
 
@@ -72,11 +79,13 @@ def keep(
         answered: what was answered.
         outputs: of the network, ``[outputs]`` float32: logits, or features.
         most_bytes: of all pictures together.
+        oldest: a time as that of an answer; pictures from before it that have no label are removed.
 
     Raises:
         DataError: nothing can be written.
     """
     with CAPTURED.writing(folder) as change:
+        _remove_older(change, oldest)
         file = change.files.add(content, name)
         known = change.database.execute("SELECT id FROM pictures WHERE file = ?", [file]).fetchone()
         if known is not None:
@@ -152,6 +161,16 @@ def remove(folder: Path, files: Collection[str]) -> int:
         return sum(_remove(change, file) for file in files)
 
 
+def remove_older(folder: Path, oldest: str) -> int:
+    """Remove the pictures from before a time that have no label, and return how many there were.
+
+    Raises:
+        DataError: nothing can be written.
+    """
+    with CAPTURED.writing(folder) as change:
+        return _remove_older(change, oldest)
+
+
 def picture_path(folder: Path, file: str) -> Path:
     """Return where a picture is."""
     return PictureFiles(folder).path(file)
@@ -165,6 +184,11 @@ def _make_room(change: Writing, most_bytes: int) -> None:
             break
         _remove(change, file)
         total -= size
+
+
+def _remove_older(change: Writing, oldest: str) -> int:
+    files = change.database.execute("SELECT file FROM pictures WHERE label IS NULL AND time < ?", [oldest]).fetchall()
+    return sum(_remove(change, file) for (file,) in files)
 
 
 def _remove(change: Writing, file: str) -> bool:

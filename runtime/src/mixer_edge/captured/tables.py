@@ -18,7 +18,6 @@ from mixer_edge.user_folders import user_folder
 
 CAPTURED = Database(
     file="captured.sqlite",
-    version=1,
     tables="""
 CREATE TABLE pictures (
     id INTEGER PRIMARY KEY, file TEXT UNIQUE, bytes INTEGER, time TEXT, reason TEXT, random INTEGER, categories TEXT,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_answering, positive
 from mixer_edge.commands.camera import add_frames
+from mixer_edge.commands.capture import FRAMES, add_capture, open_recorder
 from mixer_edge.commands.mqtt import add_agree, add_mqtt, open_publisher
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.progress import write_line
@@ -45,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--fps", type=positive, default=10, help="classify at most so many frames per second (default: %(default)s)"
     )
     add_agree(parser)
+    add_capture(parser, share=FRAMES)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
@@ -68,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise MixerEdgeError("--keyfile without --certfile; give both")
     if arguments.mqtt and arguments.source is None:
         raise MixerEdgeError("--mqtt tells of changes of a source; give --source")
+    if arguments.capture and arguments.source is None:
+        raise MixerEdgeError("--capture keeps pictures of a source, none that are sent here; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
         server = pool.submit(_import_server)
         classifier = load_answering(arguments, features=arguments.source is None)
@@ -119,13 +123,14 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
         names=_names(arguments.allow_host),
     )
     name = classifier.bundle.manifest.name
-    with open_publisher(arguments, classifier) as publisher:
+    with open_publisher(arguments, classifier) as publisher, open_recorder(arguments, classifier) as recorder:
         serve(
             classifier,
             options,
             on_listening=lambda listening: _announce(name, listening),
             on_ready=ready,
             on_change=None if publisher is None else publisher.publish,
+            recorder=recorder,
         )
 
 

@@ -32,12 +32,17 @@ class Database:
 
     file: str
     """Name of the file in the folder."""
-    version: int
-    """Of the tables; docs/formats.md."""
     tables: str
     """SQL that creates them; one is ``pictures``, with the unique text ``file``."""
+    upgrades: tuple[str, ...] = ()
+    """A statement that turns tables of version 1 into those of version 2, one for version 3, and so on."""
     remedy: str
     """What to do if the database is damaged."""
+
+    @property
+    def version(self) -> int:
+        """Of the tables; docs/formats.md."""
+        return 1 + len(self.upgrades)
 
     @contextmanager
     def reading(self, folder: Path) -> Iterator[sqlite3.Connection | None]:
@@ -50,8 +55,9 @@ class Database:
             yield None
             return
         with self._explained(folder, "read"), closing(self._connect(folder)) as database:
+            has_tables = self._has_tables(folder, database)
             database.execute("BEGIN")
-            yield database if self._version_of(folder, database) else None
+            yield database if has_tables else None
 
     @contextmanager
     def writing(self, folder: Path) -> Iterator[Writing]:
@@ -65,7 +71,7 @@ class Database:
         with self._explained(folder, "written"):
             files.create()
             with _locked(folder), closing(self._connect(folder)) as database:
-                if not self._version_of(folder, database):
+                if not self._has_tables(folder, database):
                     self._create(database)
                 _settle(database, files)
                 try:
@@ -94,15 +100,25 @@ class Database:
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(f"BEGIN;{self.tables}PRAGMA user_version = {self.version};COMMIT;")
 
-    def _version_of(self, folder: Path, database: sqlite3.Connection) -> int:
-        """Return the version of the tables; 0 if there are none yet, as after a stop in the first moment."""
+    def _has_tables(self, folder: Path, database: sqlite3.Connection) -> bool:
+        """Return whether there are tables, upgraded if older; there are none after a stop in the first moment."""
         ((version,),) = database.execute("PRAGMA user_version")
         if version > self.version:
             raise DataError(
                 f"{folder / self.file}: version {version}, expected {self.version}; written by a newer mixer-edge; "
                 "upgrade this one"
             )
-        return int(version)
+        if 0 < version < self.version:
+            self._upgrade(database)
+        return bool(version)
+
+    def _upgrade(self, database: sqlite3.Connection) -> None:
+        database.execute("BEGIN IMMEDIATE")
+        ((version,),) = database.execute("PRAGMA user_version")  # another process may have been faster
+        for statement in self.upgrades[version - 1 :]:
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {self.version}")
+        database.execute("COMMIT")
 
     @contextmanager
     def _explained(self, folder: Path, verb: str) -> Iterator[None]:

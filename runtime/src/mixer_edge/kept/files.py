@@ -19,13 +19,13 @@ class PictureFiles:
 
     def __init__(self, folder: Path) -> None:
         """Name the folders; ``create`` makes them."""
-        self.pictures, self.pending = folder / "pictures", folder / "pending"
+        self.folder, self.pictures, self.pending = folder, folder / "pictures", folder / "pending"
 
     def create(self) -> None:
-        """Make the folders, and flush their names to the disk."""
-        for folder in (self.pictures, self.pending):
+        """Make the folders, which other users cannot read, and flush their names to the disk."""
+        for folder in (self.folder, self.pictures, self.pending):
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in missing:
                 _flush(path.parent)
 

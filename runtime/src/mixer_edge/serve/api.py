@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,6 +24,9 @@ from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.state import Health, SourceState
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
 from mixer_edge.serve.text import whole_number
+
+if TYPE_CHECKING:
+    from mixer_edge.captured.recorder import Recorder
 
 _DEFAULT_TOP_K = 5
 
@@ -49,6 +53,8 @@ class State:
     throttling: tuple[str, ...] | None
     viewers: int
     """Open streams."""
+    captured: int | None
+    """Pictures that were kept since the start; None without ``--capture``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +75,7 @@ class Api:
     model: Model
     board_health: BoardHealth
     metrics: Metrics
+    recorder: Recorder | None
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of this part."""
@@ -107,12 +114,13 @@ class Api:
 
     async def classify(self, request: Request) -> Response:
         """Classify a picture, the body itself or the one file of a form. The answer is that of ``classify --json``."""
-        bundle = self.engine.classifier.bundle
-        if bundle.manifest.task != "classification":
+        answering = self.engine.classifier.answering
+        bundle = answering.bundle
+        if not answering.classifies:
             raise BundleError(f"{bundle.manifest.name} computes features, not classes; use /v2/models/NAME/infer")
         top_k = _positive(request, "top_k", _DEFAULT_TOP_K)
         name, content = await read_picture(request)
-        logits = (await self.engine.outputs([content]))[0]
+        logits = answering.logits((await self.engine.outputs([content]))[0])
         found = Classification(
             image=name, categories=tuple(categories(bundle, logits, top_k)), none=is_none(bundle, logits)
         )
@@ -182,6 +190,7 @@ class Api:
             temperature_celsius=temperature,
             throttling=throttled,
             viewers=len(self.viewers),
+            captured=None if self.recorder is None else self.recorder.captured,
         )
 
 

@@ -64,10 +64,11 @@ class Live:
         *,
         on_frame: Callable[[], None] = lambda: None,
         on_change: Callable[[Change, bytes], None] | None = None,
+        on_answer: Callable[[FrameAnswer], None] = lambda _: None,
     ) -> None:
         """Prepare; nothing is opened yet. The callbacks are called in the thread that classifies."""
         self._engine, self._source = engine, source
-        self._on_frame, self._on_change = on_frame, on_change
+        self._on_frame, self._on_change, self._on_answer = on_frame, on_change, on_answer
         self._changes = Changes(source.agree) if source else Changes()
         self._kept: tuple[tuple[Change, bytes], ...] = ()
         self._closing, self._started = threading.Event(), threading.Event()
@@ -223,5 +224,6 @@ class Live:
             self._kept = ((change, picture), *self._kept[: KEPT_CHANGES - 1])
             if self._on_change is not None:
                 self._on_change(change, picture)
+        self._on_answer(answer)
         self._started.set()
         self._on_frame()

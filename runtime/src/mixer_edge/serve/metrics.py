@@ -49,11 +49,16 @@ class Metrics:
         self._frame_seconds = Histogram()
         self._frames = 0
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._counters: list[tuple[str, str, Callable[[], float]]] = []
         self._registry: Any = None
 
     def gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
         """Add a value that is read when Prometheus asks."""
         self._gauges.append((name, description, value))
+
+    def counter(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Add a value that only grows, and is read when Prometheus asks."""
+        self._counters.append((name, description, value))
 
     def request(self, route: str, status: int) -> None:
         """Count an answered request."""
@@ -108,6 +113,8 @@ class Metrics:
             for label, count in self._answers.items():
                 answers.add_metric([label], count)
         yield from (requests, seconds, frames, frame_seconds, answers)
+        for name, description, value in self._counters:
+            yield CounterMetricFamily(f"mixer_edge_{name}", description, value=value())
         for name, description, value in self._gauges:
             yield GaugeMetricFamily(f"mixer_edge_{name}", description, value=value())
 

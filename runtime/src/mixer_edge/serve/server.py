@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from mixer_edge.camera import FrameAnswer
 from mixer_edge.changes import Change
 from mixer_edge.classifier import Classifier
 from mixer_edge.serve.access import own_names
@@ -30,6 +32,9 @@ from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.streams import Viewers
 from mixer_edge.serve.token import default_path, read_token
+
+if TYPE_CHECKING:
+    from mixer_edge.captured.recorder import Recorder
 
 _END_S = 3
 """How long open answers may take when the server ends."""
@@ -71,6 +76,7 @@ def serve(
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None = None,
+    recorder: Recorder | None = None,
 ) -> None:
     """Serve until SIGTERM, or until interrupted.
 
@@ -80,6 +86,7 @@ def serve(
         on_listening: called once requests are answered.
         on_ready: called when the source has given its first frame; without a source, at once.
         on_change: called for each change with its picture, in the thread that classifies.
+        recorder: keeps pictures of the source.
 
     Raises:
         MixerEdgeError: the address, the certificate, the token or the source cannot be used.
@@ -88,7 +95,7 @@ def serve(
     # until uvicorn has its own handler, and when it raises the signal again at its end
     before = signals.signal(signals.SIGTERM, lambda *_: stopping.set())
     try:
-        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change))
+        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change, recorder))
     finally:
         signals.signal(signals.SIGTERM, before)
 
@@ -100,6 +107,7 @@ async def _serve(
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None,
+    recorder: Recorder | None,
 ) -> None:
     token_file = options.token_file or (None if is_loopback(options.host) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
@@ -113,8 +121,12 @@ async def _serve(
             metrics.frame(live.seen.latency_ms, live.seen.categories[0].label, none=live.seen.none)
         signal.notify()
 
-    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change)
-    app = _application(options, token, engine, live, signal, metrics)
+    def on_answer(answer: FrameAnswer) -> None:
+        if recorder is not None:
+            recorder.add(answer.image, answer.outputs, answer.categories, none=answer.none)
+
+    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change, on_answer=on_answer)
+    app = _application(options, token, engine, live, signal, metrics, recorder)
     server = _Server(_config(app, options), live, signal, stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -134,13 +146,23 @@ async def _serve(
 
 
 def _application(
-    options: Options, token: str | None, engine: Engine, live: Live, signal: Signal, metrics: Metrics
+    options: Options,
+    token: str | None,
+    engine: Engine,
+    live: Live,
+    signal: Signal,
+    metrics: Metrics,
+    recorder: Recorder | None,
 ) -> ASGIApp:
     model = Model.of(engine.classifier, options.threads)
     viewers, board_health = Viewers(options.limits), BoardHealth()
     metrics.gauge("queue", "Pictures that wait or are computed", lambda: engine.waiting)
     metrics.gauge("viewers", "Open streams", lambda: len(viewers))
     metrics.gauge("temperature_celsius", "Of the processor", lambda: _number(board_health.read()[0]))
+    if recorder is not None:
+        metrics.counter("captured", "Pictures of the source that were kept", lambda: recorder.captured)
+        text = "Pictures that were to be kept, but the disk was too slow or has failed"
+        metrics.counter("captures_dropped", text, lambda: recorder.dropped)
     api = Api(
         engine=engine,
         live=live,
@@ -149,6 +171,7 @@ def _application(
         model=model,
         board_health=board_health,
         metrics=metrics,
+        recorder=recorder,
     )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
     return application(
