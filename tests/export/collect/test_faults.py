@@ -252,7 +252,7 @@ class Stop(BaseException):
     """A process that ends here."""
 
 
-@pytest.mark.parametrize("step", ["sync_one", "write_rows", "is_safe", "forget"])
+@pytest.mark.parametrize("step", ["sync_one", "write_rows", "forget"])
 def test_stopped_at_any_step(owner: Make, collect: Collector, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next call ends with the same folder and table, and the board has forgotten nothing that is not here."""
     board = owner("garden")
