@@ -86,24 +86,27 @@ def test_a_label_that_comes_later(owner: Make, collect: Collector) -> None:
 
 
 def test_what_the_user_sorted_stays(owner: Make, collect: Collector) -> None:
-    """Moved by hand it stays, whatever the board says later; removed by hand it does not come again."""
+    """Moved or copied by hand it stays, whatever the board says later; removed by hand it does not come again."""
     board = owner("garden")
-    board.capture(b"one")
-    board.capture(b"two")
+    for content in (b"one", b"two", b"three"):
+        board.capture(content)
     board.teach("cat", 1)
     collect("garden")
     (collect.photos / "bird").mkdir()
     (collect.photos / f"unsorted/{ONE}.jpg").rename(collect.photos / f"bird/{ONE}.jpg")
     (collect.photos / f"cat/{P1}.png").rename(collect.photos / f"bird/{P1}.png")
     (collect.photos / f"unsorted/{TWO}.jpg").unlink()
-    set_label(board.captured, f"{ONE}.jpg", "cat")
-    set_label(board.captured, f"{TWO}.jpg", "cat")
+    three = f"{sha256(b'three')}.jpg"
+    shutil.copyfile(collect.photos / f"unsorted/{three}", collect.photos / f"cat/{three}")
+    for name in (f"{ONE}.jpg", f"{TWO}.jpg", three):
+        set_label(board.captured, name, "cat")
     for _ in range(2):
         collect("garden")
-        assert collect.files() == {f"bird/{ONE}.jpg", f"bird/{P1}.png"}
+        assert collect.files() == {f"bird/{ONE}.jpg", f"bird/{P1}.png", f"cat/{three}", f"unsorted/{three}"}
         assert [row.split(",")[:3] for row in collect.table()[1:]] == [
             [f"bird/{P1}.png", "bird", "hand"],
             [f"bird/{ONE}.jpg", "bird", "hand"],
+            [f"cat/{three}", "cat", "label"],
             ["", "", ""],
         ]
 

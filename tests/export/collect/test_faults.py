@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,17 +155,24 @@ def test_links_here(owner: Make, collect: Collector, tmp_path: Path) -> None:
     board = owner("garden")
     board.capture(b"one", "cat")
     board.capture(b"two")
+    board.capture(b"three")
     (tmp_path / "elsewhere").mkdir()
-    collect.photos.mkdir()
+    (collect.photos / "unsorted").mkdir(parents=True)
     (collect.photos / "cat").symlink_to(tmp_path / "elsewhere")
+    (collect.photos / f"unsorted/{THREE}.jpg").symlink_to(tmp_path / "elsewhere/three.jpg")
     refused = "is a link or a file, expected a folder; move it away"
     output, errors = collect("garden", code=1)
-    assert output[1].split() == ["garden", "2", "1", "0", "1", "1", "-"]
-    kept = board.captured / f"pictures/{ONE}.jpg"
-    assert errors[-2] == f"error: garden: {kept}: {collect.photos}/cat: {refused}"
+    assert output[1].split() == ["garden", "3", "1", "0", "2", "2", "-"]
+    one, three = (board.captured / f"pictures/{name}.jpg" for name in (ONE, THREE))
+    link = f"{collect.photos}/unsorted/{THREE}.jpg"
+    assert [line for line in errors if line.startswith("error")] == sorted(
+        [
+            f"error: garden: {one}: {collect.photos}/cat: {refused}",
+            f"error: garden: {three}: {link}: is a link or a folder, expected the picture of this name; move it away",
+        ]
+    )
     assert list((tmp_path / "elsewhere").iterdir()) == []
-    (collect.photos / f".collecting/garden/{ONE}.jpg").unlink()
-    (collect.photos / ".collecting/garden").rmdir()
+    shutil.rmtree(collect.photos / ".collecting/garden")
     (collect.photos / ".collecting/garden").symlink_to(tmp_path / "elsewhere")
     _, errors = collect("garden", code=1)
     assert errors[1] == f"[garden] error: {collect.photos}/.collecting/garden: {refused}"

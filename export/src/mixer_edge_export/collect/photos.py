@@ -18,16 +18,17 @@ import fcntl
 import logging
 import os
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from mixer_edge.class_folders import UNSORTED, folder_of, label_of
-from mixer_edge.collected import KEPT_NAME, TABLE, Row, read_rows
+from mixer_edge.class_folders import UNSORTED, folder_of
+from mixer_edge.collected import TABLE, Row, read_rows
 from mixer_edge.errors import DataError
+from mixer_edge_export.collect.places import class_of, find_places, plain_folder
 from mixer_edge_export.collect.table import write_rows
 from mixer_edge_export.collect.there import Found, with_answer
 from mixer_edge_export.files import sync_one
@@ -49,7 +50,7 @@ class Photos:
         """
         self.folder = folder
         self._lock = threading.Lock()
-        self._places = _places(folder)
+        self._places = find_places(folder)
         self._rows = {sha256: self._as_it_is(row) for sha256, row in read_rows(folder).items()}
         self._renamed: set[Path] = set()
 
@@ -59,7 +60,7 @@ class Photos:
 
     def staging(self, host: str) -> Path:
         """Return the folder to which pictures of a board are copied, made unless it is there."""
-        return _plain_folder(_plain_folder(self.folder / STAGING) / host)
+        return plain_folder(plain_folder(self.folder / STAGING) / host)
 
     def settle(self, found: Found, staged: Path | None) -> Settled:
         """Put a picture where it belongs, and return what became of it.
@@ -120,7 +121,7 @@ class Photos:
             return row
         if not places:
             return replace(row, file="")
-        return replace(row, file=places[0], class_=_class(places[0]), class_by="hand")
+        return replace(row, file=places[0], class_=class_of(places[0]), class_by="hand")
 
     def _adopted(self, found: Found) -> Row | None:
         """Return a row for a picture that is here without one, after a stop or because the table was removed."""
@@ -128,24 +129,26 @@ class Photos:
         if places is None:
             return None
         place = places[0]
-        if _class(place) == found.row.class_:
+        if class_of(place) == found.row.class_:
             return replace(found.row, file=place)
         by_hand = PurePosixPath(place).parts[0] != UNSORTED
-        return replace(found.row, file=place, class_=_class(place), class_by="hand" if by_hand else "")
+        return replace(found.row, file=place, class_=class_of(place), class_by="hand" if by_hand else "")
 
     def _move(self, path: Path, label: str, name: str) -> str:
         """Move a file into the folder of a class, and return its place there."""
-        folder = _plain_folder(self.folder / (folder_of(label) if label else UNSORTED))
-        target = folder / name
+        folder = plain_folder(self.folder / (folder_of(label) if label else UNSORTED))
+        target, sha256 = folder / name, PurePosixPath(name).stem
+        place = target.relative_to(self.folder).as_posix()
+        if place in self._places.get(sha256, []):  # the user has copied it there
+            return place
         if os.path.lexists(target):
-            raise DataError(f"{target}: exists, and is not the picture of this name; move it away")
+            raise DataError(f"{target}: is a link or a folder, expected the picture of this name; move it away")
         try:
             path.rename(target)
         except FileNotFoundError:
             raise DataError(f"{path}: was moved away meanwhile; collect again") from None
         self._renamed |= {path.parent, folder, self.folder}
-        place = target.relative_to(self.folder).as_posix()
-        self._places[PurePosixPath(name).stem] = [place]
+        self._places[sha256] = [place]
         return place
 
 
@@ -166,10 +169,13 @@ def opened(folder: Path) -> Iterator[Photos]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise DataError(
                 f"{folder}: another process collects into it; wait for it to end, or choose another folder with --out"
             ) from None
+        except OSError as error:
+            reason = f"its file system cannot lock files: {error.strerror}"
+            raise DataError(f"{folder}: cannot be written to ({reason}); choose another folder with --out") from None
         if others := sorted(path.name for path in folder.glob("*.csv") if path.name != TABLE):
             raise DataError(f"{folder}: has a table of its own, {others[0]}; choose another folder with --out")
         if (folder / TABLE).is_symlink():
@@ -179,31 +185,3 @@ def opened(folder: Path) -> Iterator[Photos]:
         finally:
             with suppress(OSError):  # parts of pictures wait there
                 (folder / STAGING).rmdir()
-
-
-def _places(folder: Path) -> dict[str, list[str]]:
-    """Return where pictures with the name of a kept one are, by sha256; neither links nor hidden folders count."""
-    places: defaultdict[str, list[str]] = defaultdict(list)
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            match, path = KEPT_NAME.fullmatch(name), Path(parent, name)
-            if match is not None and not path.is_symlink():
-                places[match[1]].append(path.relative_to(folder).as_posix())
-    return {sha256: sorted(found) for sha256, found in places.items()}
-
-
-def _class(place: str) -> str:
-    """Return the class of a picture by its place; empty for one without a class."""
-    parts = PurePosixPath(place).parts
-    return "" if len(parts) == 1 or parts[0] == UNSORTED else label_of(parts[0])
-
-
-def _plain_folder(path: Path) -> Path:
-    """Return a folder that is no link, made unless it is there."""
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise DataError(f"{path}: is a link or a file, expected a folder; move it away")
-    if not path.exists():
-        path.mkdir(exist_ok=True)  # another board's thread may be faster
-        sync_one(path.parent)
-    return path
