@@ -154,7 +154,7 @@ def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_many_files_are_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their paths are a list and never arguments; what rsync cannot copy is returned, and a full disk here is an error."""
+    """Their paths are never arguments; what rsync cannot copy is returned, and a full disk here is an error."""
     line = 'rsync: [sender] link_stat "/a b" failed: No such file or directory (2)'
     script = (
         f'printf "%s\n" "$@" > {tmp_path}/seen; for word; do case $word in --files-from=*) cp "${{word#*=}}" '
