@@ -43,7 +43,7 @@ def test_wrong_use_is_exit_code_2() -> None:
     # Python 3.14 leaves the quotes out
     assert known.replace("'", "") == (
         "export, train, compare, sensitivity, inspect, sign, verify-signature, deploy, status, benchmark, rollback, "
-        "undeploy, runtimes, calibration-pictures, train-digits)"
+        "undeploy, collect, runtimes, calibration-pictures, train-digits)"
     )
 
 

@@ -11,6 +11,7 @@ from mixer_edge.standard_error import whole_lines
 from mixer_edge_export.commands import (
     benchmark,
     calibration_pictures,
+    collect,
     compare,
     deploy,
     export,
@@ -39,6 +40,7 @@ COMMANDS = (
     benchmark,
     rollback,
     undeploy,
+    collect,
     runtimes,
     calibration_pictures,
     train_digits,

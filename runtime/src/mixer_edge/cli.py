@@ -28,6 +28,7 @@ COMMANDS = (
     "classes",
     "forget",
     "captures",
+    "kept",
     "info",
     "verify",
     "benchmark",
