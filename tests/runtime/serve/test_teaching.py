@@ -262,7 +262,9 @@ def test_a_new_token_is_shown_once(tiny_features: Path, tmp_path: Path) -> None:
     token = tmp_path / "mixer-edge" / "token"
     with serving(tiny_features, environment=environment) as first:
         assert len(token.read_text().strip()) == 43
-        assert first.stop() == f"new token in {token}; open {first.url}#token=$(cat {token})\n"
+        assert first.process.stderr is not None
+        assert first.process.stderr.readline() == f"new token in {token}; open {first.url}#token=$(cat {token})\n"
+        assert first.stop() == ""
     with serving(tiny_features, environment=environment) as second:
         assert second.stop() == ""
 
