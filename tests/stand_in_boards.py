@@ -37,7 +37,7 @@ for word; do
     command=$word
 done
 HOME="$BOARDS/$host"
-unset TMPDIR  # ssh does not take it along
+unset TMPDIR XDG_DATA_HOME  # ssh does not take them along
 PATH="$HOME/.programs:$PATH"
 export HOME PATH
 if ! [ -d "$HOME" ]; then
