@@ -110,9 +110,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps({"host": arguments.host, "error": str(drift)}))
         return FAILED
     print(json.dumps(asdict(drift)) if arguments.json else "\n".join(lines(drift)))
-    if drift.result is None:
+    if drift.result is None or drift.result.verdict == "alike":
         return NO_ANSWER
-    return DRIFT_FOUND if drift.result.moved else 0
+    return DRIFT_FOUND if drift.result.verdict == "drift" else 0
 
 
 def _look(board: Board, question: Question, report: Path | None) -> Drift:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer_edge_export.drift.blocks import Block, Parts
+from mixer_edge_export.drift.blocks import Parts
 from mixer_edge_export.drift.captures import Capture, outputs_of
 from mixer_edge_export.drift.distances import between_blocks, distances, energy, standardized
-from mixer_edge_export.drift.neighbours import notes
+from mixer_edge_export.drift.doubts import ALIKE, neighbours_p, other_hours
 from mixer_edge_export.drift.permutation import Labels, difference, p_value, shift_interval
 from mixer_edge_export.drift.told_apart import told_apart
-from mixer_edge_export.drift.types import Confidence, Outputs, Result, Strange
+from mixer_edge_export.drift.types import Confidence, Outputs, Result, Strange, Verdict
 
 STRANGEST = 12
 """Number of strangest pictures."""
@@ -34,33 +34,53 @@ def compare(parts: Parts, number: int, threshold: float) -> Result:
     values = standardized(outputs_of([*reference, *recent]))
     apart = distances(values)
     means = between_blocks(apart, parts.size)
-    statistic = energy(means)
-    outputs = Outputs(
-        energy=float(statistic(is_recent[np.newaxis])[0]),
-        told_apart=told_apart(values, parts.size, count),
-        p_value=p_value(statistic, is_recent, threshold),
-    )
-    confidence = _confidence(blocks, is_recent, threshold)
+    confidence = np.array([np.mean([capture.probability for capture in block]) for block in blocks])
+    outputs_p, confidence_p = p_values(means, confidence, is_recent, threshold)
+    alike_p = neighbours_p(means[:count, :count])
     return Result(
         look=number,
         threshold=threshold,
-        confidence=confidence,
-        outputs=outputs,
-        moved=min(outputs.p_value, confidence.p_value) <= threshold,
+        confidence=Confidence(
+            reference=float(confidence[~is_recent].mean()),
+            recent=float(confidence[is_recent].mean()),
+            difference=float(difference(confidence, is_recent[np.newaxis])[0]),
+            interval=shift_interval(confidence, is_recent, threshold),
+            p_value=confidence_p,
+        ),
+        outputs=Outputs(
+            energy=float(energy(means)(is_recent[np.newaxis])[0]),
+            told_apart=told_apart(values, parts.size, count),
+            p_value=outputs_p,
+        ),
+        alike_p=alike_p,
+        verdict=verdict(min(outputs_p, confidence_p), threshold, alike_p),
         strangest=_strangest(apart, len(reference), recent),
-        notes=tuple(notes(means, reference, recent)),
+        note=other_hours(reference, recent),
     )
 
 
-def _confidence(blocks: Sequence[Block], is_recent: Labels, threshold: float) -> Confidence:
-    values = np.array([np.mean([capture.probability for capture in block]) for block in blocks])
-    return Confidence(
-        reference=float(values[~is_recent].mean()),
-        recent=float(values[is_recent].mean()),
-        difference=float(difference(values, is_recent[np.newaxis])[0]),
-        interval=shift_interval(values, is_recent, threshold),
-        p_value=p_value(lambda labels: np.abs(difference(values, labels)), is_recent, threshold),
+def p_values(
+    means: NDArray[np.float64], confidence: NDArray[np.float64], is_recent: Labels, threshold: float
+) -> tuple[float, float]:
+    """Return the p values of both tests: of the outputs, and of the confidence.
+
+    Args:
+        means: ``[blocks, blocks]`` mean distances of the blocks' outputs, 0 for a block and itself.
+        confidence: ``[blocks]`` mean confidence of a block.
+        is_recent: ``[blocks]`` which are the recent ones.
+        threshold: p values above it may be inaccurate.
+    """
+    return (
+        p_value(energy(means), is_recent, threshold),
+        p_value(lambda labels: np.abs(difference(confidence, labels)), is_recent, threshold),
     )
+
+
+def verdict(p: float, threshold: float, alike_p: float) -> Verdict:
+    """Return what the smaller p value of both tests says, with the look's threshold."""
+    if p > threshold:
+        return "no drift"
+    return "alike" if alike_p <= ALIKE else "drift"
 
 
 def _strangest(apart: NDArray[np.float64], count: int, recent: Sequence[Capture]) -> tuple[Strange, ...]:

@@ -18,7 +18,8 @@ Statistic = Callable[[Labels], NDArray[np.float64]]
 SEED = 0
 EXCEEDING = 20
 """So many draws at least as large as what was observed are enough to know that it is not significant."""
-BATCH = 4096
+FIRST_BATCH, LARGEST_BATCH = 64, 4096
+"""Most tests end after a few draws."""
 ROUNDING = 1e-9
 """Values that differ by less than this share of the observed one are equal: their sums have another order."""
 
@@ -84,5 +85,8 @@ def shift_interval(values: NDArray[np.float64], recent: Labels, level: float) ->
 
 def _draws(recent: Labels, count: int) -> Iterator[Labels]:
     generator = np.random.default_rng(SEED)
-    for start in range(0, count, BATCH):
-        yield generator.permuted(np.tile(recent, (min(BATCH, count - start), 1)), axis=1)
+    batch = FIRST_BATCH
+    while count:
+        batch = min(batch, count)
+        yield generator.permuted(np.tile(recent, (batch, 1)), axis=1)
+        count, batch = count - batch, min(2 * batch, LARGEST_BATCH)

@@ -16,7 +16,7 @@ class Question:
 
     since: str | None = None
     """Time of the first capture that counts, as ``mixer_edge.changes.now``; None: the last switch to a release."""
-    reference: int = 120
+    reference: int = 240
     """How many captures the reference has, at least ``SMALLEST``."""
     days: float = 7.0
     """The recent captures are those of so many days before the newest."""

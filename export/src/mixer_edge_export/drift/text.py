@@ -8,9 +8,9 @@ from mixer_edge_export.drift.types import Drift, Group, Result
 
 def headline(drift: Drift) -> str:
     """Return the answer in a few words."""
-    if drift.result is None:
+    if drift.result is None or drift.result.verdict == "alike":
         return "no answer yet"
-    return "drift found" if drift.result.moved else "no drift found"
+    return f"{drift.result.verdict} found"
 
 
 def lines(drift: Drift) -> list[str]:
@@ -23,6 +23,8 @@ def lines(drift: Drift) -> list[str]:
     first = f"{drift.host}: {headline(drift)} ({drift.bundle} {drift.variant}, {_since(drift)})"
     sizes = f"reference: {group(drift.reference)}; recent: {group(drift.recent)}, of the last {drift.days:g} days"
     found = [first, sizes]
+    if drift.result is not None and drift.result.verdict == "alike":
+        found.append(alike_line(drift, drift.result))
     if drift.others:
         found.append(f"{drift.others:,} random captures of other files do not count")
     return found + (_missing(drift) if drift.result is None else result_lines(drift.result))
@@ -39,7 +41,7 @@ def result_lines(result: Result) -> list[str]:
         f"{100 * confidence.difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
         f"{p_text(confidence.p_value)}",
         look_line(result),
-        *(f"note: {note}" for note in result.notes),
+        *([] if result.note is None else [f"note: {result.note}"]),
     ]
 
 
@@ -48,6 +50,15 @@ def look_line(result: Result) -> str:
     return (
         f"look {result.look}: a drift is p of at most {result.threshold:.2g} in one of the {TESTS} tests; the interval "
         f"is a {100 * (1 - result.threshold):.6g}% one"
+    )
+
+
+def alike_line(drift: Drift, result: Result) -> str:
+    """Return why a difference is no answer yet, and what to do."""
+    return (
+        f"both differ, but neighbouring blocks of {drift.block} captures of the reference are alike "
+        f"({p_text(result.alike_p)}), so it may be chance; longer blocks decide: --reference "
+        f"{2 * drift.reference.captures}"
     )
 
 

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.head import Standardized, Statistics, ridge
+from mixer_edge_export.drift.distances import standardized
 
 STRENGTH = 1.0
 """Of the ridge: the one that is good in most cases, docs/training.md."""
-MOST_OUTPUTS = 1024
+MOST_OUTPUTS = 768
 """More outputs are projected to so many random directions, which keeps distances (Johnson and Lindenstrauss 1984)."""
 
 
@@ -18,14 +19,15 @@ def told_apart(values: NDArray[np.float64], size: int, reference_blocks: int) ->
 
     0.5 is chance and 1 always; it is the area under the ROC curve. A ridge classifier scores the pictures of one block
     of each group, and was trained on all other blocks: a neighbour of a scored picture never helps. Every block is
-    scored at least once.
+    scored at least once. The classifier sees the outputs and their squares: also a spread that has changed is seen.
 
     Args:
         values: ``[n, outputs]`` standardized outputs, the reference first.
         size: of a block.
         reference_blocks: number of blocks in the reference.
     """
-    features = _projected(values).astype(np.float32)
+    projected = _projected(values)
+    features = standardized(np.concatenate([projected, projected**2], axis=1).astype(np.float32)).astype(np.float32)
     blocks = len(features) // size
     classes = np.repeat(np.arange(blocks) >= reference_blocks, size).astype(np.int64)
     total = Statistics.of(features, classes, 2)

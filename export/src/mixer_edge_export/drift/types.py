@@ -7,6 +7,7 @@ from typing import Literal
 
 SCHEMA_VERSION = 1
 Start = Literal["deployment", "since", "first capture"]
+Verdict = Literal["drift", "no drift", "alike"]
 Part = Literal["reference", "recent", "not used"]
 
 
@@ -80,11 +81,14 @@ class Result:
     """The largest p value of each of the two tests that is called a drift."""
     confidence: Confidence
     outputs: Outputs
-    moved: bool
-    """Whether one of the two p values is at most the threshold."""
+    alike_p: float
+    """Probability that neighbouring blocks of the reference are as near each other as they are, if that is chance."""
+    verdict: Verdict
+    """A drift if one of the two p values is at most the threshold; but alike if ``alike_p`` makes this doubtful."""
     strangest: tuple[Strange, ...]
     """The farthest first."""
-    notes: tuple[str, ...]
+    note: str | None
+    """What else makes the answer doubtful."""
 
 
 @dataclass(frozen=True, kw_only=True)
