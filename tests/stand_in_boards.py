@@ -79,6 +79,9 @@ def failed(kind, error, trace):
 
 sys.excepthook = failed
 source, target, sent = pathlib.Path(source), pathlib.Path(target), 0
+if not source.exists():
+    print(f'rsync: [sender] link_stat "{source}" failed: No such file or directory (2)', file=sys.stderr)
+    sys.exit(23)
 if source.is_file():
     shutil.copyfile(source, target)
 else:
