@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.head import Standardized, Statistics, ridge
+from mixer_edge.teach.sums import STRENGTH
 from mixer_edge_export.drift.distances import standardized
 
-STRENGTH = 1.0
-"""Of the ridge: the one that is good in most cases, docs/training.md."""
 MOST_OUTPUTS = 768
 """More outputs are projected to so many random directions, which keeps distances (Johnson and Lindenstrauss 1984)."""
 
@@ -18,8 +17,9 @@ def told_apart(values: NDArray[np.float64], size: int, reference_blocks: int) ->
     """Return the share of pairs, a reference and a recent picture, in which the outputs tell the recent one.
 
     0.5 is chance and 1 always; it is the area under the ROC curve. A ridge classifier scores the pictures of one block
-    of each group, and was trained on all other blocks: a neighbour of a scored picture never helps. Every block is
-    scored at least once. The classifier sees the outputs and their squares: also a spread that has changed is seen.
+    of the reference and of a share of the recent blocks, and was trained on all other blocks: a neighbour of a scored
+    picture never helps. Every block is scored at least once. The classifier sees the outputs and their squares: also a
+    spread that has changed is seen.
 
     Args:
         values: ``[n, outputs]`` standardized outputs, the reference first.
@@ -32,9 +32,10 @@ def told_apart(values: NDArray[np.float64], size: int, reference_blocks: int) ->
     classes = np.repeat(np.arange(blocks) >= reference_blocks, size).astype(np.int64)
     total = Statistics.of(features, classes, 2)
     shares = []
-    for number in range(max(reference_blocks, blocks - reference_blocks)):
-        recent = reference_blocks + number % (blocks - reference_blocks)
-        left_out = np.concatenate([_rows(number % reference_blocks, size), _rows(recent, size)])
+    recent_blocks = np.arange(blocks - reference_blocks)
+    for number in range(reference_blocks):
+        chosen = recent_blocks[recent_blocks % reference_blocks == number % len(recent_blocks)]
+        left_out = np.concatenate([_rows(block, size) for block in (number, *(reference_blocks + chosen))])
         others = total - Statistics.of(features[left_out], classes[left_out], 2)
         kernel, _ = ridge(Standardized.of(others), STRENGTH)
         scores = features[left_out] @ (kernel[:, 1] - kernel[:, 0])
