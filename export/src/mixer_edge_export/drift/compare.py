@@ -17,6 +17,8 @@ from mixer_edge_export.drift.types import Confidence, Outputs, Result, Strange, 
 
 STRANGEST = 12
 """Number of strangest pictures."""
+NEAREST = 5
+"""A picture is as strange as its distance to so many pictures of the reference, those that are nearest."""
 
 
 def compare(parts: Parts, number: int, threshold: float) -> Result:
@@ -84,8 +86,10 @@ def verdict(p: float, threshold: float, alike_p: float) -> Verdict:
 
 
 def _strangest(apart: NDArray[np.float64], count: int, recent: Sequence[Capture]) -> tuple[Strange, ...]:
-    inside = apart[:count, :count].sum() / (count * (count - 1)) or 1.0
-    far = apart[count:, :count].mean(axis=1) / inside
+    """Return the recent pictures that are farthest from all that the reference has."""
+    # the nearest of a picture of the reference is itself
+    usual = np.median(np.sort(apart[:count, :count], axis=1)[:, 1 : NEAREST + 1].mean(axis=1)) or 1.0
+    far = np.sort(apart[count:, :count], axis=1)[:, :NEAREST].mean(axis=1) / usual
     return tuple(
         Strange(
             file=recent[row].file,

@@ -67,7 +67,7 @@ def group(part: Group) -> str:
     if part.first is None or part.last is None:
         return "0 captures"
     none = f", {part.none:,} none of the classes" if part.none else ""
-    return f"{part.captures:,} captures, {_minute(part.first)} to {_minute(part.last)}{none}"
+    return f"{part.captures:,} captures, {minute(part.first)} to {minute(part.last)}{none}"
 
 
 def p_text(value: float) -> str:
@@ -85,8 +85,9 @@ def _missing(drift: Drift) -> list[str]:
 
 def _since(drift: Drift) -> str:
     words = {"deployment": "since the deployment of", "since": "since", "first capture": "since the first capture"}
-    return words[drift.start] if drift.since is None else f"{words[drift.start]} {_minute(drift.since)}"
+    return words[drift.start] if drift.since is None else f"{words[drift.start]} {minute(drift.since)}"
 
 
-def _minute(time: str) -> str:
+def minute(time: str) -> str:
+    """Return a time without its seconds."""
     return f"{time[:10]} {time[11:16]} UTC"

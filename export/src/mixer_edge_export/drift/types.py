@@ -59,7 +59,7 @@ class Strange:
     probability: float
     none: bool
     distance: float
-    """Its mean distance to the reference's pictures, divided by the mean distance of these to each other."""
+    """From its five nearest pictures of the reference, divided by the median of these pictures' own such distance."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,7 @@ def drift_page(drift: Drift, pictures: Path) -> str:
             said=said,
             group=text.group,
             p_text=text.p_text,
+            minute=text.minute,
             alike_line=text.alike_line(drift, result) if result and result.verdict == "alike" else None,
             look_line=text.look_line(result) if result else None,
             plot=_plot(drift) if drift.captures else None,
