@@ -39,7 +39,7 @@ def test_long_scenes_alarm_only_those_who_permute_pictures(pool: Pool) -> None:
 def test_a_shift_that_nobody_can_miss(pool: Pool) -> None:
     """Half of the digits are missing."""
     found = power(pool, pool.without(0, 1, 2, 3, 4), 1, 2, seed=1)
-    assert found["found"] == {"1": 1.0, "10": 1.0}
+    assert found["verdicts"] == {"1": {"drift": 2}, "10": {"drift": 2}}
     assert 0.7 < found["told_apart"] < 1
 
 
@@ -51,13 +51,17 @@ def test_the_tables() -> None:
             "alarms": {"ours": number, "no doubt": 20, "every look alike": 30, "single pictures": 40},
             "alike": 10,
         }
-        for number, scene in enumerate(("1", "5", "20"))
+        for number, scene in enumerate(("1", "5", "10", "20"))
     }
-    one = {"found": {"1": 0.5, "10": 0.25}, "told_apart": 0.61}
-    first, second = tables({"false_alarms": alarms, "power": {"dark": {"1": one, "5": one | {"found": {"1": 0.1}}}}})
-    assert first.splitlines()[0] == "| what is permuted, and how | independent | scenes of 5 | scenes of 20 |"
-    assert first.splitlines()[2].endswith(
-        ": this command | 0.0 % (0.0 to 1.9) | 0.5 % (0.1 to 2.8) | 1.0 % (0.3 to 3.6) |"
+    one = {"boards": 50, "told_apart": 0.61, "verdicts": {"1": {"drift": 25, "no drift": 25}, "10": {"drift": 10}}}
+    other = {"boards": 50, "told_apart": 0.7, "verdicts": {"1": {"drift": 5, "alike": 20, "no drift": 25}}}
+    first, second = tables({"false_alarms": alarms, "power": {"dark": {"1": one, "5": other}}})
+    assert (
+        first.splitlines()[0]
+        == "| what is permuted, and how | independent | scenes of 5 | scenes of 10 | scenes of 20 |"
     )
-    assert first.splitlines()[-1] == "| boards with neighbouring blocks that are alike | 5 % | 5 % | 5 % |"
-    assert second.splitlines()[2:] == ["| dark | 50 % | 25 % | 61 % | 10 % |"]
+    assert first.splitlines()[2].endswith(
+        ": this command | 0.0 % (0.0 to 1.9) | 0.5 % (0.1 to 2.8) | 1.0 % (0.3 to 3.6) | 1.5 % (0.5 to 4.3) |"
+    )
+    assert first.splitlines()[-1] == "| boards whose neighbours are alike | 5 % | 5 % | 5 % | 5 % |"
+    assert second.splitlines()[2:] == ["| dark | 61 % | 50 % | 20 % | 10 % (40 % no answer) |"]

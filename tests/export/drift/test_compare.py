@@ -47,5 +47,5 @@ def test_recent_captures_that_fill_no_block() -> None:
 
 def test_verdicts() -> None:
     """Neighbours that are alike make a drift doubtful, and nothing else."""
-    found = [verdict(p, 0.0125, alike) for p in (0.0125, 0.0126) for alike in (0.05, 0.051)]
+    found = [verdict(p, 0.0125, alike) for p in (0.0125, 0.0126) for alike in (0.01, 0.011)]
     assert found == ["alike", "drift", "no drift", "no drift"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from tests.random_captures import stream
+from tests.random_captures import outputs, stream
 
-from mixer_edge_export.drift.doubts import neighbours_p, other_hours
+from mixer_edge_export.drift.doubts import ALIKE, alike_p, neighbours_p, other_hours
 
 
 def test_neighbours_that_are_alike() -> None:
@@ -17,6 +17,14 @@ def test_neighbours_that_are_alike() -> None:
 def test_blocks_that_are_equally_far() -> None:
     """Every order is as near."""
     assert neighbours_p(1 - np.eye(8)) == 1.0
+
+
+def test_halves_of_blocks() -> None:
+    """Scenes of twelve are alike in blocks of ten; noise is not, and scenes that are half a block are not."""
+    scenes = outputs(stream(120, scene=12))
+    assert [alike_p(scenes, size) for size in (10, 11)] == [0.001, 0.001]
+    assert alike_p(outputs(stream(120)), 10) > ALIKE
+    assert alike_p(outputs(stream(120, scene=5)), 10) > ALIKE
 
 
 def test_hours_of_the_day() -> None:

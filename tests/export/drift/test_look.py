@@ -96,8 +96,8 @@ def test_scenes_that_are_longer_than_a_block(pi: StandIn, run: Run) -> None:
     code, lines, _ = run("pi", "--reference", "24", "--days", "30")
     assert (code, lines[0]) == (4, "pi: no answer yet (pets int8, since the first capture)")
     assert lines[2] == (
-        "the recent captures differ, but neighbouring blocks of 2 captures of the reference are alike (p = 0.003), so "
-        "it may be chance; longer blocks decide: --reference 48"
+        "the recent captures differ, but the reference's neighbours are alike for too long for blocks of 2 "
+        "(p = 0.001), so it may be chance; longer blocks decide: --reference 48"
     )
 
 

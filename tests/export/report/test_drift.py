@@ -126,8 +126,8 @@ def test_no_answer_yet() -> None:
     page = shown(alike)
     assert page.one("h1").text == "No answer yet"
     assert page.one("ul", class_="warnings").one("li").text == (
-        "The recent captures differ, but neighbouring blocks of 20 captures of the reference are alike (p = 0.002), so "
-        "it may be chance; longer blocks decide: --reference 480."
+        "The recent captures differ, but the reference's neighbours are alike for too long for blocks of 20 "
+        "(p = 0.002), so it may be chance; longer blocks decide: --reference 480."
     )
     few = shown(replace(DRIFT, result=None, recent=replace(DRIFT.recent, missing=40), others=0))
     assert few.one("h1").text == "No answer yet"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixer_edge_export.drift.blocks import Parts
 from mixer_edge_export.drift.captures import Capture, outputs_of
 from mixer_edge_export.drift.distances import between_blocks, distances, energy, standardized
-from mixer_edge_export.drift.doubts import ALIKE, neighbours_p, other_hours
+from mixer_edge_export.drift.doubts import ALIKE, alike_p, other_hours
 from mixer_edge_export.drift.permutation import Labels, difference, p_value, shift_interval
 from mixer_edge_export.drift.told_apart import told_apart
 from mixer_edge_export.drift.types import Confidence, Outputs, Result, Strange, Verdict
@@ -38,7 +38,7 @@ def compare(parts: Parts, number: int, threshold: float) -> Result:
     means = between_blocks(apart, parts.size)
     confidence = np.array([np.mean([capture.probability for capture in block]) for block in blocks])
     outputs_p, confidence_p = p_values(means, confidence, is_recent, threshold)
-    alike_p = neighbours_p(means[:count, :count])
+    reference_alike_p = alike_p(outputs_of(reference), parts.size)
     return Result(
         look=number,
         threshold=threshold,
@@ -54,8 +54,8 @@ def compare(parts: Parts, number: int, threshold: float) -> Result:
             told_apart=told_apart(values, parts.size, count),
             p_value=outputs_p,
         ),
-        alike_p=alike_p,
-        verdict=verdict(min(outputs_p, confidence_p), threshold, alike_p),
+        alike_p=reference_alike_p,
+        verdict=verdict(min(outputs_p, confidence_p), threshold, reference_alike_p),
         strangest=_strangest(apart, len(reference), recent),
         note=other_hours(reference, recent),
     )
@@ -78,11 +78,11 @@ def p_values(
     )
 
 
-def verdict(p: float, threshold: float, alike_p: float) -> Verdict:
+def verdict(p: float, threshold: float, reference_alike_p: float) -> Verdict:
     """Return what the smaller p value of both tests says, with the look's threshold."""
     if p > threshold:
         return "no drift"
-    return "alike" if alike_p <= ALIKE else "drift"
+    return "alike" if reference_alike_p <= ALIKE else "drift"
 
 
 def _strangest(apart: NDArray[np.float64], count: int, recent: Sequence[Capture]) -> tuple[Strange, ...]:

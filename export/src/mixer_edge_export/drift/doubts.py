@@ -1,4 +1,4 @@
-"""What makes an alarm doubtful: neighbouring blocks that are alike, and hours of the day that the reference lacks."""
+"""What makes an alarm doubtful: scenes as long as blocks, and hours of the day that the reference does not have."""
 
 from __future__ import annotations
 
@@ -8,22 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge_export.drift.captures import Capture
+from mixer_edge_export.drift.distances import between_blocks, distances, standardized
 
-ALIKE = 0.05
-"""Neighbours count as alike if this probability, or a smaller one, is that of blocks in an order of chance."""
+ALIKE = 0.01
+"""Neighbours count as alike if an order of chance has them as near with at most this probability."""
 DRAWS = 999
 OTHER_HOURS = 0.1
 """Share of the recent captures from other hours of the day that is said."""
 
 
-def neighbours_p(means: NDArray[np.float64]) -> float:
-    """Return the probability that neighbouring blocks are as near each other as here, if their order is chance.
+def alike_p(outputs: NDArray[np.float32], size: int) -> float:
+    """Return the probability that neighbouring half blocks are as near each other as here, if their order is chance.
 
-    A permutation of blocks is exact only if they are as alike as any others. In the reference nothing has moved yet:
-    if neighbours are alike there, scenes last longer than a block, and the captures are fewer than they seem.
+    A permutation of blocks is exact only if neighbours are as far from each other as any others. In the reference
+    nothing has moved yet: if neighbours are alike there, scenes last too long for these blocks. Half blocks notice it
+    before the share of false alarms grows; docs/drift.md has the measurements.
 
     Args:
-        means: ``[blocks, blocks]`` mean distances of the reference's blocks, in time.
+        outputs: ``[n, outputs]`` of the reference, in time.
+        size: of a block, at least 2.
+    """
+    half = size // 2
+    whole = outputs[: len(outputs) // half * half]
+    return neighbours_p(between_blocks(distances(standardized(whole)), half))
+
+
+def neighbours_p(means: NDArray[np.float64]) -> float:
+    """Return the probability that neighbours are as near each other as here, if their order is chance.
+
+    Args:
+        means: ``[blocks, blocks]`` mean distances, the blocks in time.
     """
     generator = np.random.default_rng(0)
     orders = np.concatenate(

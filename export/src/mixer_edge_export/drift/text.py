@@ -56,8 +56,8 @@ def look_line(result: Result) -> str:
 def alike_line(drift: Drift, result: Result) -> str:
     """Return why a difference is no answer yet, and what to do."""
     return (
-        f"the recent captures differ, but neighbouring blocks of {drift.block} captures of the reference are alike "
-        f"({p_text(result.alike_p)}), so it may be chance; longer blocks decide: --reference "
+        "the recent captures differ, but the reference's neighbours are alike for too long for blocks of "
+        f"{drift.block} ({p_text(result.alike_p)}), so it may be chance; longer blocks decide: --reference "
         f"{2 * drift.reference.captures}"
     )
 

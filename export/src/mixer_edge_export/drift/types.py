@@ -82,7 +82,7 @@ class Result:
     confidence: Confidence
     outputs: Outputs
     alike_p: float
-    """Probability that neighbouring blocks of the reference are as near each other as they are, if that is chance."""
+    """Probability that neighbouring half blocks of the reference are as near each other as they are, if by chance."""
     verdict: Verdict
     """A drift if one of the two p values is at most the threshold; but alike if ``alike_p`` makes this doubtful."""
     strangest: tuple[Strange, ...]
