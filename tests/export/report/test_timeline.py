@@ -42,7 +42,7 @@ def test_marks_and_means() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "labels"),
-    [(3, ["12:00", "13:00", "14:00", "15:00"]), (72, ["05-04", "05-05", "05-06", "05-07"]), (0, ["12:00"])],
+    [(4, ["12:30", "13:30", "14:30", "15:30"]), (72, ["05-04", "05-05", "05-06", "05-07"]), (0, ["12:00"])],
 )
 def test_times_on_the_axis(hours: float, labels: list[str]) -> None:
     """Days if it is more than two, and one label if there is only one moment."""

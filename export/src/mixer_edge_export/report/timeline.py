@@ -72,7 +72,7 @@ def timeline(groups: Sequence[Series], *, title: str, x_title: str) -> Markup:
 def _times(first: datetime, last: datetime, count: int = 4) -> list[datetime]:
     if last - first < timedelta(minutes=count):
         return [first]
-    return [first + (last - first) * number / (count - 1) for number in range(count)]
+    return [first + (last - first) * (number + 0.5) / count for number in range(count)]  # labels end within the plot
 
 
 def _label(time: datetime, span: timedelta) -> str:
