@@ -17,13 +17,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-Arguments = tuple[str, str, int, str, str]
-"""Name of the folder in the user's data, name of the database, its version, the link to the release in use, and the
-time of the first capture that counts; without a time it is that of the last switch to a release."""
-
 
 def lines(folder: str, database: str, version: int, current: str, since: str) -> Iterator[dict[str, Any]]:
     """Yield the facts of each line.
+
+    Args:
+        folder: name of the folder in the user's data.
+        database: name of the file in it.
+        version: of its tables.
+        current: the link to the release in use, relative to the home folder.
+        since: time of the first capture that counts; empty for the last switch to a release.
 
     Raises:
         ValueError: the database cannot be used; the text says why.
