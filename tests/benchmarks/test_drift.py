@@ -55,7 +55,7 @@ def test_the_tables() -> None:
     }
     one = {"boards": 50, "told_apart": 0.61, "verdicts": {"1": {"drift": 25, "no drift": 25}, "10": {"drift": 10}}}
     other = {"boards": 50, "told_apart": 0.7, "verdicts": {"1": {"drift": 5, "alike": 20, "no drift": 25}}}
-    first, second = tables({"false_alarms": alarms, "power": {"dark": {"1": one, "5": other}}})
+    first, second = tables({"false_alarms": alarms, "power": {"dark": {"1": one, "5": other, "5, longer": one}}})
     assert (
         first.splitlines()[0]
         == "| what is permuted, and how | independent | scenes of 5 | scenes of 10 | scenes of 20 |"
@@ -64,4 +64,4 @@ def test_the_tables() -> None:
         ": this command | 0.0 % (0.0 to 1.9) | 0.5 % (0.1 to 2.8) | 1.0 % (0.3 to 3.6) | 1.5 % (0.5 to 4.3) |"
     )
     assert first.splitlines()[-1] == "| boards whose neighbours are alike | 5 % | 5 % | 5 % | 5 % |"
-    assert second.splitlines()[2:] == ["| dark | 61 % | 50 % | 20 % | 10 % (40 % no answer) |"]
+    assert second.splitlines()[2:] == ["| dark | 61 % | 50 % | 20 % | 10 % (40 % no answer) | 50 % |"]
