@@ -319,6 +319,27 @@ def test_files_are_taught_and_another_process_is_seen(
     assert facts["classes"] == "2: seven, one"
 
 
+def test_without_a_source_files_are_taught(
+    browser: webdriver.Chrome, extractor: Path, camera: Camera, home: dict[str, str]
+) -> None:
+    """There is no button to hold; with two classes of files, own pictures are classified on the page."""
+    with serving(extractor, environment=home) as server:
+        opened(browser, "about:blank")
+        browser.get(f"{server.url}#token={token(home)}")
+        advice = "Nothing is taught yet. Name a class, then choose pictures of it; then teach a second class."
+        until(lambda: text(browser, "teach-advice") == advice)
+        assert not browser.find_element(By.ID, "hold").is_displayed()
+        assert not browser.find_element(By.ID, "drop").is_displayed()
+        for label, digit in (("sieben / 七", "7"), ("one", "1")):
+            name(browser, label)
+            browser.find_element(By.ID, "teach-files").send_keys("\n".join(map(str, camera.pictures(digit))))
+            until(lambda label=label: counts(browser).get(label) == "5 pictures")  # type: ignore[misc]
+        until(lambda: browser.find_element(By.ID, "drop").is_displayed())
+        browser.find_element(By.ID, "file").send_keys(str(camera.pictures("7")[0]))
+        until(lambda: text(browser, "result-label") == "sieben / 七")
+        assert browser.get_log("browser") == []
+
+
 def tabs(page: webdriver.Chrome) -> list[Any]:
     """Return what Tab reaches in the section, in its order."""
     page.execute_script("document.activeElement.blur(); document.getElementById('pause').focus()")
