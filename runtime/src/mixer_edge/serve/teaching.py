@@ -171,19 +171,10 @@ class Teaching:
             name, content = await read_picture(request)
         else:
             frame, name, content = await self._frame(after)
-        result, before = await self._change(
+        (result, before), after_it = await self._change(
             partial(self.room.teach, label, name, content, new_only=frame is not None, hold=hold)
         )
-        return as_json(
-            TaughtOne(
-                image=name,
-                frame=frame,
-                result=result,
-                before=before,
-                pictures=await self._change(self.room.counts),
-                undo=self.room.undo_text,
-            )
-        )
+        return as_json(TaughtOne(image=name, frame=frame, result=result, before=before, **vars(after_it)))
 
     async def get_pictures(self, request: Request) -> Response:
         """List the pictures of a class, the newest first."""
@@ -207,36 +198,37 @@ class Teaching:
     async def move_picture(self, request: Request) -> Response:
         """Move a taught picture to this class."""
         label, file = check_name(request.path_params["name"]), request.path_params["file"]
-        if not await self._change(partial(self.room.move, file, label)):
-            raise _not_taught(file)
-        return await self._changed()
+        return await self._changed(partial(self.room.move, file, label), _not_taught(file))
 
     async def forget_class(self, request: Request) -> Response:
         """Forget a class with all its pictures."""
         label = check_name(request.path_params["name"])
-        if not await self._change(partial(self.room.forget_class, label)):
-            raise HTTPException(404, f"no class {label!r} is taught")
-        return await self._changed()
+        return await self._changed(
+            partial(self.room.forget_class, label), HTTPException(404, f"no class {label!r} is taught")
+        )
 
     async def forget_picture(self, request: Request) -> Response:
         """Forget a taught picture."""
         file = request.path_params["file"]
-        if not await self._change(partial(self.room.forget_picture, file)):
-            raise _not_taught(file)
-        return await self._changed()
+        return await self._changed(partial(self.room.forget_picture, file), _not_taught(file))
 
     async def undo(self, _: Request) -> Response:
         """Undo the last change: what was added is forgotten, what was moved goes back, what was removed comes back."""
-        if not await self._change(self.room.undo):
-            raise HTTPException(409, "there is nothing to undo")
-        return await self._changed()
+        return await self._changed(self.room.undo, HTTPException(409, "there is nothing to undo"))
 
-    async def _changed(self) -> Response:
-        counts = await self._change(self.room.counts)
-        return as_json(Changed(pictures=counts, undo=self.room.undo_text))
+    async def _changed(self, work: Callable[[], bool], otherwise: HTTPException) -> Response:
+        done, after_it = await self._change(work)
+        if not done:
+            raise otherwise
+        return as_json(after_it)
 
-    async def _change(self, work: Callable[[], T]) -> T:
-        return await stored(self.room.run(work))
+    async def _change(self, work: Callable[[], T]) -> tuple[T, Changed]:
+        """Return the result of a change, and what is taught after it and before the next one."""
+
+        def change() -> tuple[T, Changed]:
+            return work(), Changed(pictures=self.room.counts(), undo=self.room.undo_text)
+
+        return await stored(self.room.run(change))
 
     async def _frame(self, after: int) -> tuple[int, str, bytes]:
         """Return the number, the name and the file of the newest frame, with a larger number than ``after``."""
