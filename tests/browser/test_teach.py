@@ -17,7 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from tests.browser.contrast import contrast
-from tests.browser.test_serve import opened, requests, text, texts
+from tests.browser.test_serve import opened, requests, text
 from tests.pictures import write_pictures
 from tests.serving import Server, serving, until
 
@@ -103,6 +103,12 @@ def name(page: webdriver.Chrome, label: str) -> None:
     field = page.find_element(By.ID, "class")
     field.clear()
     field.send_keys(label)
+
+
+def texts(page: webdriver.Chrome, selector: str) -> list[str]:
+    """Return the texts of all such elements at one moment, as the page may replace them in the next."""
+    found = "[...document.querySelectorAll(arguments[0])].map(e => e.innerText.replace(/\\n+/g, '\\n'))"
+    return list(page.execute_script(f"return {found}", selector))
 
 
 def counts(page: webdriver.Chrome) -> dict[str, str]:
@@ -411,11 +417,13 @@ def test_what_it_was_unsure_of_gets_a_name(
         browser.get(f"{server.url}#token={token(home)}")
         until(lambda: text(browser, "label") == "seven")
         camera.show("4")
-        until(lambda: "none of the classes" in " ".join(texts(browser, "#unsure-pictures small")))
-        rows = browser.find_elements(By.CSS_SELECTOR, "#unsure-pictures li")
-        row = next(row for row in rows if "none of the classes" in row.text)
+        files = (
+            "return [...document.querySelectorAll('#unsure-pictures li')].filter(e => e.innerText.includes("
+            "'none of the classes')).map(e => e.dataset.file)"
+        )
+        file = until(lambda: browser.execute_script(files))[0]
+        row = browser.find_element(By.CSS_SELECTOR, f"[data-file='{file}']")
         assert row.text.startswith("none of these (nearest: ")
-        file = row.get_attribute("data-file")
         assert "Say what each is: it is taught as well." in text(browser, "unsure-advice")
         image = row.find_element(By.TAG_NAME, "img")
         assert until(lambda: browser.execute_script("return arguments[0].naturalWidth", image)) > 8
@@ -460,9 +468,8 @@ def test_labels_of_a_bundle_with_classes(browser: webdriver.Chrome, tiny_bundle:
         assert browser.find_elements(By.ID, "teach") == []
         browser.execute_script(f"location.hash = 'token={token(home)}'")
         until(lambda: texts(browser, "#unsure-pictures button"))
-        first = browser.find_element(By.CSS_SELECTOR, "#unsure-pictures button")
-        label = first.text
-        first.click()
+        tap = "const [e] = document.querySelectorAll('#unsure-pictures button'); e.click(); return e.innerText"
+        label = browser.execute_script(tap)
         until(lambda: len(texts(browser, "#unsure-pictures li")) == 5)
         assert text(browser, "unsure-said") == f"It is {label}."
         assert focused(browser).endswith("say it of picture 1")
