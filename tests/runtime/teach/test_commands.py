@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import reseal
-from tests.serving import serving
+from tests.serving import serving, until
 
 from mixer_edge.captured.reasons import find_reason
 from mixer_edge.captured.tables import CAPTURED, captured_folder
@@ -291,15 +291,16 @@ def test_wrong_use(
 
 
 def test_the_server_answers_with_the_taught_classes(extractor: Path, digits: dict[str, list[Path]]) -> None:
-    """As soon as there are two of them; until then it has features."""
+    """As soon as there are two of them, whichever process taught them; until then it has features."""
     picture = digits["7"][0].read_bytes()
     assert main(["teach", str(extractor), "seven", *map(str, digits["7"][:3])]) == 0
     with serving(extractor) as server:
         assert server.request("POST", "/v1/classify", picture).json == {
-            "error": "digits_fe computes features, not classes; use /v2/models/NAME/infer"
+            "error": "digits_fe computes features, and fewer than two classes are taught; teach them on the page, or "
+            "use /v2/models/digits_fe/infer for features"
         }
-    assert main(["teach", str(extractor), "one", *map(str, digits["1"][:3])]) == 0
-    with serving(extractor) as server:
+        assert main(["teach", str(extractor), "one", *map(str, digits["1"][:3])]) == 0
+        until(lambda: server.get("/v1/model").json["labels"])
         answer = server.request("POST", "/v1/classify?top_k=1", picture).json
         assert (answer["categories"][0]["label"], answer["none"]) == ("seven", False)
         model = server.get("/v1/model").json

@@ -55,7 +55,7 @@ class Recorder:
             clock: returns the time in seconds.
         """
         self._classifier, self._options = classifier, options
-        self._folder = folder or captured_folder()
+        self.folder = folder or captured_folder()
         self._chooser = Chooser(options, agree=agree, clock=clock)
         manifest, variant = classifier.bundle.manifest, classifier.variant
         self._answered = partial(
@@ -142,7 +142,7 @@ class Recorder:
     def _run(self) -> None:
         shot = None
         try:
-            remove_older(self._folder, days_ago(self._options.days))
+            remove_older(self.folder, days_ago(self._options.days))
             while (shot := self._take()) is not None:
                 self._keep(shot)
         except MixerEdgeError as error:
@@ -154,7 +154,7 @@ class Recorder:
 
     def _keep(self, shot: Shot) -> None:
         self.captured += keep(
-            self._folder,
+            self.folder,
             file_of(shot.image),
             shot.name,
             shot.answered,

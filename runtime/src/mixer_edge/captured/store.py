@@ -140,6 +140,17 @@ def read_captured(folder: Path) -> list[Captured]:
     ]  # fmt: skip
 
 
+def find_captured(folder: Path, file: str) -> bool:
+    """Return whether there is a picture of this name.
+
+    Raises:
+        DataError: the database cannot be read.
+    """
+    with CAPTURED.reading(folder) as database:
+        query = "SELECT 1 FROM pictures WHERE file = ?"
+        return database is not None and database.execute(query, [file]).fetchone() is not None
+
+
 def set_label(folder: Path, file: str, label: str | None) -> bool:
     """Say what a picture is, or that nobody has said so; return whether it is there.
 

@@ -36,7 +36,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "serve",
         help="show what the camera sees on a page, and classify pictures for other programs",
         description="Serve a page with the live picture and its label, and an HTTP API, until interrupted. Other "
-        "machines need a token; through ssh (ssh -L 8080:127.0.0.1:8080 BOARD) they do not.",
+        "machines need a token; through ssh (ssh -L 8080:127.0.0.1:8080 BOARD) they do not. On a bundle that "
+        "computes features, classes are taught on the page, with the token only.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser, max_pixels=MAX_PIXELS)
@@ -53,8 +54,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="the secret that clients must send; it is made if there is none (default: for other hosts than this "
-        "machine, ~/.config/mixer-edge/token)",
+        help="the secret that clients must send; it is made if there is none (default: ~/.config/mixer-edge/token, "
+        "needed on other hosts than this machine, and here to teach classes)",
     )
     parser.add_argument("--certfile", type=Path, metavar="FILE", help="certificate for https, PEM")
     parser.add_argument("--keyfile", type=Path, metavar="FILE", help="its key, if it is not in the same file")
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise MixerEdgeError("--capture keeps pictures of a source, none that are sent here; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
         server = pool.submit(_import_server)
-        classifier = load_answering(arguments, features=arguments.source is None)
+        classifier = load_answering(arguments, features=True)
     with classifier:
         _check_imported(server)
         _serve(classifier, arguments)
@@ -123,7 +124,10 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
         names=_names(arguments.allow_host),
     )
     name = classifier.bundle.manifest.name
-    with open_publisher(arguments, classifier) as publisher, open_recorder(arguments, classifier) as recorder:
+    with (
+        open_publisher(arguments, classifier, changing=True) as publisher,
+        open_recorder(arguments, classifier) as recorder,
+    ):
         serve(
             classifier,
             options,

@@ -75,12 +75,13 @@ class Metrics:
         with self._lock:
             self._answers["" if none else label] += 1
 
-    def frame(self, latency_ms: float, label: str, *, none: bool) -> None:
-        """Count a frame of the source, and its answer."""
+    def frame(self, latency_ms: float, label: str | None, *, none: bool) -> None:
+        """Count a frame of the source, and its answer; None if there is no class."""
         with self._lock:
             self._frames += 1
             self._frame_seconds.observe(latency_ms / 1000)
-        self.count(label, none=none)
+        if label is not None:
+            self.count(label, none=none)
 
     def response(self) -> Response:
         """Return all metrics in Prometheus' text format."""
@@ -143,4 +144,4 @@ class Measured:
 
     def _route(self, scope: Scope) -> str:
         endpoint = self._endpoints.get(scope.get("endpoint"))  # Starlette has written it there
-        return endpoint.path if endpoint else "other"
+        return endpoint.shown_path if endpoint else "other"

@@ -35,6 +35,7 @@ from mixer_edge.serve.token import default_path, read_token
 
 if TYPE_CHECKING:
     from mixer_edge.captured.recorder import Recorder
+    from mixer_edge.serve.classroom import Classroom
 
 _END_S = 3
 """How long open answers may take when the server ends."""
@@ -51,7 +52,7 @@ class Options:
     threads: int = 1
     """Of the interpreter, for the page to show."""
     token_file: Path | None = None
-    """None: no token on a loopback address, else ``mixer_edge.serve.token.default_path``."""
+    """None: ``mixer_edge.serve.token.default_path``, but on a loopback address only what teaches needs the token."""
     certfile: Path | None = None
     keyfile: Path | None = None
     names: tuple[str, ...] = ()
@@ -109,7 +110,9 @@ async def _serve(
     on_change: Callable[[Change, bytes], None] | None,
     recorder: Recorder | None,
 ) -> None:
-    token_file = options.token_file or (None if is_loopback(options.host) else default_path())
+    teachable = classifier.loaded.manifest.task == "embedding"
+    open_to_read = options.token_file is None and is_loopback(options.host)
+    token_file = options.token_file or (None if open_to_read and not (teachable or recorder) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
     if options.certfile is not None:
         check_certificate(options.certfile, options.keyfile)
@@ -118,7 +121,8 @@ async def _serve(
 
     def on_frame() -> None:
         if live.seen is not None and live.running:
-            metrics.frame(live.seen.latency_ms, live.seen.categories[0].label, none=live.seen.none)
+            label = live.seen.categories[0].label if live.seen.categories else None
+            metrics.frame(live.seen.latency_ms, label, none=live.seen.none)
         signal.notify()
 
     def on_answer(answer: FrameAnswer) -> None:
@@ -126,7 +130,12 @@ async def _serve(
             recorder.add(answer.image, answer.outputs, answer.categories, none=answer.none)
 
     live = Live(engine, options.source, on_frame=on_frame, on_change=on_change, on_answer=on_answer)
-    app = _application(options, token, engine, live, signal, metrics, recorder)
+    room = None
+    if teachable:
+        from mixer_edge.serve.classroom import Classroom  # other bundles need none of it
+
+        room = Classroom(engine, on_change=signal.notify)
+    app = _application(options, token, engine, live, signal, metrics, recorder, room, open_to_read=open_to_read)
     server = _Server(_config(app, options), live, signal, stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -142,6 +151,8 @@ async def _serve(
             await running
         finally:
             live.close()
+            if room is not None:
+                await asyncio.to_thread(room.close)
             await asyncio.to_thread(engine.close)
 
 
@@ -153,6 +164,9 @@ def _application(
     signal: Signal,
     metrics: Metrics,
     recorder: Recorder | None,
+    room: Classroom | None,
+    *,
+    open_to_read: bool,
 ) -> ASGIApp:
     model = Model.of(engine.classifier, options.threads)
     viewers, board_health = Viewers(options.limits), BoardHealth()
@@ -171,17 +185,32 @@ def _application(
         model=model,
         board_health=board_health,
         metrics=metrics,
+        taught=None if room is None else lambda: room.version,
         recorder=recorder,
     )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
+    endpoints = (*api.endpoints(), *inference.endpoints())
+    if room is not None:
+        from mixer_edge.serve.teaching import Teaching
+
+        endpoints += Teaching(room=room, live=live, signal=signal).endpoints()
+    sections: tuple[str, ...] = () if room is None else ("teach.html",)
+    if recorder is not None:
+        from mixer_edge.serve.captures import Captures
+
+        fingerprint = engine.classifier.loaded.manifest.source.fingerprint
+        endpoints += Captures(folder=recorder.folder, fingerprint=fingerprint, room=room).endpoints()
+        sections += ("unsure.html",)
     return application(
-        (*api.endpoints(), *inference.endpoints()),
+        endpoints,
         metrics,
         name=model.name,
         token=token,
         names=own_names() | set(options.names),
         secure=options.certfile is not None,
         limits=options.limits,
+        open_to_read=open_to_read,
+        sections=sections,
     )
 
 
