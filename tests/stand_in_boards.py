@@ -91,6 +91,9 @@ if listed := value("files-from"):
         else:
             print(f'rsync: [sender] link_stat "{file}" failed: No such file or directory (2)', file=sys.stderr)
     sys.exit(0 if all(os.path.lexists(file) for file in files) else 23)
+if not source.exists():
+    print(f'rsync: [sender] link_stat "{source}" failed: No such file or directory (2)', file=sys.stderr)
+    sys.exit(23)
 if source.is_file():
     shutil.copyfile(source, target)
 else:
