@@ -42,23 +42,23 @@ class Camera:
     def __init__(self, folder: Path, digits: Path) -> None:
         """Begin with sevens. ``digits``: folder of the bundled pictures, by digit."""
         self.source, self._folder, self._digits = folder / "camera", folder, digits
-        self.source.mkdir()
+        self.source.mkdir(parents=True)
         for frame in range(6000):
             (self.source / f"{frame:04}.png").symlink_to(f"../now/{frame % SHOWN}.png")
         self.show("7")
 
-    def pictures(self, digit: str) -> list[Path]:
-        """Return the pictures that are shown of a digit."""
-        return sorted((self._digits / digit).iterdir())[:SHOWN]
+    def pictures(self, digit: str, turn: int = 0) -> list[Path]:
+        """Return the pictures that are shown of a digit, others in each turn."""
+        return sorted((self._digits / digit).iterdir())[turn * SHOWN : (turn + 1) * SHOWN]
 
-    def show(self, digit: str) -> None:
+    def show(self, digit: str, turn: int = 0) -> None:
         """Show pictures of this digit from now on."""
-        folder = self._folder / digit
+        folder = self._folder / f"{digit}-{turn}"
         if not folder.exists():
             folder.mkdir()
-            for number, picture in enumerate(self.pictures(digit)):
+            for number, picture in enumerate(self.pictures(digit, turn)):
                 shutil.copy(picture, folder / f"{number}.png")
-        (self._folder / "next").symlink_to(folder)
+        (self._folder / "next").symlink_to(folder.name)
         (self._folder / "next").replace(self._folder / "now")
 
 
@@ -119,16 +119,16 @@ def counts(page: webdriver.Chrome) -> dict[str, str]:
     return dict(page.execute_script(script))
 
 
-def hold(page: webdriver.Chrome, label: str) -> str:
+def hold(page: webdriver.Chrome, label: str, in_all: int = SHOWN) -> str:
     """Hold the button until all five pictures of the camera are taught, and return what is then said."""
     name(page, label)
     button = page.find_element(By.ID, "hold")
     ActionChains(page).click_and_hold(button).perform()
-    until(lambda: re.match(f"{label}: 5 added, .* left out", text(page, "teach-said")))
+    until(lambda: re.match(f"{label}: {SHOWN} added, .* left out", text(page, "teach-said")))
     assert button.text == "Release to stop"
     ActionChains(page).release().perform()
     until(lambda: button.text == "Hold to teach what is seen")
-    until(lambda: counts(page).get(label) == "5 pictures")
+    until(lambda: counts(page).get(label) == f"{in_all} pictures")
     return text(page, "teach-said")
 
 
