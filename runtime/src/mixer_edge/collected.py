@@ -17,7 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
@@ -123,6 +123,7 @@ def _bursts(board: str, timed: Iterable[tuple[datetime, Path]]) -> list[tuple[Pa
 def _time(text: str) -> datetime | None:
     try:
         # Python 3.10 does not know the Z
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)  # a spreadsheet may have removed it
