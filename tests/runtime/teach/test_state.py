@@ -94,6 +94,14 @@ def test_the_sums_do_not_drift() -> None:
     np.testing.assert_allclose(found.statistics.sums, [draw(1).features, draw(2).features])
 
 
+def test_the_same_file_counts_once() -> None:
+    """Also if another version of Pillow decodes it to other pixels: taught again it is known, or moves."""
+    add(EXTRACTOR, "a", [draw(1)])
+    other = replace(draw(1), digest="0" * 64)
+    assert add(EXTRACTOR, "a", [other]) == Lesson(known=("1.png",))
+    assert add(EXTRACTOR, "b", [other]) == Lesson(moved=(("1.png", "a"),))
+
+
 def test_the_same_pixels_count_once() -> None:
     """Taught again it is known, in another class it moves; a class that lost its last picture is gone."""
     assert add(EXTRACTOR, "a", [draw(1), draw(2), draw(1)]) == Lesson(added=("1.png", "2.png"), known=("1.png",))

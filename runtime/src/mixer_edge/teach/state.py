@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mixer_edge import strict_json
 from mixer_edge.classifier import LinearHead
 from mixer_edge.errors import DataError
-from mixer_edge.kept.files import PictureFiles
+from mixer_edge.kept.files import PictureFiles, file_name
 from mixer_edge.manifest import PreprocessSpec, UnknownSpec
 from mixer_edge.teach.folder import Extractor
 from mixer_edge.teach.sums import remake_sums, update_sums
@@ -114,8 +114,8 @@ def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson
         for picture in pictures:
             row = database.execute(
                 "SELECT pictures.id, class, classes.name, features FROM pictures JOIN classes ON classes.id = class "
-                "WHERE digest = ?",
-                [picture.digest],
+                "WHERE digest = ? OR file = ?",  # another version of Pillow may decode a file to other pixels
+                (picture.digest, file_name(picture.content, picture.name)),
             ).fetchone()
             if row is None:
                 identifier = _class(database, label, len(picture.features))
