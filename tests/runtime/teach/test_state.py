@@ -7,11 +7,13 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.killing import forked
 from tests.teaching import EXTRACTOR, FEATURES, contents, draw, sums_and_pictures
 
 from mixer_edge.class_names import NONE
@@ -92,6 +94,32 @@ def test_the_sums_do_not_drift() -> None:
     assert found is not None
     assert found.removed == 0
     np.testing.assert_allclose(found.statistics.sums, [draw(1).features, draw(2).features])
+
+
+def test_a_folder_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the sandbox of a service, or on a disk that is mounted read-only: SQLite can make no files there."""
+    with tempfile.TemporaryDirectory() as folder:  # that of pytest is closed to other users
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv("XDG_DATA_HOME", folder)
+        add(EXTRACTOR, "a", [draw(1)])
+        add(EXTRACTOR, "b", [draw(2, 4)])
+        taught = EXTRACTOR.folder
+        for path, mode in ((taught.parent, 0o755), (taught, 0o555), *((path, 0o444) for path in taught.iterdir())):
+            path.chmod(mode)
+
+        def read() -> None:
+            if os.getuid() == 0:  # root writes everywhere
+                os.setuid(65534)
+            found = read_taught(taught)
+            assert found is not None
+            assert found.counts == {"a": 1, "b": 1}
+            with pytest.raises(DataError) as error:
+                add(EXTRACTOR, "a", [draw(3)])
+            assert str(error.value) == f"{taught}: cannot be written (Permission denied); nothing was changed"
+
+        assert not forked(read)
+        for path in (taught, taught / "pictures", taught / "pending"):
+            path.chmod(0o755)
 
 
 def test_the_same_file_counts_once() -> None:
