@@ -7,5 +7,9 @@ from pathlib import Path
 
 
 def user_folder(variable: str, default: str) -> Path:
-    """Return the folder that an environment variable names; without it, ``default`` in the user's home."""
-    return Path(os.environ.get(variable) or f"~/{default}").expanduser()
+    """Return the folder that a variable of the environment names; unless it is absolute, ``default`` in the user's home.
+
+    A relative one would be another folder wherever a program is started: the specification ignores it.
+    """
+    folder = Path(os.environ.get(variable, ""))
+    return folder if folder.is_absolute() else Path.home() / default
