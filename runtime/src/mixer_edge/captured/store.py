@@ -78,7 +78,7 @@ def keep(
         name: of the picture, whose ending the file takes.
         answered: what was answered.
         outputs: of the network, ``[outputs]`` float32: logits, or features.
-        most_bytes: of all pictures together.
+        most_bytes: of all pictures together, no less than those of this one.
         oldest: a time as that of an answer; pictures from before it that have no label are removed.
 
     Raises:
