@@ -279,6 +279,10 @@ def test_wrong_use(
         2, [], [f"error: a: is not taught, expected a taught class or the path of a picture; {see}"],
     )  # fmt: skip
     assert run(capsys, "teach", extractor, "a", picture)[0] == 0
+    for words in ("x" * 300, "七" * 100):  # longer than the name of a file may be
+        assert run(capsys, "forget", extractor, words) == (
+            2, [], [f"error: {words}: is not taught, expected a taught class or the path of a picture; {see}"],
+        )  # fmt: skip
     assert run(capsys, "forget", extractor, digits["1"][0]) == (
         2, [], [f"error: {digits['1'][0]}: is not taught, expected a taught picture; {see}"],
     )  # fmt: skip

@@ -171,11 +171,18 @@ def forget(folder: Path, what: str) -> int:
         return 0
     name = unicodedata.normalize("NFC", what)
     if name in taught.counts:
-        if path.is_file():
+        if is_file(what):
             raise DataError(f"{what}: a class and a picture; expected ./{what} for the picture, or another folder")
         return forget_class(folder, name)
     if path.resolve().parent == PictureFiles(folder).pictures.resolve():  # it may be damaged, or be gone
         return forget_picture(folder, file=path.name)
-    if not path.is_file():
+    if not is_file(what):
         return 0
     return forget_picture(folder, digest=pixels_sha256(load_pixels(path, taught.extractor.preprocess)))
+
+
+def is_file(what: str) -> bool:
+    """Return whether this is the path of a file; a class may have a longer name than a file."""
+    with suppress(OSError):
+        return Path(what).is_file()
+    return False
