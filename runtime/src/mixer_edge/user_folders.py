@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def user_folder(variable: str, default: str) -> Path:
-    """Return the folder that a variable of the environment names; unless it is absolute, ``default`` in the user's home.
+    """Return the folder that ``variable`` of the environment names; unless it is absolute, ``default`` in the home.
 
     A relative one would be another folder wherever a program is started: the specification ignores it.
     """

@@ -16,6 +16,7 @@ from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.kept.files import PictureFiles
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
+from mixer_edge.service import starting
 from mixer_edge.teach.folder import Extractor, taught_folder
 from mixer_edge.teach.names import check_name
 from mixer_edge.teach.state import (
@@ -140,6 +141,7 @@ def _read(classifier: Classifier, name: str, source: Path | bytes) -> Picture:
 
 
 def _kept(classifier: Classifier, path: Path) -> tuple[str, NDArray[np.float32]]:
+    starting()  # a service: for many pictures it takes minutes
     try:
         return _features(classifier, path, str(path))
     except ImageError as error:
