@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.teaching import EXTRACTOR, draw
 from mixer_edge.captured.store import read_captured
 from mixer_edge.captured.tables import captured_folder
 from mixer_edge.cli import main
-from mixer_edge.teach.state import add, read_pictures
+from mixer_edge.teach.state import add, forget_class, read_pictures
 
 TAUGHT = {
     "bytes": 9, "kind": "taught", "label": "cat", "time": None, "answer": None, "probability": None, "none": None,
@@ -55,6 +56,9 @@ def test_taught_then_captured(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             **(CAPTURED | {"label": "dog", "reason": None, "random": True, "none": True}),
         },
     ]
+    add(EXTRACTOR, "dog", [replace(draw(3), time="2026-05-04T03:02:02.000Z")])
+    assert json.loads(kept(capsys, "--json")[1])["time"] == "2026-05-04T03:02:02.000Z"
+    forget_class(EXTRACTOR.folder, "dog")
     assert kept(capsys) == ["taught: 1 picture, 0.0 MB", "captured: 2 pictures, 1 of them with a label, 0.0 MB"]
     (others / f"{one}.jpg").unlink()
     assert main(["kept", "--json"]) == 0
@@ -76,7 +80,7 @@ def test_only_captured_pictures_are_forgotten(
         "1 captured picture forgotten; 1 taught picture stays: the board answers with them"
     ]
     assert [found.file for found in read_captured(captured_folder())] == [f"{two}.jpg"]
-    assert [path.stem for _, path in read_pictures(EXTRACTOR.folder)] == [taught]
+    assert [found.path.stem for found in read_pictures(EXTRACTOR.folder)] == [taught]
     monkeypatch.setattr("sys.stdin", io.StringIO(two))
     assert kept(capsys, "--forget", "--json") == ['{"forgotten": 1, "taught": 0}']
     assert list((captured_folder() / "pictures").iterdir()) == []

@@ -45,7 +45,7 @@ class Row:
     class_by: ClassBy
     """Who says so: it was taught, labelled on the board, or moved by hand in the folder; empty: nobody."""
     time: str
-    """When the board answered, in UTC in ISO 8601."""
+    """When the board answered or, of a picture that was only taught, when it was; in UTC in ISO 8601."""
     answer: str
     probability: str
     """Of the answer."""

@@ -19,12 +19,13 @@ from tests.serving import serving
 
 from mixer_edge.captured.reasons import find_reason
 from mixer_edge.captured.tables import CAPTURED, captured_folder
+from mixer_edge.changes import days_ago
 from mixer_edge.classifier import Classifier
 from mixer_edge.cli import main
 from mixer_edge.manifest import Manifest
 from mixer_edge.teach.folder import taught_folder
-from mixer_edge.teach.lessons import use_taught
-from mixer_edge.teach.state import read_taught
+from mixer_edge.teach.lessons import teach, use_taught
+from mixer_edge.teach.state import read_pictures, read_taught
 from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.training.heads import Part, fit
 
@@ -243,9 +244,14 @@ def test_a_service_that_computes_features_has_time_to_start(
 def test_another_extractor_takes_the_pictures(
     extractor: Path, digits: dict[str, list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was taught on other weights is named, and moved with one command."""
+    """What was taught on other weights is named, and moved with one command, with the times of what was seen there."""
     for label in ("7", "1"):
-        assert run(capsys, "teach", extractor, label, *digits[label][:3])[0] == 0
+        assert run(capsys, "teach", extractor, label, *digits[label][:2])[0] == 0
+        with Classifier.load(extractor) as classifier:
+            list(teach(classifier, label, [("frame", digits[label][2].read_bytes())]))
+    times = [picture.time for picture in read_pictures(state(extractor))]
+    assert [times[place] for place in (0, 1, 3, 4)] == [None] * 4  # files
+    assert days_ago(1) < str(times[2]) < str(times[5]) <= days_ago(0)
     old = taught_folder() / ("0" * 64)
     state(extractor).rename(old)
     code, output, (error,) = run(capsys, "classify", extractor, digits["7"][0])
@@ -258,6 +264,7 @@ def test_another_extractor_takes_the_pictures(
     assert run(capsys, "teach", extractor, "--from", old) == (
         0, ["7: 3 new, 3 pictures in all", "1: 3 new, 3 pictures in all"], [],
     )  # fmt: skip
+    assert [picture.time for picture in read_pictures(state(extractor))] == times
     assert run(capsys, "classify", extractor, digits["7"][0], "--top-k", "1")[1][0].split()[1] == "7"
 
 

@@ -25,6 +25,8 @@ from mixer_edge.teach import sums
 from mixer_edge.teach.state import Lesson, Picture, add, forget_class, forget_picture, read_pictures, read_taught
 from mixer_edge.teach.tables import TAUGHT
 
+TIME = "2026-05-04T03:02:01.000Z"
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -139,7 +141,7 @@ def test_the_same_pixels_count_once() -> None:
     assert taught is not None
     assert taught.counts == {"b": 3}
     assert taught.head is None
-    assert [path.read_bytes() for _, path in read_pictures(EXTRACTOR.folder)] == [
+    assert [found.path.read_bytes() for found in read_pictures(EXTRACTOR.folder)] == [
         b"picture 1",
         b"picture 2",
         b"picture 3",
@@ -266,28 +268,30 @@ def test_a_newer_database(folder: Path) -> None:
     """It is neither read nor written."""
     add(EXTRACTOR, "a", [draw(1)])
     with sqlite3.connect(folder / "taught.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     connection.close()
     for use in (lambda: read_taught(folder), lambda: add(EXTRACTOR, "a", [draw(2)])):
         with pytest.raises(DataError) as error:
             use()
         assert str(error.value) == (
-            f"{folder}/taught.sqlite: version 3, expected 2; written by a newer mixer-edge; upgrade this one"
+            f"{folder}/taught.sqlite: version 4, expected 3; written by a newer mixer-edge; upgrade this one"
         )
 
 
 @pytest.mark.parametrize("first", ["read", "write"])
 def test_an_older_database(folder: Path, first: str) -> None:
-    """The tables of version 1 had all pictures in the sums; reading and writing upgrade them."""
+    """The tables of version 1 had all pictures in the sums, and no times; reading and writing upgrade them."""
     add(EXTRACTOR, "a", [draw(1), draw(2)])
     with sqlite3.connect(folder / "taught.sqlite") as connection:
         connection.execute("DROP TABLE unsummed")
+        connection.execute("ALTER TABLE pictures DROP COLUMN time")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     if first == "read":
         assert contents() == {"1.png": "a", "2.png": "a"}
-    add(EXTRACTOR, "b", [draw(3)])
+    add(EXTRACTOR, "b", [replace(draw(3), time=TIME)])
     assert contents() == {"1.png": "a", "2.png": "a", "3.png": "b"}
+    assert [found.time for found in read_pictures(folder)] == [None, None, TIME]
     check_head()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.changes import now
 from mixer_edge.classifier import Classifier
 from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.kept.files import PictureFiles
@@ -37,7 +39,13 @@ CHUNK, CHUNK_BYTES = 32, 32 << 20
 """Pictures, and bytes of their files, that are taught in one step at most."""
 
 
-def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path | bytes]]) -> Iterator[Lesson | str]:
+def teach(
+    classifier: Classifier,
+    label: str,
+    sources: Iterable[tuple[str, Path | bytes]],
+    *,
+    times: Mapping[str, str | None] = MappingProxyType({}),
+) -> Iterator[Lesson | str]:
     """Teach pictures of a class; yield what became of them, and a line for each that cannot be read.
 
     What is yielded is on the disk. Pictures are taught in steps, so that little is lost at a stop.
@@ -45,7 +53,8 @@ def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path 
     Args:
         classifier: a loaded feature extractor.
         label: the class.
-        sources: names of pictures, and their paths or contents.
+        sources: names of pictures, and their paths or contents: contents are of pictures that are taken now.
+        times: of pictures that were taught before, by name.
 
     Raises:
         BundleError: the bundle has classes of its own.
@@ -56,7 +65,7 @@ def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path 
     chunk: list[Picture] = []
     for name, source in sources:
         try:
-            chunk.append(_read(classifier, name, source))
+            chunk.append(_read(classifier, name, source, times.get(name)))
         except ImageError as error:
             yield str(error)
         if len(chunk) == CHUNK or sum(len(picture.content) for picture in chunk) > CHUNK_BYTES:
@@ -131,13 +140,14 @@ def _elsewhere(bundle: Path, extractor: Extractor) -> str:
     )
 
 
-def _read(classifier: Classifier, name: str, source: Path | bytes) -> Picture:
+def _read(classifier: Classifier, name: str, source: Path | bytes, time: str | None) -> Picture:
     digest, features = _features(classifier, source, name)
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror})") from None
-    return Picture(content=content, name=name, digest=digest, features=features)
+    time = now() if isinstance(source, bytes) else time
+    return Picture(content=content, name=name, digest=digest, features=features, time=time)
 
 
 def _kept(classifier: Classifier, path: Path) -> tuple[str, NDArray[np.float32]]:

@@ -33,6 +33,19 @@ class Picture:
     """sha256 of its pixels at the network's size."""
     features: NDArray[np.float32]
     """``[hidden]``."""
+    time: str | None = None
+    """When it was taught, as ``mixer_edge.changes.now``; None for a file, which may have been taken long before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaughtPicture:
+    """A picture that is taught."""
+
+    label: str
+    path: Path
+    """Of the kept file."""
+    time: str | None
+    """As in ``Picture``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +100,19 @@ def read_taught(folder: Path) -> Taught | None:
         return Taught(extractor=extractor, counts=counts, head=head) if counts else None
 
 
-def read_pictures(folder: Path) -> list[tuple[str, Path]]:
-    """Return the class and the kept file of every picture, those that were taught first in front.
+def read_pictures(folder: Path) -> list[TaughtPicture]:
+    """Return all pictures, those that were taught first in front.
 
     Raises:
         DataError: they cannot be read.
     """
     files = PictureFiles(folder)
-    query = "SELECT classes.name, file FROM pictures JOIN classes ON classes.id = class ORDER BY pictures.id"
+    query = "SELECT classes.name, file, time FROM pictures JOIN classes ON classes.id = class ORDER BY pictures.id"
     with TAUGHT.reading(folder) as database:
-        return [] if database is None else [(label, files.path(file)) for label, file in database.execute(query)]
+        return [
+            TaughtPicture(label=label, path=files.path(file), time=time)
+            for label, file, time in (() if database is None else database.execute(query))
+        ]
 
 
 def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson:
@@ -121,8 +137,8 @@ def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson
                 identifier = _class(database, label, len(picture.features))
                 file = change.files.add(picture.content, picture.name)
                 database.execute(
-                    "INSERT INTO pictures (class, file, name, digest, features) VALUES (?, ?, ?, ?, ?)",
-                    (identifier, file, _text(picture.name), picture.digest, picture.features.tobytes()),
+                    "INSERT INTO pictures (class, file, name, digest, features, time) VALUES (?, ?, ?, ?, ?, ?)",
+                    (identifier, file, _text(picture.name), picture.digest, picture.features.tobytes(), picture.time),
                 )
                 added.append((identifier, picture.features))
                 lesson += Lesson(added=(picture.name,))
