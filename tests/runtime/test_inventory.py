@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,5 +100,12 @@ def test_what_is_no_checksum(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert capsys.readouterr().err == (
         f"error: standard input, line 2: '{one}.jpg', expected a sha256 of 64 digits as in kept --json; "
         "nothing was removed\n"
+    )
+    command = [sys.executable, "-m", "mixer_edge", "kept", "--forget"]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}  # as in most locales: what is no text is an error
+    result = subprocess.run(command, input=b"a\xff\n", env=environment, capture_output=True, check=False)
+    assert (result.returncode, result.stderr.decode()) == (
+        2,
+        "error: standard input: is no text, expected a sha256 of 64 digits as in kept --json; nothing was removed\n",
     )
     assert len(read_captured(captured_folder())) == 1

@@ -25,9 +25,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "teach",
         usage="%(prog)s [-h] [OPTION...] BUNDLE CLASS PICTURE... or BUNDLE --from FOLDER",
         help="teach a class with pictures, on a bundle that computes features",
-        description="Teach a class with pictures, on a bundle that computes features. classify, camera and watch then "
-        "answer with the taught classes. A picture that cannot be read is reported on standard error and the others "
-        "are still taught; the exit code is then 1.",
+        description="Teach a class with pictures, on a bundle that computes features. classify, camera, watch and "
+        "serve then answer with the taught classes. A picture that cannot be read is reported on standard error and "
+        "the others are still taught; the exit code is then 1.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser)
