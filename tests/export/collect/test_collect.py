@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.collecting import sha256
@@ -15,6 +16,7 @@ from mixer_edge.captured.store import read_captured, set_label
 from mixer_edge.collected import COLUMNS
 from mixer_edge.dataset import find_images, read_names
 from mixer_edge.teach.state import read_pictures
+from mixer_edge_export.collect import action, copies
 
 Make = Callable[[str], Owner]
 ONE, TWO, P1, P2, P3 = map(sha256, (b"one", b"two", b"picture 1", b"picture 2", b"picture 3"))
@@ -220,6 +222,24 @@ def test_a_label_that_comes_while_the_board_is_freed(owner: Make, collect: Colle
     output, _ = collect("garden", "--forget")
     assert output[1].split() == ["garden", "1", "0", "1", "0", "0", "1"]
     assert collect.files() == {f"cat/{ONE}.jpg"}
+
+
+def test_a_label_that_comes_while_the_copies_are_read(
+    owner: Make, collect: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many pictures that takes minutes: the label is not lost with the picture."""
+    board = owner("garden")
+    board.capture(b"one")
+    board.capture(b"two")
+
+    def is_safe(path: Path, sha256: str) -> bool:
+        set_label(board.captured, f"{ONE}.jpg", "cat")
+        return copies.is_safe(path, sha256)
+
+    monkeypatch.setattr(action, "is_safe", is_safe)
+    output, _ = collect("garden", "--forget")
+    assert output[1].split() == ["garden", "2", "2", "0", "2", "0", "1"]
+    assert [(found.file, found.label) for found in read_captured(board.captured)] == [(f"{ONE}.jpg", "cat")]
 
 
 def test_odd_classes(owner: Make, collect: Collector) -> None:
