@@ -29,6 +29,16 @@ def test_the_places_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert cache_folder("wheels").is_dir()
 
 
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with any number for a user: the message says what to set."""
+    for variable in ("HOME", "XDG_CACHE_HOME", "MIXER_EDGE_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(MixerEdgeError) as error:
+        cache_folder("wheels")
+    assert str(error.value) == "this user has no home folder; set HOME, or XDG_CACHE_HOME to a folder"
+
+
 def test_a_place_that_cannot_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file in its way is an error that names the folder and the variable."""
     (tmp_path / "file").touch()
