@@ -15,7 +15,7 @@ from mixer_edge import strict_json
 from mixer_edge.captured.tables import CAPTURED
 from mixer_edge.classifier import Category
 from mixer_edge.kept.database import Writing
-from mixer_edge.kept.files import PictureFiles
+from mixer_edge.kept.files import PictureFiles, file_name
 
 Reason = Literal["none", "threshold", "tie", "change"]
 REASONS = get_args(Reason)
@@ -86,11 +86,10 @@ def keep(
     """
     with CAPTURED.writing(folder) as change:
         _remove_older(change, oldest)
-        file = change.files.add(content, name)
-        known = change.database.execute("SELECT id FROM pictures WHERE file = ?", [file]).fetchone()
-        if known is not None:
-            change.database.execute("UPDATE pictures SET random = random OR ? WHERE id = ?", (answered.random, *known))
+        again = "UPDATE pictures SET random = random OR ? WHERE file = ?"
+        if change.database.execute(again, (answered.random, file_name(content, name))).rowcount:
             return False
+        file = change.files.add(content, name)
         _make_room(change, most_bytes - len(content))
         change.database.execute(
             "INSERT INTO pictures (file, bytes, time, reason, random, categories, none, bundle, fingerprint, variant, "
