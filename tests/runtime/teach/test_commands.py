@@ -227,14 +227,17 @@ def test_another_file_of_the_same_extractor(
 def test_a_service_that_computes_features_has_time_to_start(
     extractor: Path, digits: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Systemd hears of every picture, or it would end the service, and each later start would begin anew."""
+    """Systemd hears of every picture, or it would end the service, and each later start would begin anew.
+
+    A picture that was taught is not too large for a service that accepts only smaller ones.
+    """
     for label in ("7", "1"):
         assert main(["teach", str(extractor), label, *map(str, digits[label][:3])]) == 0
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.setblocking(False)
-        with Classifier.load(extractor, "float32") as classifier:
+        with Classifier.load(extractor, "float32", max_pixels=10) as classifier:
             assert use_taught(classifier)
         assert [systemd.recv(100) for _ in range(6)] == [b"EXTEND_TIMEOUT_USEC=60000000"] * 6
         with pytest.raises(BlockingIOError):

@@ -45,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--remove",
         action="append",
         metavar="FILE",
-        help=f"remove a picture, by name or path, or {ALL} of them; repeat it for several pictures",
+        help=f"remove a picture, by name or path, or with the word {ALL} every one; repeat it for several pictures",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -141,7 +142,7 @@ def _elsewhere(bundle: Path, extractor: Extractor) -> str:
 
 
 def _read(classifier: Classifier, name: str, source: Path | bytes, time: str | None) -> Picture:
-    digest, features = _features(classifier, source, name)
+    digest, features = _features(classifier, source, name, classifier.max_pixels)
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
@@ -153,14 +154,16 @@ def _read(classifier: Classifier, name: str, source: Path | bytes, time: str | N
 def _kept(classifier: Classifier, path: Path) -> tuple[str, NDArray[np.float32]]:
     starting()  # a service: for many pictures it takes minutes
     try:
-        return _features(classifier, path, str(path))
+        return _features(classifier, path, str(path), sys.maxsize)  # teach may allow larger ones than serve
     except ImageError as error:
         bundle = classifier.bundle.folder
         raise DataError(f"{error}; it was taught, forget it with: mixer-edge forget {bundle} {path}") from None
 
 
-def _features(classifier: Classifier, source: Path | bytes, name: str) -> tuple[str, NDArray[np.float32]]:
-    pixels = load_pixels(source, classifier.bundle.manifest.preprocess, max_pixels=classifier.max_pixels)
+def _features(
+    classifier: Classifier, source: Path | bytes, name: str, max_pixels: int
+) -> tuple[str, NDArray[np.float32]]:
+    pixels = load_pixels(source, classifier.bundle.manifest.preprocess, max_pixels=max_pixels)
     features = classifier.output(classifier.tensor_of_pixels(pixels))
     if not np.isfinite(features).all():
         raise ModelError(f"the feature extractor gives NaN or infinity for {name}; use another variant")
