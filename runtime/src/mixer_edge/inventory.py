@@ -29,15 +29,15 @@ class KeptPicture:
     """Its class; None for a captured picture that nobody has labelled."""
     time: str | None
     """When it was answered or, for a taught one, taught: UTC in ISO 8601; None for a file that was taught."""
-    answer: str | None
+    answer: str | None = None
     """The nearest class."""
-    probability: float | None
+    probability: float | None = None
     """Of the answer."""
-    none: bool | None
+    none: bool | None = None
     """Whether it was none of the classes."""
-    reason: str | None
+    reason: str | None = None
     """Why it is kept; None for one of the random share alone."""
-    random: bool | None
+    random: bool | None = None
     """Whether it is of the random share."""
     bundle: str
     """Name of the bundle that answered or, of a taught picture, computed the features."""
@@ -92,11 +92,6 @@ def _taught(folder: Path) -> list[KeptPicture]:
             kind="taught",
             label=found.label,
             time=found.time,
-            answer=None,
-            probability=None,
-            none=None,
-            reason=None,
-            random=None,
             bundle=taught.extractor.name,
             variant=taught.extractor.variant,
             fingerprint=taught.extractor.fingerprint,
