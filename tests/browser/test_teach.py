@@ -285,7 +285,7 @@ def test_taught_pictures_are_looked_through(
     page.find_elements(By.CSS_SELECTOR, "#taught-pictures .remove")[1].click()
     until(lambda: counts(page) == {"seven": "3 pictures", "one": "6 pictures"})
     until(lambda: text(page, "undo") == "Undo: 1 picture of seven removed")
-    assert text(page, "teach-said") == "Removed."
+    assert text(page, "teach-said") == "PictureRow."
     page.find_element(By.ID, "undo").click()
     until(lambda: counts(page) == {"seven": "4 pictures", "one": "6 pictures"})
     until(lambda: len(texts(page, "#taught-pictures li")) == 4)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from tests.teaching import EXTRACTOR, draw
 from mixer_edge.captured.store import read_captured
 from mixer_edge.captured.tables import captured_folder
 from mixer_edge.cli import main
-from mixer_edge.teach.state import add, read_pictures
+from mixer_edge.teach.state import add, forget_class, read_pictures
 
 TAUGHT = {
     "bytes": 9, "kind": "taught", "label": "cat", "time": None, "answer": None, "probability": None, "none": None,
@@ -55,6 +59,9 @@ def test_taught_then_captured(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             **(CAPTURED | {"label": "dog", "reason": None, "random": True, "none": True}),
         },
     ]
+    add(EXTRACTOR, "dog", [replace(draw(3), time="2026-05-04T03:02:02.000Z")])
+    assert json.loads(kept(capsys, "--json")[1])["time"] == "2026-05-04T03:02:02.000Z"
+    forget_class(EXTRACTOR.folder, "dog")
     assert kept(capsys) == ["taught: 1 picture, 0.0 MB", "captured: 2 pictures, 1 of them with a label, 0.0 MB"]
     (others / f"{one}.jpg").unlink()
     assert main(["kept", "--json"]) == 0
@@ -76,7 +83,7 @@ def test_only_captured_pictures_are_forgotten(
         "1 captured picture forgotten; 1 taught picture stays: the board answers with them"
     ]
     assert [found.file for found in read_captured(captured_folder())] == [f"{two}.jpg"]
-    assert [path.stem for _, path in read_pictures(EXTRACTOR.folder)] == [taught]
+    assert [found.path.stem for found in read_pictures(EXTRACTOR.folder)] == [taught]
     monkeypatch.setattr("sys.stdin", io.StringIO(two))
     assert kept(capsys, "--forget", "--json") == ['{"forgotten": 1, "taught": 0}']
     assert list((captured_folder() / "pictures").iterdir()) == []
@@ -93,5 +100,12 @@ def test_what_is_no_checksum(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert capsys.readouterr().err == (
         f"error: standard input, line 2: '{one}.jpg', expected a sha256 of 64 digits as in kept --json; "
         "nothing was removed\n"
+    )
+    command = [sys.executable, "-m", "mixer_edge", "kept", "--forget"]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}  # as in most locales: what is no text is an error
+    result = subprocess.run(command, input=b"a\xff\n", env=environment, capture_output=True, check=False)
+    assert (result.returncode, result.stderr.decode()) == (
+        2,
+        "error: standard input: is no text, expected a sha256 of 64 digits as in kept --json; nothing was removed\n",
     )
     assert len(read_captured(captured_folder())) == 1

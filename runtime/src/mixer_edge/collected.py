@@ -17,7 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +45,7 @@ class Row:
     class_by: ClassBy
     """Who says so: it was taught, labelled on the board, or moved by hand in the folder; empty: nobody."""
     time: str
-    """When the board answered, in UTC in ISO 8601."""
+    """When the board answered or, of a picture that was only taught, when it was; in UTC in ISO 8601."""
     answer: str
     probability: str
     """Of the answer."""
@@ -123,6 +123,7 @@ def _bursts(board: str, timed: Iterable[tuple[datetime, Path]]) -> list[tuple[Pa
 def _time(text: str) -> datetime | None:
     try:
         # Python 3.10 does not know the Z
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)  # a spreadsheet may have removed it

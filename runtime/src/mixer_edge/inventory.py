@@ -28,16 +28,16 @@ class KeptPicture:
     label: str | None
     """Its class; None for a captured picture that nobody has labelled."""
     time: str | None
-    """When it was answered: UTC in ISO 8601."""
-    answer: str | None
+    """When it was answered or, for a taught one, taught: UTC in ISO 8601; None for a file that was taught."""
+    answer: str | None = None
     """The nearest class."""
-    probability: float | None
+    probability: float | None = None
     """Of the answer."""
-    none: bool | None
+    none: bool | None = None
     """Whether it was none of the classes."""
-    reason: str | None
+    reason: str | None = None
     """Why it is kept; None for one of the random share alone."""
-    random: bool | None
+    random: bool | None = None
     """Whether it is of the random share."""
     bundle: str
     """Name of the bundle that answered or, of a taught picture, computed the features."""
@@ -76,7 +76,7 @@ def forget_captured(sha256s: Collection[str]) -> Forgotten:
     """
     wanted, folder = set(sha256s), captured_folder()
     files = [found.file for found in read_captured(folder) if Path(found.file).stem in wanted]
-    taught = {path.stem for state in taught_folder().glob("*") for _, path in read_pictures(state)}
+    taught = {found.path.stem for state in taught_folder().glob("*") for found in read_pictures(state)}
     return Forgotten(forgotten=remove(folder, files) if files else 0, taught=len(wanted & taught))
 
 
@@ -86,23 +86,18 @@ def _taught(folder: Path) -> list[KeptPicture]:
         return []
     return [
         KeptPicture(
-            file=str(path),
-            sha256=path.stem,
+            file=str(found.path),
+            sha256=found.path.stem,
             bytes=size,
             kind="taught",
-            label=label,
-            time=None,
-            answer=None,
-            probability=None,
-            none=None,
-            reason=None,
-            random=None,
+            label=found.label,
+            time=found.time,
             bundle=taught.extractor.name,
             variant=taught.extractor.variant,
             fingerprint=taught.extractor.fingerprint,
         )
-        for label, path in read_pictures(folder)
-        if (size := _size(path)) is not None
+        for found in read_pictures(folder)
+        if (size := _size(found.path)) is not None
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,11 @@ class Owner:
         """The folder of its taught pictures."""
         return self.board.home / ".local/share/mixer-edge-taught" / EXTRACTOR.fingerprint
 
-    def teach(self, label: str, *numbers: int) -> None:
-        """Teach drawn pictures."""
+    def teach(self, label: str, *numbers: int, time: str | None = None) -> None:
+        """Teach drawn pictures, at this time."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_DATA_HOME", str(self.board.home / ".local/share"))
-            add(EXTRACTOR, label, [draw(number) for number in numbers])
+            add(EXTRACTOR, label, [replace(draw(number), time=time) for number in numbers])
 
     def capture(self, content: bytes, label: str | None = None, **answered: Any) -> str:
         """Capture a picture, and return its checksum."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.collecting import sha256
@@ -13,7 +14,9 @@ from tests.export.collect.conftest import Collector, Owner
 
 from mixer_edge.captured.store import read_captured, set_label
 from mixer_edge.collected import COLUMNS
+from mixer_edge.dataset import find_images, read_names
 from mixer_edge.teach.state import read_pictures
+from mixer_edge_export.collect import action, copies
 
 Make = Callable[[str], Owner]
 ONE, TWO, P1, P2, P3 = map(sha256, (b"one", b"two", b"picture 1", b"picture 2", b"picture 3"))
@@ -53,6 +56,25 @@ def test_everything_comes_home(owner: Make, collect: Collector) -> None:
         f"unsorted/{ONE}.jpg,,,{TIME},cat,0.5000,no,tie,int8,pets,{F},garden,{ONE}",
     ]
     assert not (collect.photos / ".collecting").exists()
+
+
+def test_taught_pictures_of_one_moment_are_a_burst(owner: Make, collect: Collector) -> None:
+    """With captured ones of the same class; of a picture that is both the time of its answer counts."""
+    board = owner("garden")
+    board.teach("cat", 1)
+    board.teach("cat", 2, time="2026-05-04T03:02:31.000Z")
+    board.teach("cat", 3, time="2026-05-04T03:03:01.001Z")
+    board.capture(b"one", "cat")
+    board.capture(b"picture 3", time="2026-05-04T05:00:00.000Z")
+    collect("garden")
+    assert [line.split(",")[3] for line in collect.table()[1:] if f"{ONE}.jpg" not in line] == [
+        "", "2026-05-04T03:02:31.000Z", "2026-05-04T05:00:00.000Z",
+    ]  # fmt: skip
+    named = read_names(collect.photos, find_images(collect.photos))
+    assert named is not None
+    assert {path.stem: group for path, group in named.groups.items()} == {
+        ONE: f"garden {ONE}", P2: f"garden {ONE}", P3: f"garden {P3}",
+    }  # fmt: skip
 
 
 def test_twice_is_once(owner: Make, collect: Collector) -> None:
@@ -180,7 +202,7 @@ def test_the_board_forgets_what_is_safe(owner: Make, collect: Collector) -> None
         "[garden] forget   3 pictures forgotten there; 2 pictures stay: their copies are not here, or not as they were",
     ]
     assert {found.file for found in read_captured(board.captured)} == {f"{TWO}.jpg", f"{sha256(b'three')}.jpg"}
-    assert [path.stem for _, path in read_pictures(board.taught)] == [P1]
+    assert [found.path.stem for found in read_pictures(board.taught)] == [P1]
     assert len(collect.table()) == 6
 
 
@@ -200,6 +222,24 @@ def test_a_label_that_comes_while_the_board_is_freed(owner: Make, collect: Colle
     output, _ = collect("garden", "--forget")
     assert output[1].split() == ["garden", "1", "0", "1", "0", "0", "1"]
     assert collect.files() == {f"cat/{ONE}.jpg"}
+
+
+def test_a_label_that_comes_while_the_copies_are_read(
+    owner: Make, collect: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many pictures that takes minutes: the label is not lost with the picture."""
+    board = owner("garden")
+    board.capture(b"one")
+    board.capture(b"two")
+
+    def is_safe(path: Path, sha256: str) -> bool:
+        set_label(board.captured, f"{ONE}.jpg", "cat")
+        return copies.is_safe(path, sha256)
+
+    monkeypatch.setattr(action, "is_safe", is_safe)
+    output, _ = collect("garden", "--forget")
+    assert output[1].split() == ["garden", "2", "2", "0", "2", "0", "1"]
+    assert [(found.file, found.label) for found in read_captured(board.captured)] == [(f"{ONE}.jpg", "cat")]
 
 
 def test_odd_classes(owner: Make, collect: Collector) -> None:

@@ -185,6 +185,27 @@ def test_links_here(owner: Make, collect: Collector, tmp_path: Path) -> None:
     )
 
 
+def test_classes_that_differ_in_capital_letters(
+    owner: Make, collect: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are two here, and an error where the file system takes them for one: they would become one class."""
+    board = owner("garden")
+    board.capture(b"one", "Cat")
+    board.capture(b"two", "cat")
+    collect("garden")
+    assert collect.files() == {f"Cat/{ONE}.jpg", f"cat/{TWO}.jpg"}
+    board.capture(b"three", "cat")
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: (path for path in listed(folder) if path.name != "cat"))
+    _, errors = collect("garden", code=1)
+    assert errors[2] == (
+        f"error: garden: {board.captured}/pictures/{THREE}.jpg: {collect.photos}/cat: is the folder Cat on this file "
+        "system; give one of the two classes another name on the board, or choose a folder on another file system with "
+        "--out"
+    )
+    assert collect.files() == {f"Cat/{ONE}.jpg", f"cat/{TWO}.jpg", f".collecting/garden/{THREE}.jpg"}
+
+
 def test_a_folder_that_cannot_be_used(owner: Make, collect: Collector) -> None:
     """Another process, another table, and a file instead of a folder: no board is asked."""
     collect.photos.mkdir()

@@ -124,6 +124,16 @@ def test_the_token_is_made_once(serving: StandIn, deployer: Deployer) -> None:
         assert (serving.home / ".local/share" / folder).stat().st_mode & 0o777 == 0o700
 
 
+def test_what_the_service_needs_is_made_again(serving: StandIn, deployer: Deployer, healthy: int) -> None:
+    """Its user may have removed it: a later deploy that leaves the unit as it is makes it before the restart."""
+    needs = [".config/mixer-edge/token", ".local/share/mixer-edge-captured", ".local/share/mixer-edge-taught"]
+    for place in needs:
+        (serving.home / place).rename(serving.home / place.replace("/", "-"))
+    serving.program("systemctl", f"case $* in *try-restart*) cd && ls -d {' '.join(needs)} >found ;; esac")
+    deployer(serving)
+    assert (serving.home / "found").read_text().split() == needs
+
+
 def test_a_board_serves(board: StandIn, deployer: Deployer, free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The real command of the unit runs there, answers, is in the status, and ends with undeploy."""
     board.program("systemctl", SYSTEMCTL)

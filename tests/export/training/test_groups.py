@@ -44,6 +44,7 @@ def made(
         paths=tuple(folder / label / f"{number}.png" for number, label in enumerate(classes)),
         classes=np.array([labels.index(label) for label in classes]),
         groups=tuple((groups or {}).get(number) for number in range(count)),
+        grouped_by="group column",
     )
     features = Features(
         values=np.zeros((count, 4), np.float32),
@@ -110,6 +111,17 @@ def test_the_tables_groups() -> None:
     assert groups.together == (
         Together(reason="taken together", files=("a/2.png", "a/3.png"), labels=("a",)),
         Together(reason="group column", files=("a/0.png", "b/5.png"), labels=("a", "b")),
+    )
+
+
+def test_the_bursts_of_a_board() -> None:
+    """Nobody wrote a column for them: the reason is that of other bursts."""
+    pictures, features = made("aabb", groups={0: "garden 1", 1: "garden 1"})
+    with pytest.raises(DataError) as error:
+        find_groups(replace(pictures, grouped_by="taken together"), features)
+    assert str(error.value) == (
+        f"{FOLDER}: all 2 pictures of 'a' belong together (taken together, such as a/0.png, a/1.png), so none can be "
+        "tested on; add pictures that were taken separately"
     )
 
 

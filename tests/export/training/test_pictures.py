@@ -76,6 +76,7 @@ def test_collected_pictures(tmp_path: Path) -> None:
     assert pictures.labels == ("a/b", "c")
     assert [pictures.name(number) for number in range(4)] == [*(row.file for row in rows[:3]), "c/own.png"]
     assert pictures.groups == (f"garden {'1' * 64}", f"garden {'1' * 64}", f"garden {'3' * 64}", None)
+    assert pictures.grouped_by == "taken together"
 
 
 def test_a_class_that_no_folder_can_be_called(tmp_path: Path) -> None:

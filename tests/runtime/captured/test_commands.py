@@ -108,11 +108,12 @@ def test_serve_keeps_pictures_of_its_source(tiny_bundle: Path, photos: Path) -> 
     (photos / "1.png").unlink()
     (photos / "2.png").unlink()
     flags = ("--source", photos, "--capture", "--capture-share", "1", "--capture-size", "1", "--capture-days", "0.5")
-    with serving(tiny_bundle, *flags) as server:
+    with serving(tiny_bundle, *flags, environment={"XDG_CONFIG_HOME": str(photos / "config")}) as server:
         until(lambda: server.get("/v1/state").json["captured"] == 1)
         assert server.request("POST", "/v1/classify", sent).status == 200
         metrics = server.get("/metrics").body.decode().splitlines()
-        assert server.stop() == ""
+        (token,) = server.stop().splitlines()
+        assert token.startswith("new token in ")
     for line in ("mixer_edge_captured_total 1.0", "mixer_edge_captures_dropped_total 0.0"):
         assert line in metrics
     assert captures() == [expected(tiny_bundle, photos / "0.png", "tie", random=True)]

@@ -20,7 +20,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.captured import recorder as module
 from mixer_edge.captured.choice import Options
 from mixer_edge.captured.recorder import Recorder
-from mixer_edge.captured.store import Answered, picture_path, read_captured
+from mixer_edge.captured.store import Answered, picture_path, read_captured, set_label
 from mixer_edge.changes import days_ago
 from mixer_edge.classifier import Answering, Category, LinearHead
 from mixer_edge.decode import encode_jpeg
@@ -205,6 +205,34 @@ def test_a_full_disk_ends_the_capture_and_is_said_once(tmp_path: Path, caplog: p
         "answers go on"
     ]
     assert [picture_path(tmp_path, found.file).read_bytes() for found in read_captured(tmp_path)] == [b"one"]
+
+
+def test_a_picture_larger_than_all_together_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It makes nothing else go, least of all what has a label; the next one is kept."""
+    with recorder(tmp_path, replace(OPTIONS, most_bytes=1000)) as running:
+        running.add(b"one", TIE, ANSWER, none=False)
+        until(lambda: running.captured == 1)
+        assert set_label(tmp_path, read_captured(tmp_path)[0].file, "cat")
+        running.add(bytes(1001), TIE, ANSWER, none=False)
+        until(lambda: caplog.messages)
+        running.add(b"two", TIE, ANSWER, none=False)
+    assert caplog.messages == [
+        "frame.jpg: has 1,001 bytes and is not kept, as all captured pictures together may have 1,000; raise "
+        "--capture-size"
+    ]
+    assert [found.label for found in read_captured(tmp_path)] == ["cat", None]
+
+
+def test_any_other_error_ends_the_capture_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A frame that no JPEG file can hold: it is said, and what comes later counts as dropped."""
+    with recorder(tmp_path) as running:
+        running.add(np.zeros((1, 65_501, 3), np.uint8), TIE, ANSWER, none=False)
+        until(lambda: caplog.messages)
+        running.add(b"one", TIE, ANSWER, none=False)
+    assert caplog.messages == [
+        "OSError: broken data stream when writing image file; no more pictures are captured, the answers go on"
+    ]
+    assert (running.captured, running.dropped) == (0, 2)
 
 
 def test_a_folder_that_cannot_be_made_is_said_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

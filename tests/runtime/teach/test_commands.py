@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from functools import reduce
@@ -18,12 +19,13 @@ from tests.serving import serving, until
 
 from mixer_edge.captured.reasons import find_reason
 from mixer_edge.captured.tables import CAPTURED, captured_folder
+from mixer_edge.changes import days_ago, now
 from mixer_edge.classifier import Classifier
 from mixer_edge.cli import main
 from mixer_edge.manifest import Manifest
 from mixer_edge.teach.folder import taught_folder
-from mixer_edge.teach.lessons import use_taught
-from mixer_edge.teach.state import read_taught
+from mixer_edge.teach.lessons import teach, use_taught
+from mixer_edge.teach.state import read_pictures, read_taught
 from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.training.heads import Part, fit
 
@@ -222,12 +224,38 @@ def test_another_file_of_the_same_extractor(
     assert run(capsys, "forget", extractor, damaged) == (0, [f"{damaged}: 1 picture forgotten"], [])
 
 
+def test_a_service_that_computes_features_has_time_to_start(
+    extractor: Path, digits: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Systemd hears of every picture, or it would end the service, and each later start would begin anew.
+
+    A picture that was taught is not too large for a service that accepts only smaller ones.
+    """
+    for label in ("7", "1"):
+        assert main(["teach", str(extractor), label, *map(str, digits[label][:3])]) == 0
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        with Classifier.load(extractor, "float32", max_pixels=10) as classifier:
+            assert use_taught(classifier)
+        assert [systemd.recv(100) for _ in range(6)] == [b"EXTEND_TIMEOUT_USEC=60000000"] * 6
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+
+
 def test_another_extractor_takes_the_pictures(
     extractor: Path, digits: dict[str, list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was taught on other weights is named, and moved with one command."""
+    """What was taught on other weights is named, and moved with one command, with the times of what was seen there."""
     for label in ("7", "1"):
-        assert run(capsys, "teach", extractor, label, *digits[label][:3])[0] == 0
+        assert run(capsys, "teach", extractor, label, *digits[label][:2])[0] == 0
+        with Classifier.load(extractor) as classifier:
+            frames = [("frame", digits[label][2].read_bytes())]
+            list(teach(classifier, label, frames, times={"frame": now()}))
+    times = [picture.time for picture in read_pictures(state(extractor))]
+    assert [times[place] for place in (0, 1, 3, 4)] == [None] * 4  # files
+    assert days_ago(1) < str(times[2]) < str(times[5]) <= days_ago(0)
     old = taught_folder() / ("0" * 64)
     state(extractor).rename(old)
     code, output, (error,) = run(capsys, "classify", extractor, digits["7"][0])
@@ -240,6 +268,7 @@ def test_another_extractor_takes_the_pictures(
     assert run(capsys, "teach", extractor, "--from", old) == (
         0, ["7: 3 new, 3 pictures in all", "1: 3 new, 3 pictures in all"], [],
     )  # fmt: skip
+    assert [picture.time for picture in read_pictures(state(extractor))] == times
     assert run(capsys, "classify", extractor, digits["7"][0], "--top-k", "1")[1][0].split()[1] == "7"
 
 
@@ -279,6 +308,10 @@ def test_wrong_use(
         2, [], [f"error: a: is not taught, expected a taught class or the path of a picture; {see}"],
     )  # fmt: skip
     assert run(capsys, "teach", extractor, "a", picture)[0] == 0
+    for words in ("x" * 300, "七" * 100):  # longer than the name of a file may be
+        assert run(capsys, "forget", extractor, words) == (
+            2, [], [f"error: {words}: is not taught, expected a taught class or the path of a picture; {see}"],
+        )  # fmt: skip
     assert run(capsys, "forget", extractor, digits["1"][0]) == (
         2, [], [f"error: {digits['1'][0]}: is not taught, expected a taught picture; {see}"],
     )  # fmt: skip

@@ -7,11 +7,13 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.killing import forked
 from tests.teaching import EXTRACTOR, FEATURES, contents, draw, sums_and_pictures
 
 from mixer_edge.class_names import NONE
@@ -35,6 +37,8 @@ from mixer_edge.teach.state import (
 )
 from mixer_edge.teach.tables import TAUGHT
 from mixer_edge.teach.undo import Bin, Change
+
+TIME = "2026-05-04T03:02:01.000Z"
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +111,40 @@ def test_the_sums_do_not_drift() -> None:
     np.testing.assert_allclose(found.statistics.sums, [draw(1).features, draw(2).features])
 
 
+def test_a_folder_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the sandbox of a service, or on a disk that is mounted read-only: SQLite can make no files there."""
+    with tempfile.TemporaryDirectory() as folder:  # that of pytest is closed to other users
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv("XDG_DATA_HOME", folder)
+        add(EXTRACTOR, "a", [draw(1)])
+        add(EXTRACTOR, "b", [draw(2, 4)])
+        taught = EXTRACTOR.folder
+        for path, mode in ((taught.parent, 0o755), (taught, 0o555), *((path, 0o444) for path in taught.iterdir())):
+            path.chmod(mode)
+
+        def read() -> None:
+            if os.getuid() == 0:  # root writes everywhere
+                os.setuid(65534)
+            found = read_taught(taught)
+            assert found is not None
+            assert found.counts == {"a": 1, "b": 1}
+            with pytest.raises(DataError) as error:
+                add(EXTRACTOR, "a", [draw(3)])
+            assert str(error.value) == f"{taught}: cannot be written (Permission denied); nothing was changed"
+
+        assert not forked(read)
+        for path in (taught, taught / "pictures", taught / "pending"):
+            path.chmod(0o755)
+
+
+def test_the_same_file_counts_once() -> None:
+    """Also if another version of Pillow decodes it to other pixels: taught again it is known, or moves."""
+    add(EXTRACTOR, "a", [draw(1)])
+    other = replace(draw(1), digest="0" * 64)
+    assert add(EXTRACTOR, "a", [other]) == Lesson(known=("1.png",))
+    assert add(EXTRACTOR, "b", [other]) == Lesson(moved=(("1.png", "a"),))
+
+
 def test_the_same_pixels_count_once() -> None:
     """Taught again it is known, in another class it moves; a class that lost its last picture is gone."""
     assert add(EXTRACTOR, "a", [draw(1), draw(2), draw(1)]) == Lesson(added=("1.png", "2.png"), known=("1.png",))
@@ -116,7 +154,7 @@ def test_the_same_pixels_count_once() -> None:
     assert taught is not None
     assert taught.counts == {"b": 3}
     assert taught.head is None
-    assert [path.read_bytes() for _, path in read_pictures(EXTRACTOR.folder)] == [
+    assert [found.path.read_bytes() for found in read_pictures(EXTRACTOR.folder)] == [
         b"picture 1",
         b"picture 2",
         b"picture 3",
@@ -163,7 +201,8 @@ def test_moving_and_undoing_are_training_anew(folder: Path) -> None:
     assert contents() == {"4.png": "b", "5.png": "b"}
     assert undo(EXTRACTOR, forgotten, kept) == 3
     assert contents() == before
-    assert sorted(path.read_bytes() for _, path in read_pictures(folder)) == [b"picture %d" % n for n in range(1, 6)]
+    kept_files = sorted(picture.path.read_bytes() for picture in read_pictures(folder))
+    assert kept_files == [b"picture %d" % n for n in range(1, 6)]
     check_head()
     added = add(EXTRACTOR, "b", [draw(6, 2), draw(1)]).change
     assert contents() == before | {"1.png": "b", "6.png": "b"}
@@ -294,28 +333,30 @@ def test_a_newer_database(folder: Path) -> None:
     """It is neither read nor written."""
     add(EXTRACTOR, "a", [draw(1)])
     with sqlite3.connect(folder / "taught.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     connection.close()
     for use in (lambda: read_taught(folder), lambda: add(EXTRACTOR, "a", [draw(2)])):
         with pytest.raises(DataError) as error:
             use()
         assert str(error.value) == (
-            f"{folder}/taught.sqlite: version 3, expected 2; written by a newer mixer-edge; upgrade this one"
+            f"{folder}/taught.sqlite: version 4, expected 3; written by a newer mixer-edge; upgrade this one"
         )
 
 
 @pytest.mark.parametrize("first", ["read", "write"])
 def test_an_older_database(folder: Path, first: str) -> None:
-    """The tables of version 1 had all pictures in the sums; reading and writing upgrade them."""
+    """The tables of version 1 had all pictures in the sums, and no times; reading and writing upgrade them."""
     add(EXTRACTOR, "a", [draw(1), draw(2)])
     with sqlite3.connect(folder / "taught.sqlite") as connection:
         connection.execute("DROP TABLE unsummed")
+        connection.execute("ALTER TABLE pictures DROP COLUMN time")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     if first == "read":
         assert contents() == {"1.png": "a", "2.png": "a"}
-    add(EXTRACTOR, "b", [draw(3)])
+    add(EXTRACTOR, "b", [replace(draw(3), time=TIME)])
     assert contents() == {"1.png": "a", "2.png": "a", "3.png": "b"}
+    assert [found.time for found in read_pictures(folder)] == [None, None, TIME]
     check_head()
 
 

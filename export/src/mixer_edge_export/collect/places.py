@@ -31,10 +31,21 @@ def class_of(place: str) -> str:
 
 
 def plain_folder(path: Path) -> Path:
-    """Return a folder that is no link, made unless it is there."""
+    """Return a folder that is no link, made unless it is there.
+
+    Raises:
+        DataError: another one takes its place, or, as on a Mac, one whose name has other capital letters.
+    """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise DataError(f"{path}: is a link or a file, expected a folder; move it away")
     if not path.exists():
         path.mkdir(exist_ok=True)  # another board's thread may be faster
         sync_one(path.parent)
+    elif path not in (others := list(path.parent.iterdir())) and (
+        same := [other.name for other in others if other.name.casefold() == path.name.casefold()]
+    ):
+        raise DataError(
+            f"{path}: is the folder {same[0]} on this file system; give one of the two classes another name on the "
+            "board, or choose a folder on another file system with --out"
+        )
     return path

@@ -123,7 +123,7 @@ def _joined(one: Found, other: Found) -> Found:
 
 def with_answer(row: Row, other: Row) -> Row:
     """Return a row with the answer of another one of the same picture, if it has none itself."""
-    if row.time or not other.time:
+    if row.none or not other.none:
         return row
     return replace(other, file=row.file, class_=row.class_, class_by=row.class_by, board=row.board, sha256=row.sha256)
 

@@ -8,6 +8,21 @@ NAME = "mixer-edge.service"
 _NEW = f"{UNIT_FOLDER}/.mixer-edge.new"
 
 READ = f"cat ~/{UNIT}"
+# The service cannot make these: its home is read-only but for the folders of KEPT, and those only if they are there.
+_NEEDS = f"""
+(
+    cd
+    umask 077
+    mkdir -p {" ".join(KEPT)} {SETTINGS}
+    case $unit in *"Description=mixer-edge serve"*)
+        if [ ! -e {TOKEN} ]; then
+            head -c 32 /dev/urandom | base64 | tr -dc 0-9A-Za-z > {TOKEN}.new
+            sync {TOKEN}.new
+            mv {TOKEN}.new {TOKEN}
+        fi ;;
+    esac
+)
+"""
 # The new unit has its final name in a folder beside the old one: systemd checks names, and a rename is one step. What
 # needs space is here, before the switch.
 PREPARE = f"""
@@ -18,18 +33,8 @@ if [ -e {UNIT} ] && ! {ours(UNIT)}; then
     exit 1
 fi
 mkdir -p {UNIT_FOLDER}
-# The service cannot make these: its home is read-only but for the folders of KEPT.
-(
-    umask 077
-    mkdir -p {" ".join(KEPT)} {SETTINGS}
-    case $1 in *"Description=mixer-edge serve"*)
-        if [ ! -e {TOKEN} ]; then
-            head -c 32 /dev/urandom | base64 | tr -dc 0-9A-Za-z > {TOKEN}.new
-            sync {TOKEN}.new
-            mv {TOKEN}.new {TOKEN}
-        fi ;;
-    esac
-)
+unit=$1
+{_NEEDS}
 rm -rf {_NEW} {UNIT}.old
 trap '[ $? = 0 ] || rm -rf {_NEW} {UNIT}.old' EXIT
 mkdir {_NEW}
@@ -76,7 +81,13 @@ sync -f ~/{UNIT_FOLDER}
 systemctl --user restart {NAME} >&2 || {_LOG}
 """
 RELOAD = "systemctl --user daemon-reload"
-RESTART = f"! {ours(f'~/{UNIT}')} || systemctl --user try-restart {NAME} >&2 || {_LOG}"
+RESTART = f"""
+set -e
+{ours(f"~/{UNIT}")} || exit 0
+unit=$(cat ~/{UNIT})
+{_NEEDS}
+systemctl --user try-restart {NAME} >&2 || {_LOG}
+"""
 REMOVE = f"""
 if {ours(f"~/{UNIT}")}; then
     systemctl --user disable --now {NAME} 2>/dev/null || true

@@ -6,7 +6,7 @@ Pictures belong together if
 - they are nearly equal, see ``mixer_edge.nearly_equal``;
 - they are of one class and taken within 2 seconds, each of the one before it: a burst. Where the table has an entry in
   the column ``group``, the user knows better, and the time is not used;
-- the table says so.
+- the table says so, or that of collected pictures: a board saw them within 30 seconds of each other.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ def find_groups(pictures: Pictures, features: Features) -> Groups:
         DataError: all pictures of a class belong together.
     """
     classes = pictures.classes[features.rows]
-    found: dict[Reason, NDArray[np.int64]] = {
-        "equal pixels": _numbers(features.digests),
-        "nearly equal": _nearly_equal(features),
-        "taken together": _bursts(pictures, features),
-        "group column": _numbers([pictures.groups[row] or int(row) for row in features.rows]),
-    }
+    found: tuple[tuple[Reason, NDArray[np.int64]], ...] = (
+        ("equal pixels", _numbers(features.digests)),
+        ("nearly equal", _nearly_equal(features)),
+        ("taken together", _bursts(pictures, features)),
+        (pictures.grouped_by, _numbers([pictures.groups[row] or int(row) for row in features.rows])),
+    )
     together = tuple(
         Together(
             reason=reason,
             files=tuple(pictures.name(int(features.rows[member])) for member in members),
             labels=tuple(pictures.labels[index] for index in np.unique(classes[members])),
         )
-        for reason, numbers in found.items()
+        for reason, numbers in found
         for members in _members(numbers)
         if len(members) > 1
     )
     numbers = np.arange(len(classes))
-    for others in found.values():
+    for _, others in found:
         _, first, inverse = np.unique(others, return_index=True, return_inverse=True)
         numbers = _joined(numbers, np.arange(len(classes)), first[inverse])
     numbers = _numbers(numbers.tolist())

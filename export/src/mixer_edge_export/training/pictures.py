@@ -13,6 +13,7 @@ from mixer_edge.class_folders import folder_of, label_of
 from mixer_edge.class_names import NAMES_IN_ERROR, ClassNames
 from mixer_edge.dataset import find_images, read_names
 from mixer_edge.errors import DataError
+from mixer_edge_export.training.record import Reason
 
 MAX_CLASSES = 1000
 """As many as the published models have."""
@@ -32,6 +33,8 @@ class Pictures:
     """``[n]`` indices of the labels."""
     groups: tuple[str | None, ...]
     """The groups of ``mixer_edge.dataset.Named``; pictures of the same one belong together."""
+    grouped_by: Reason
+    """Why they do."""
 
     def name(self, number: int) -> str:
         """Return the path of a picture relative to the folder, with ``/`` between its parts and its class in front."""
@@ -70,6 +73,7 @@ def read_pictures(folder: Path) -> Pictures:
         paths=tuple(paths),
         classes=np.array([index[named.classes[path]] for path in paths], np.int64),
         groups=tuple(named.groups.get(path) for path in paths),
+        grouped_by="group column" if named.layout == "table" else "taken together",
     )
 
 

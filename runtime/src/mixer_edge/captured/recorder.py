@@ -32,8 +32,9 @@ class Recorder:
     """Keeps pictures in a thread of its own, from ``__enter__`` to ``__exit__``.
 
     One picture can wait while another is written. If a third comes it is dropped, and counted; a picture of the random
-    share takes the place of a waiting one that is not, so that a slow disk does not bias the share. The first error,
-    for example a full disk, is logged and ends the capture, not the program.
+    share takes the place of a waiting one that is not, so that a slow disk does not bias the share. A picture that is
+    larger than all may be together is not kept, which is logged. The first error, for example a full disk, is logged
+    and ends the capture, not the program.
     """
 
     def __init__(
@@ -145,20 +146,23 @@ class Recorder:
             remove_older(self.folder, days_ago(self._options.days))
             while (shot := self._take()) is not None:
                 self._keep(shot)
-        except MixerEdgeError as error:
-            _log.warning("%s; no more pictures are captured, the answers go on", error)
+        except Exception as error:
+            reason = error if isinstance(error, MixerEdgeError) else f"{type(error).__name__}: {error}"
+            _log.warning("%s; no more pictures are captured, the answers go on", reason)
             with self._changed:
                 self._failed = True
                 self.dropped += (shot is not None) + (self._waiting is not None)
                 self._waiting = None
 
     def _keep(self, shot: Shot) -> None:
+        content, most_bytes = file_of(shot.image), self._options.most_bytes
+        if len(content) > most_bytes:
+            _log.warning(
+                "%s: has %s bytes and is not kept, as all captured pictures together may have %s; raise --capture-size",
+                shot.name, f"{len(content):,}", f"{most_bytes:,}",
+            )  # fmt: skip
+            return
+        oldest = days_ago(self._options.days)
         self.captured += keep(
-            self.folder,
-            file_of(shot.image),
-            shot.name,
-            shot.answered,
-            shot.outputs,
-            most_bytes=self._options.most_bytes,
-            oldest=days_ago(self._options.days),
+            self.folder, content, shot.name, shot.answered, shot.outputs, most_bytes=most_bytes, oldest=oldest
         )

@@ -15,7 +15,7 @@ from mixer_edge import strict_json
 from mixer_edge.captured.tables import CAPTURED
 from mixer_edge.classifier import Category
 from mixer_edge.kept.database import Writing
-from mixer_edge.kept.files import PictureFiles
+from mixer_edge.kept.files import PictureFiles, file_name
 
 Reason = Literal["none", "threshold", "tie", "change"]
 REASONS = get_args(Reason)
@@ -78,7 +78,7 @@ def keep(
         name: of the picture, whose ending the file takes.
         answered: what was answered.
         outputs: of the network, ``[outputs]`` float32: logits, or features.
-        most_bytes: of all pictures together.
+        most_bytes: of all pictures together, no less than those of this one.
         oldest: a time as that of an answer; pictures from before it that have no label are removed.
 
     Raises:
@@ -86,11 +86,10 @@ def keep(
     """
     with CAPTURED.writing(folder) as change:
         _remove_older(change, oldest)
-        file = change.files.add(content, name)
-        known = change.database.execute("SELECT id FROM pictures WHERE file = ?", [file]).fetchone()
-        if known is not None:
-            change.database.execute("UPDATE pictures SET random = random OR ? WHERE id = ?", (answered.random, *known))
+        again = "UPDATE pictures SET random = random OR ? WHERE file = ?"
+        if change.database.execute(again, (answered.random, file_name(content, name))).rowcount:
             return False
+        file = change.files.add(content, name)
         _make_room(change, most_bytes - len(content))
         change.database.execute(
             "INSERT INTO pictures (file, bytes, time, reason, random, categories, none, bundle, fingerprint, variant, "
@@ -140,15 +139,15 @@ def read_captured(folder: Path) -> list[Captured]:
     ]  # fmt: skip
 
 
-def find_captured(folder: Path, file: str) -> bool:
-    """Return whether there is a picture of this name.
+def time_of(folder: Path, file: str) -> str | None:
+    """Return when a picture was answered; None if there is no picture of this name.
 
     Raises:
         DataError: the database cannot be read.
     """
     with CAPTURED.reading(folder) as database:
-        query = "SELECT 1 FROM pictures WHERE file = ?"
-        return database is not None and database.execute(query, [file]).fetchone() is not None
+        found = database and database.execute("SELECT time FROM pictures WHERE file = ?", [file]).fetchone()
+        return found[0] if found else None
 
 
 def set_label(folder: Path, file: str, label: str | None) -> bool:

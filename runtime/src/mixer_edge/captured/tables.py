@@ -24,7 +24,7 @@ CREATE TABLE pictures (
     none INTEGER, label TEXT, bundle TEXT, fingerprint TEXT, variant TEXT, file_sha256 TEXT, outputs BLOB
 );
 """,
-    remedy="move the folder away; its pictures stay readable",
+    remedy="move what is in the folder away; the pictures stay readable",
 )
 
 

@@ -25,7 +25,7 @@ class CaptureList:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removed:
+class PictureRow:
     """What ``mixer-edge captures --remove --json`` prints."""
 
     removed: int
@@ -45,7 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--remove",
         action="append",
         metavar="FILE",
-        help=f"remove a picture, by name or path, or {ALL} of them; repeat it for several pictures",
+        help=f"remove a picture, by name or path, or with the word {ALL} every one; repeat it for several pictures",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.remove is not None:
         files = _named(arguments.remove, found, folder)
         count = remove(folder, files) if files else 0
-        print(line(Removed(removed=count)) if arguments.json else f"{_pictures(count)} removed")
+        print(line(PictureRow(removed=count)) if arguments.json else f"{_pictures(count)} removed")
     elif arguments.json:
         print(line(CaptureList(folder=str(folder), captures=tuple(found))))
     else:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from mixer_edge.bundle import Bundle
 from mixer_edge.errors import DataError
 from mixer_edge.teach.folder import Extractor
-from mixer_edge.teach.lessons import forget
+from mixer_edge.teach.lessons import forget, is_file
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,8 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     extractor = Extractor.of(bundle, bundle.manifest.variants[0].name)
     count = forget(extractor.folder, arguments.what)
     if not count:
-        is_file = Path(arguments.what).is_file()
-        expected = "a taught picture" if is_file else "a taught class or the path of a picture"
+        expected = "a taught picture" if is_file(arguments.what) else "a taught class or the path of a picture"
         raise DataError(
             f"{arguments.what}: is not taught, expected {expected}; see: mixer-edge classes {bundle.folder}"
         )

@@ -43,13 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _checksums(lines: Iterable[str]) -> list[str]:
-    found = [text.strip() for text in lines]
+    expected = "expected a sha256 of 64 digits as in kept --json; nothing was removed"
+    try:
+        found = [text.strip() for text in lines]
+    except UnicodeDecodeError:
+        raise DataError(f"standard input: is no text, {expected}") from None
     for number, text in enumerate(found, start=1):
         if not re.fullmatch("[0-9a-f]{64}", text):
-            raise DataError(
-                f"standard input, line {number}: {text[:80]!a}, expected a sha256 of 64 digits as in kept --json; "
-                "nothing was removed"
-            )
+            raise DataError(f"standard input, line {number}: {text[:80]!a}, {expected}")
     return found
 
 

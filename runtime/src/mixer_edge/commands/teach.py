@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from mixer_edge.changes import now
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_classifier
 from mixer_edge.commands.classify import STANDARD_INPUT, expand
@@ -25,9 +26,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "teach",
         usage="%(prog)s [-h] [OPTION...] BUNDLE CLASS PICTURE... or BUNDLE --from FOLDER",
         help="teach a class with pictures, on a bundle that computes features",
-        description="Teach a class with pictures, on a bundle that computes features. classify, camera and watch then "
-        "answer with the taught classes. A picture that cannot be read is reported on standard error and the others "
-        "are still taught; the exit code is then 1.",
+        description="Teach a class with pictures, on a bundle that computes features. classify, camera, watch and "
+        "serve then answer with the taught classes. A picture that cannot be read is reported on standard error and "
+        "the others are still taught; the exit code is then 1.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser)
@@ -56,12 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     with load_classifier(arguments) as classifier:
         extractor = Extractor.of(classifier.bundle, classifier.variant)
         if arguments.move:
-            pictures, failed = _pictures_in(Path(label)), 0
+            (pictures, times), failed = _pictures_in(Path(label)), 0
         else:
             names, failed = expand(images)
             pictures = {check_name(label): [(name, _source(name)) for name in names]}
+            times = {STANDARD_INPUT: now()}
         lessons: dict[str, Lesson] = {}
-        for label, result in _taught(classifier, pictures):
+        for label, result in _taught(classifier, pictures, times):
             if isinstance(result, str):
                 failed += 1
                 write_line(f"error: {result}")
@@ -75,20 +77,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _pictures_in(folder: Path) -> dict[str, list[tuple[str, Path | bytes]]]:
+def _pictures_in(folder: Path) -> tuple[dict[str, list[tuple[str, Path | bytes]]], dict[str, str | None]]:
+    """Return names and files of the pictures by class, and the times at which they were taught by name."""
     found: dict[str, list[tuple[str, Path | bytes]]] = {}
-    for label, path in read_pictures(folder):
-        found.setdefault(label, []).append((str(path), path))
+    pictures = read_pictures(folder)
+    for picture in pictures:
+        found.setdefault(picture.label, []).append((str(picture.path), picture.path))
     if not found:
         raise DataError(f"{folder}: nothing is taught there; expected a folder of taught classes, as in docs/teach.md")
-    return found
+    return found, {str(picture.path): picture.time for picture in pictures}
 
 
 def _taught(
-    classifier: Classifier, pictures: dict[str, list[tuple[str, Path | bytes]]]
+    classifier: Classifier, pictures: dict[str, list[tuple[str, Path | bytes]]], times: dict[str, str | None]
 ) -> Iterator[tuple[str, Lesson | str]]:
     for label, sources in pictures.items():
-        for result in teach(classifier, label, progress(sources, f"teaching {label}")):
+        for result in teach(classifier, label, progress(sources, f"teaching {label}"), times=times):
             yield label, result
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mixer_edge.errors import DataError
 from mixer_edge.kept.files import PictureFiles
@@ -54,10 +56,22 @@ class Database:
         if not (folder / self.file).is_file():
             yield None
             return
-        with self._explained(folder, "read"), closing(self._connect(folder)) as database:
+        with self._explained(folder, "read"), self._opened(folder) as database:
             has_tables = self._has_tables(folder, database)
             database.execute("BEGIN")
             yield database if has_tables else None
+
+    @contextmanager
+    def _opened(self, folder: Path) -> Iterator[sqlite3.Connection]:
+        if os.access(folder, os.W_OK):
+            with closing(self._connect(folder)) as database:
+                yield database
+            return
+        with _locked(folder, "r"):
+            # SQLite cannot make the files of its log there, and needs none while nobody writes
+            log = (folder / f"{self.file}-wal").exists()
+            with closing(self._connect(folder, "" if log else "?immutable=1")) as database:
+                yield database
 
     @contextmanager
     def writing(self, folder: Path) -> Iterator[Writing]:
@@ -87,8 +101,9 @@ class Database:
                     raise
                 _settle(database, files)
 
-    def _connect(self, folder: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(folder / self.file, timeout=WAIT_S, isolation_level=None)
+    def _connect(self, folder: Path, options: str = "") -> sqlite3.Connection:
+        address = (folder / self.file).absolute().as_uri() + options
+        database = sqlite3.connect(address, timeout=WAIT_S, isolation_level=None, uri=True)
         try:
             database.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error:  # damaged
@@ -139,8 +154,8 @@ def _settle(database: sqlite3.Connection, files: PictureFiles) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("a") as file:
+def _locked(folder: Path, mode: Literal["r", "a"] = "a") -> Iterator[None]:
+    with (folder / "lock").open(mode) as file:
         deadline = time.monotonic() + WAIT_S
         while True:
             try:

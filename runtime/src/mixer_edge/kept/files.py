@@ -30,9 +30,8 @@ class PictureFiles:
                 _flush(path.parent)
 
     def add(self, content: bytes, name: str) -> str:
-        """Write a file to ``pending`` and return its name: its sha256, with the ending of ``name``."""
-        suffix = Path(name).suffix.lower()
-        file = hashlib.sha256(content).hexdigest() + (suffix if suffix in SUFFIXES else "")
+        """Write a file to ``pending`` and return its name, as ``file_name``."""
+        file = file_name(content, name)
         with (self.pending / file).open("wb") as stream:
             stream.write(content)
             stream.flush()
@@ -61,6 +60,12 @@ class PictureFiles:
         """Return the path of a kept file, which may be pending while another process writes."""
         pending = self.pending / file
         return pending if pending.exists() else self.pictures / file
+
+
+def file_name(content: bytes, name: str) -> str:
+    """Return the name of a kept file: its sha256, with the ending of ``name``."""
+    suffix = Path(name).suffix.lower()
+    return hashlib.sha256(content).hexdigest() + (suffix if suffix in SUFFIXES else "")
 
 
 def _flush(folder: Path) -> None:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mixer_edge.captured.store import Captured, find_captured, picture_path, read_captured, remove, set_label
+from mixer_edge.captured.store import Captured, picture_path, read_captured, remove, set_label, time_of
 from mixer_edge.decode import file_of, thumbnail
 from mixer_edge.serve.body import read_body
 from mixer_edge.serve.classroom import Classroom
@@ -91,7 +91,7 @@ class Captures:
     async def get_picture(self, request: Request) -> Response:
         """Return a captured picture, at most 320 pixels wide and high."""
         async with self.reading:
-            path = await self._path(request)
+            path, _ = await self._find(request)
             picture = await asyncio.to_thread(thumbnail, path, _SIDE)
         return Response(picture, media_type="image/jpeg")
 
@@ -99,12 +99,13 @@ class Captures:
         """Say what a captured picture is, or null again; a bundle that computes features is taught it as well."""
         label = _read_label(await read_body(request))
         file = request.path_params["file"]
-        path = await self._path(request)
+        path, time = await self._find(request)
         async with self.writing:
             if label is not None and self.room is not None:
                 content = await asyncio.to_thread(file_of, path)
                 unset = partial(set_label, self.folder, file, None)
-                await stored(self.room.run(partial(self.room.teach, label, file, content, also=unset)))
+                teach = partial(self.room.teach, label, file, content, time=time, also=unset)
+                await stored(self.room.run(teach))
             if not await stored(asyncio.to_thread(set_label, self.folder, file, label)):
                 raise _not_captured(file)
         return as_json(Label(label=label))
@@ -128,11 +129,12 @@ class Captures:
             )
         )
 
-    async def _path(self, request: Request) -> Path:
+    async def _find(self, request: Request) -> tuple[Path, str]:
+        """Return where a picture is, and when it was answered."""
         file = request.path_params["file"]
-        if not await stored(asyncio.to_thread(find_captured, self.folder, file)):
+        if (time := await stored(asyncio.to_thread(time_of, self.folder, file))) is None:
             raise _not_captured(file)
-        return picture_path(self.folder, file)
+        return picture_path(self.folder, file), time
 
 
 def _read_label(body: bytes) -> str | None:

@@ -111,6 +111,7 @@ class Classroom:
         name: str,
         content: bytes,
         *,
+        time: str | None = None,
         new_only: bool = False,
         hold: int | None = None,
         also: Callable[[], object] = lambda: None,
@@ -121,6 +122,7 @@ class Classroom:
             label: the class, a checked name.
             name: of the picture.
             content: of its file.
+            time: when it was seen, if that is known.
             new_only: whether a picture that is nearly equal to one of the class is left out.
             hold: a number for all changes that are undone together.
             also: what else is called to undo it.
@@ -131,7 +133,7 @@ class Classroom:
         """
         if new_only and self._likeness.is_taught(label, content):
             return "nearly equal", None
-        (lesson,) = teach(self._engine.classifier, label, [(name, content)], infer=self._infer)
+        (lesson,) = teach(self._engine.classifier, label, [(name, content)], times={name: time}, infer=self._infer)
         if isinstance(lesson, str):
             raise ImageError(lesson)
         if lesson.known:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mixer_edge.changes import now
 from mixer_edge.decode import thumbnail
 from mixer_edge.serve.body import read_body, read_picture
 from mixer_edge.serve.classroom import Classroom, Result
@@ -166,13 +167,14 @@ class Teaching:
         """
         label = check_name(request.path_params["name"])
         hold, after = positive(request, "hold", None), positive(request, "after", 0)
-        frame = None
+        frame = time = None
         if await read_body(request):
             name, content = await read_picture(request)
         else:
             frame, name, content = await self._frame(after)
+            time = now()
         (result, before), after_it = await self._change(
-            partial(self.room.teach, label, name, content, new_only=frame is not None, hold=hold)
+            partial(self.room.teach, label, name, content, time=time, new_only=frame is not None, hold=hold)
         )
         return as_json(TaughtOne(image=name, frame=frame, result=result, before=before, **vars(after_it)))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.kept.files import PictureFiles
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
+from mixer_edge.service import starting
 from mixer_edge.teach.folder import Extractor, taught_folder
 from mixer_edge.teach.names import check_name
 from mixer_edge.teach.state import (
@@ -40,7 +43,12 @@ Infer = Callable[[NDArray[np.generic]], NDArray[np.float32]]
 
 
 def teach(
-    classifier: Classifier, label: str, sources: Iterable[tuple[str, Path | bytes]], *, infer: Infer | None = None
+    classifier: Classifier,
+    label: str,
+    sources: Iterable[tuple[str, Path | bytes]],
+    *,
+    times: Mapping[str, str | None] = MappingProxyType({}),
+    infer: Infer | None = None,
 ) -> Iterator[Lesson | str]:
     """Teach pictures of a class; yield what became of them, and a line for each that cannot be read.
 
@@ -50,6 +58,7 @@ def teach(
         classifier: a loaded feature extractor.
         label: the class.
         sources: names of pictures, and their paths or contents.
+        times: when pictures were seen, by name, if it is known.
         infer: replaces ``Classifier.network``, where others share the interpreter.
 
     Raises:
@@ -61,7 +70,7 @@ def teach(
     chunk: list[Picture] = []
     for name, source in sources:
         try:
-            chunk.append(_read(classifier, name, source, infer))
+            chunk.append(_read(classifier, name, source, times.get(name), infer))
         except ImageError as error:
             yield str(error)
         if len(chunk) == CHUNK or sum(len(picture.content) for picture in chunk) > CHUNK_BYTES:
@@ -137,27 +146,28 @@ def _elsewhere(bundle: Path, extractor: Extractor) -> str:
     )
 
 
-def _read(classifier: Classifier, name: str, source: Path | bytes, infer: Infer | None) -> Picture:
-    digest, features = _features(classifier, source, name, infer)
+def _read(classifier: Classifier, name: str, source: Path | bytes, time: str | None, infer: Infer | None) -> Picture:
+    digest, features = _features(classifier, source, name, classifier.max_pixels, infer)
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror})") from None
-    return Picture(content=content, name=name, digest=digest, features=features)
+    return Picture(content=content, name=name, digest=digest, features=features, time=time)
 
 
 def _kept(classifier: Classifier, path: Path, infer: Infer | None) -> tuple[str, NDArray[np.float32]]:
+    starting()  # a service: for many pictures it takes minutes
     try:
-        return _features(classifier, path, str(path), infer)
+        return _features(classifier, path, str(path), sys.maxsize, infer)  # teach may allow larger ones than serve
     except ImageError as error:
         bundle = classifier.bundle.folder
         raise DataError(f"{error}; it was taught, forget it with: mixer-edge forget {bundle} {path}") from None
 
 
 def _features(
-    classifier: Classifier, source: Path | bytes, name: str, infer: Infer | None
+    classifier: Classifier, source: Path | bytes, name: str, max_pixels: int, infer: Infer | None
 ) -> tuple[str, NDArray[np.float32]]:
-    pixels = load_pixels(source, classifier.bundle.manifest.preprocess, max_pixels=classifier.max_pixels)
+    pixels = load_pixels(source, classifier.bundle.manifest.preprocess, max_pixels=max_pixels)
     features = (infer or classifier.network)(classifier.tensor_of_pixels(pixels))
     if not np.isfinite(features).all():
         raise ModelError(f"the feature extractor gives NaN or infinity for {name}; use another variant")
@@ -180,11 +190,18 @@ def forget(folder: Path, what: str) -> int:
         return 0
     name = unicodedata.normalize("NFC", what)
     if name in taught.counts:
-        if path.is_file():
+        if is_file(what):
             raise DataError(f"{what}: a class and a picture; expected ./{what} for the picture, or another folder")
         return forget_class(folder, name)
     if path.resolve().parent == PictureFiles(folder).pictures.resolve():  # it may be damaged, or be gone
         return forget_picture(folder, file=path.name)
-    if not path.is_file():
+    if not is_file(what):
         return 0
     return forget_picture(folder, digest=pixels_sha256(load_pixels(path, taught.extractor.preprocess)))
+
+
+def is_file(what: str) -> bool:
+    """Return whether this is the path of a file; a class may have a longer name than a file."""
+    with suppress(OSError):
+        return Path(what).is_file()
+    return False

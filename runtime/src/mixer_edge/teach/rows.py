@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.kept.database import Writing
-from mixer_edge.teach.undo import Bin, Removed
+from mixer_edge.teach.undo import Bin, PictureRow
 
 Column = Literal["classes.name", "digest", "file"]
 Row = tuple[int, NDArray[np.float32]]
@@ -18,38 +18,36 @@ Row = tuple[int, NDArray[np.float32]]
 
 def delete_rows(
     change: Writing, column: Column, value: str | None, kept: Bin | None = None
-) -> list[tuple[Row, Removed]]:
+) -> list[tuple[Row, PictureRow]]:
     """Delete the rows and files of pictures, and return what the sums lose and what teaches the pictures again.
 
     ``kept`` takes the files, so that they can come back.
     """
     rows = change.database.execute(
-        "SELECT class, classes.name, file, pictures.name, digest, features FROM pictures "
+        "SELECT class, classes.name, file, pictures.name, digest, features, time FROM pictures "
         f"JOIN classes ON classes.id = class WHERE {column} = ? ORDER BY pictures.id",
         [value],
     ).fetchall()
     found = []
-    for identifier, label, file, name, digest, blob in rows:
+    for identifier, label, file, name, digest, blob, time in rows:
         if kept is not None:
             kept.keep(change.files, file)
         change.files.set_aside(file)
         change.database.execute("DELETE FROM pictures WHERE file = ?", [file])
         features = np.frombuffer(blob, np.float32)
-        picture = Removed(label=label, file=file, name=name, digest=digest, features=features)
+        picture = PictureRow(label=label, file=file, name=name, digest=digest, features=features, time=time)
         found.append(((identifier, features), picture))
     return found
 
 
-def insert_row(
-    database: sqlite3.Connection, label: str, file: str, name: str, digest: str, features: NDArray[np.float32]
-) -> Row:
+def insert_row(database: sqlite3.Connection, row: PictureRow) -> Row:
     """Write the row of a new picture, and return what the sums gain."""
-    identifier = class_number(database, label, len(features))
+    identifier = class_number(database, row.label, len(row.features))
     database.execute(
-        "INSERT INTO pictures (class, file, name, digest, features) VALUES (?, ?, ?, ?, ?)",
-        (identifier, file, name, digest, features.tobytes()),
+        "INSERT INTO pictures (class, file, name, digest, features, time) VALUES (?, ?, ?, ?, ?, ?)",
+        (identifier, row.file, row.name, row.digest, row.features.tobytes(), row.time),
     )
-    return identifier, features
+    return identifier, row.features
 
 
 def move_row(database: sqlite3.Connection, file: str, label: str) -> tuple[Row, Row]:

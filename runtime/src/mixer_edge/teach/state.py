@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from mixer_edge import strict_json
 from mixer_edge.classifier import LinearHead
 from mixer_edge.errors import DataError
-from mixer_edge.kept.files import PictureFiles
+from mixer_edge.kept.files import PictureFiles, file_name
 from mixer_edge.manifest import PreprocessSpec, UnknownSpec
 from mixer_edge.teach.folder import Extractor
 from mixer_edge.teach.rows import Column, Row, delete_rows, insert_row, label_of, move_row
 from mixer_edge.teach.sums import remake_sums, update_sums
 from mixer_edge.teach.tables import TAUGHT
-from mixer_edge.teach.undo import Bin, Change
+from mixer_edge.teach.undo import Bin, Change, PictureRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,19 @@ class Picture:
     """sha256 of its pixels at the network's size."""
     features: NDArray[np.float32]
     """``[hidden]``."""
+    time: str | None = None
+    """When it was seen, as ``mixer_edge.changes.now``; None for a file, which may have been taken long before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaughtPicture:
+    """A picture that is taught."""
+
+    label: str
+    path: Path
+    """Of the kept file."""
+    time: str | None
+    """As in ``Picture``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +109,19 @@ def read_taught(folder: Path) -> Taught | None:
         return Taught(extractor=extractor, counts=counts, head=head) if counts else None
 
 
-def read_pictures(folder: Path) -> list[tuple[str, Path]]:
-    """Return the class and the kept file of every picture, those that were taught first in front.
+def read_pictures(folder: Path) -> list[TaughtPicture]:
+    """Return all pictures, those that were taught first in front.
 
     Raises:
         DataError: they cannot be read.
     """
     files = PictureFiles(folder)
-    query = "SELECT classes.name, file FROM pictures JOIN classes ON classes.id = class ORDER BY pictures.id"
+    query = "SELECT classes.name, file, time FROM pictures JOIN classes ON classes.id = class ORDER BY pictures.id"
     with TAUGHT.reading(folder) as database:
-        return [] if database is None else [(label, files.path(file)) for label, file in database.execute(query)]
+        return [
+            TaughtPicture(label=label, path=files.path(file), time=time)
+            for label, file, time in (() if database is None else database.execute(query))
+        ]
 
 
 def list_pictures(folder: Path, label: str) -> list[tuple[str, str]]:
@@ -144,12 +160,21 @@ def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson
         removed: list[Row] = []
         for picture in pictures:
             row = database.execute(
-                "SELECT file, classes.name FROM pictures JOIN classes ON classes.id = class WHERE digest = ?",
-                [picture.digest],
+                "SELECT file, classes.name FROM pictures JOIN classes ON classes.id = class "
+                "WHERE digest = ? OR file = ?",  # another version of Pillow may decode a file to other pixels
+                (picture.digest, file_name(picture.content, picture.name)),
             ).fetchone()
             if row is None:
                 file = change.files.add(picture.content, picture.name)
-                added.append(insert_row(database, label, file, _text(picture.name), picture.digest, picture.features))
+                new = PictureRow(
+                    label=label,
+                    file=file,
+                    name=_text(picture.name),
+                    digest=picture.digest,
+                    features=picture.features,
+                    time=picture.time,
+                )
+                added.append(insert_row(database, new))
                 lesson += Lesson(added=(picture.name,), change=Change(added=(file,)))
             elif row[1] == label:
                 lesson += Lesson(known=(picture.name,))
@@ -208,7 +233,7 @@ def undo(extractor: Extractor, change: Change, kept: Bin) -> int:
             known = database.execute("SELECT 1 FROM pictures WHERE digest = ?", [picture.digest]).fetchone()
             if known is None:
                 file = writing.files.add(kept.content(picture.file), picture.file)
-                added.append(insert_row(database, picture.label, file, picture.name, picture.digest, picture.features))
+                added.append(insert_row(database, replace(picture, file=file)))
         if added or removed:
             update_sums(database, added, removed)
     return len(change)

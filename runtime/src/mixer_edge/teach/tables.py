@@ -15,13 +15,16 @@ TAUGHT = Database(
     tables=f"""
 CREATE TABLE extractor (name TEXT, variant TEXT, file_sha256 TEXT, preprocess TEXT);
 CREATE TABLE classes (id INTEGER PRIMARY KEY, name TEXT UNIQUE, pictures INTEGER, sum BLOB);
-CREATE TABLE pictures (id INTEGER PRIMARY KEY, class INTEGER, file TEXT UNIQUE, name TEXT, digest TEXT, features BLOB);
+CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY, class INTEGER, file TEXT UNIQUE, name TEXT, digest TEXT, features BLOB,
+    time TEXT
+);
 CREATE INDEX by_digest ON pictures (digest);
 CREATE INDEX by_class ON pictures (class);
 CREATE TABLE sums (gram BLOB, removed INTEGER);
 CREATE TABLE head (kernel BLOB, bias BLOB, temperature REAL, threshold REAL, refused REAL);
 {_UNSUMMED};
 """,
-    upgrades=(_UNSUMMED,),
+    upgrades=(_UNSUMMED, "ALTER TABLE pictures ADD COLUMN time TEXT"),
     remedy="move the folder away and teach its pictures again",
 )

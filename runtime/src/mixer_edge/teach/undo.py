@@ -16,8 +16,8 @@ from mixer_edge.kept.files import PictureFiles
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removed:
-    """A picture that was forgotten, with all that teaches it again but its file."""
+class PictureRow:
+    """What is known of a picture: all that teaches it again but its file."""
 
     label: str
     file: str
@@ -25,6 +25,8 @@ class Removed:
     digest: str
     features: NDArray[np.float32]
     """``[hidden]``."""
+    time: str | None
+    """When it was seen, if that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Change:
     added: tuple[str, ...] = ()
     moved: tuple[tuple[str, str], ...] = ()
     """Each with the class that it had before."""
-    removed: tuple[Removed, ...] = ()
+    removed: tuple[PictureRow, ...] = ()
 
     def __add__(self, later: Change) -> Change:
         """Return both changes as one."""
