@@ -107,7 +107,7 @@ def test_something_else_than_captures(pi: StandIn, changes: dict[str, str], reas
     write_captures(pi.home, [replace(CAPTURES[0], **changes), CAPTURES[1]])
     assert refused(pi) == (
         f"pi: captured.sqlite there has something else than captures ({reason}); "
-        "move the folder away; its pictures stay readable"
+        "move what is in the folder away; the pictures stay readable"
     )
 
 
