@@ -14,6 +14,7 @@ from mixer_edge.errors import DataError
 from mixer_edge.manifest import Manifest
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.boards import FAILED, add_ssh
+from mixer_edge_export.commands.cluster import add_cluster, open_engine
 
 if TYPE_CHECKING:
     from mixer_edge_export.comparison import Comparison
@@ -49,6 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--limit", type=positive, help="use at most this many pictures, spread evenly (default: all)")
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
+    add_cluster(parser)
     parser.add_argument(
         "--on",
         action="append",
@@ -71,15 +73,16 @@ def run(arguments: argparse.Namespace) -> int:
         boards = Boards(hosts=arguments.on, config=arguments.ssh_config, identity=arguments.identity)
 
     data = arguments.data or own_pictures(Manifest.read(arguments.bundle), arguments.bundle)
-    comparison = compare(
-        arguments.bundle,
-        data,
-        variants=arguments.variants,
-        reference=Reference(name=arguments.reference, source=arguments.source),
-        max_drop=arguments.max_drop,
-        effort=Effort(limit=arguments.limit, workers=arguments.workers, resume=True),
-        boards=boards,
-    )
+    with open_engine(arguments, data) as engine:
+        comparison = compare(
+            arguments.bundle,
+            data,
+            variants=arguments.variants,
+            reference=Reference(name=arguments.reference, source=arguments.source),
+            max_drop=arguments.max_drop,
+            effort=Effort(limit=arguments.limit, workers=arguments.workers, resume=True, engine=engine),
+            boards=boards,
+        )
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
         from mixer_edge_export.training.links import pictures_folder

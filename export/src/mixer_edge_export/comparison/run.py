@@ -15,6 +15,7 @@ from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.dataset import Dataset, open_dataset
+from mixer_edge.engine import Engine
 from mixer_edge.errors import BundleError, DataError, ImageError
 from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, Task, evaluate
 from mixer_edge.manifest import Manifest
@@ -54,7 +55,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How many pictures to evaluate, and with how many processes."""
+    """How many pictures to evaluate, and with what."""
 
     limit: int | None = None
     """Largest number of pictures, spread evenly; None for all."""
@@ -62,6 +63,8 @@ class Effort:
     """Number of processes; None for one per core."""
     resume: bool = False
     """Whether to store finished pictures in the user's cache, and to continue from there."""
+    engine: Engine | None = None
+    """What evaluates the pictures instead of processes of this machine."""
 
 
 def compare(
@@ -109,7 +112,7 @@ def compare(
     costs = {name: _cost(bundle, name, dataset) for name in files}
     if dataset is not None:
         task = Task(bundle=folder, names=names, backend=BACKEND, source_outputs=outputs)
-        evaluation = evaluate(task, dataset, workers=effort.workers, resume=effort.resume)
+        evaluation = evaluate(task, dataset, workers=effort.workers, engine=effort.engine, resume=effort.resume)
     comparison = summarize(bundle, evaluation, costs, max_drop)
     if boards is None or evaluation is None:
         return comparison

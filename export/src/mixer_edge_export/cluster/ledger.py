@@ -1,0 +1,107 @@
+"""Which pictures are waiting, which are with a worker, and which are done."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+FIRST = 4
+"""Number of pictures in a worker's first batch: how fast it is, is not known yet."""
+LARGEST = 1024
+TARGET_S = 1.0
+"""How long a batch should take: the scheduler manages some thousand tasks a second, and a lost batch costs little."""
+MAX_LOSSES = 3
+"""A picture that was lost with so many workers is not given to another one."""
+HOLDERS = 2
+"""How many workers may have the same batch at the end."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Batch:
+    """Pictures that one worker gets at once, and the workers that have it."""
+
+    number: int
+    positions: tuple[int, ...]
+    holders: set[str] = field(default_factory=set)
+
+
+class Ledger:
+    """The state of all pictures, by their positions from 0; who takes a batch must finish or lose it."""
+
+    def __init__(self, count: int) -> None:
+        """All are waiting."""
+        self.count, self.done = count, 0
+        self.batches: dict[int, Batch] = {}
+        """Those that a worker has."""
+        self.poison: int | None = None
+        """The position of a picture that was lost too often."""
+        self._next, self._number = 0, 0
+        self._again: deque[int] = deque()
+        self._losses: Counter[int] = Counter()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is done."""
+        return self.done == self.count
+
+    @property
+    def waiting(self) -> int:
+        """Number of pictures that no worker has."""
+        return self.count - self._next + len(self._again)
+
+    def take(self, worker: str, rate: float | None, threads: int) -> Batch | None:
+        """Return the next batch for a worker, or None if no picture is waiting.
+
+        Batches take ``TARGET_S``, but become smaller towards the end, so that all workers end at the same time.
+
+        Args:
+            worker: its address.
+            rate: pictures that one of its threads does in a second; None if it is not known.
+            threads: number of threads of all workers.
+        """
+        size = FIRST if rate is None else int(min(LARGEST, max(1.0, rate * TARGET_S)))
+        size = min(size, max(1, self.waiting // (2 * max(1, threads))))
+        if self._again:
+            # after a loss in few, then alone: so the one that ends its worker is found
+            size = min(size, 8 if self._losses[self._again[0]] < MAX_LOSSES - 1 else 1)
+            positions = tuple(self._again.popleft() for _ in range(min(size, len(self._again))))
+        else:
+            positions = tuple(range(self._next, min(self._next + size, self.count)))
+            self._next += len(positions)
+        if not positions:
+            return None
+        self._number += 1
+        batch = self.batches[self._number] = Batch(number=self._number, positions=positions, holders={worker})
+        return batch
+
+    def share(self, worker: str) -> Batch | None:
+        """Return the oldest batch of other workers, for one that has nothing to do; None if there is none."""
+        if self.waiting:
+            return None
+        for batch in self.batches.values():
+            if worker not in batch.holders and len(batch.holders) < HOLDERS:
+                batch.holders.add(worker)
+                return batch
+        return None
+
+    def finish(self, number: int) -> Batch | None:
+        """Return a batch that was answered, once; None if it was answered before."""
+        batch = self.batches.pop(number, None)
+        if batch is not None:
+            self.done += len(batch.positions)
+        return batch
+
+    def lose(self, number: int, worker: str, *, died: bool = False) -> None:
+        """Put a batch back if no other worker has it; ``died`` if the worker ended while it had it."""
+        batch = self.batches.get(number)
+        if batch is None:
+            return
+        batch.holders.discard(worker)
+        if died:
+            self._losses.update(batch.positions)
+            worst = max(batch.positions, key=lambda position: self._losses[position])
+            if len(batch.positions) == 1 and self._losses[worst] >= MAX_LOSSES:
+                self.poison = worst
+        if not batch.holders:
+            del self.batches[number]
+            self._again.extend(batch.positions)
