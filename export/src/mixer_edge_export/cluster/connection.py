@@ -41,7 +41,9 @@ class Connection:
         except ModuleNotFoundError as error:
             raise MixerEdgeError(f"--cluster needs {error.name}: {INSTALL}") from None
         # what is wrong is said in one line, by us: versions are compared before a worker gets anything
-        logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+        for name in list(logging.root.manager.loggerDict):
+            if name.split(".")[0] in ("distributed", "tornado"):
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)
         self.address = cluster if "://" in cluster else _address_in(Path(cluster))
         try:
