@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ class Program:
     """A process that writes to a log, in a folder of its own with a cache of its own."""
 
     def __init__(self, folder: Path, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.log = folder, folder / "log"
         with self.log.open("wb") as log:
             environment = {**os.environ, CACHE_VARIABLE: str(folder / "cache"), **env}
@@ -77,7 +78,8 @@ class Machines:
     def scheduler(self) -> Program:
         """Start the scheduler, at the same address again if there was one."""
         command = [DASK, "scheduler", *LOOPBACK, "--port", str(self.port), *self.arguments]
-        program = self._start(f"scheduler-{len(self.programs)}", command)
+        name = f"scheduler-{len(self.programs)}"
+        program = self._start(name, command, without_mixer_edge(self.folder / f"{name}-site"))
         self.address = program.until("Scheduler at:")
         self.port = int(self.address.rsplit(":", 1)[1])
         return program
@@ -93,7 +95,8 @@ class Machines:
         """Start a worker of one thread; ``prepare`` gets its folder, which is its current one, before."""
         name = f"worker-{len(self.programs)}"
         if prepare is not None:
-            prepare(self.folder / f"{name}-files")
+            (self.folder / name).mkdir()
+            prepare(self.folder / name)
         command = [*dask, "worker", self.address, *LOOPBACK, "--nthreads", "1", "--local-directory", "scratch"]
         command += ["--nanny" if nanny else "--no-nanny", *self.arguments, *arguments]
         program = self._start(name, command, env or {})
@@ -138,6 +141,7 @@ class Command:
     folder: Path
     bundle: Path
     data: Path
+    programs: list[Program] = field(default_factory=list)
 
     def start(self, *arguments: str, name: str = "report", env: Mapping[str, str] | None = None) -> Program:
         """Start the comparison of float16 and int8."""
@@ -145,7 +149,14 @@ class Command:
         command += ["--variants", "float16,int8", "--report", self.folder / name, *arguments]
         number = len(list(self.folder.glob("run-*")))
         environment = {CACHE_VARIABLE: str(self.folder / "cache"), **(env or {})}
-        return Program(self.folder / f"run-{number}", command, environment)
+        program = Program(self.folder / f"run-{number}", command, environment)
+        self.programs.append(program)
+        return program
+
+    def kill(self) -> None:
+        """Kill the runs that have not ended."""
+        for program in self.programs:
+            program.kill()
 
     def run(self, *arguments: str, code: int = 0, name: str = "report", env: Mapping[str, str] | None = None) -> str:
         """Return what the comparison printed, its errors too, once it has ended with ``code``."""
@@ -190,3 +201,28 @@ def _timeless(value: Any) -> Any:
     if isinstance(value, list):
         return [_timeless(item) for item in value]
     return re.sub(r"; ([\d.]+ times (faster|slower)|as fast) here", "", value) if isinstance(value, str) else value
+
+
+RUNTIME = Path(__file__).parents[2] / "runtime" / "src"
+
+
+def changed_runtime(folder: Path, file: str, old: str, new: str) -> dict[str, str]:
+    """Return the environment of a worker with another mixer-edge: a copy in which one text of a file is replaced."""
+    shutil.copytree(RUNTIME, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "mixer_edge" / file
+    text = path.read_text("utf-8")
+    assert text.count(old) == 1, f"{text.count(old)} times in {file}: {old}"
+    path.write_text(text.replace(old, new), "utf-8")
+    return first_on_the_path(folder)
+
+
+def without_mixer_edge(folder: Path) -> dict[str, str]:
+    """Return an environment in which mixer_edge cannot be imported."""
+    folder.mkdir(parents=True)
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['mixer_edge'] = None\n")
+    return first_on_the_path(folder)
+
+
+def first_on_the_path(folder: Path) -> dict[str, str]:
+    """Return an environment in which Python finds the packages of a folder before all others."""
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}

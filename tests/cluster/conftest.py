@@ -28,10 +28,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path, tiny_bundle: Path, data: Path) -> Command:
+def command(tmp_path: Path, tiny_bundle: Path, data: Path) -> Iterator[Command]:
     """The comparison of these pictures, with a cache of its own."""
     (tmp_path / "command").mkdir()
-    return Command(folder=tmp_path / "command", bundle=tiny_bundle, data=data)
+    found = Command(folder=tmp_path / "command", bundle=tiny_bundle, data=data)
+    yield found
+    found.kill()
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,7 @@ import signal
 from tests.cluster.clusters import Command, Machines
 
 
-def test_the_result_is_that_of_one_machine(
-    cluster: Machines, command: Command, local: tuple[list[bytes], str]
-) -> None:
+def test_the_result_is_that_of_one_machine(cluster: Machines, command: Command, local: tuple[list[bytes], str]) -> None:
     """Two workers: all records bit for bit, the same report, and one line for each worker."""
     workers = sorted(cluster.worker().registered().address for _ in range(2))
     said = command.run("--cluster", cluster.address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from mixer_edge.errors import MixerEdgeError
 
-CONNECT_S = 10
+CONNECT_S = 5
 GATHER_S = 10
 """After this time, answers count as lost if their worker is gone."""
 INSTALL = "pip install 'mixer-edge-export[cluster]'"
@@ -133,9 +134,10 @@ class Connection:
             self._client.cancel(list(futures), force=True)
 
     def _submit(self, worker: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._client.submit(
-            function, *arguments, key=f"mixer-edge-{uuid.uuid4().hex}", workers=[worker], pure=False, retries=0
-        )
+        # the scheduler unpickles what it passes on, but needs no mixer-edge: for it this is a text
+        call = pickle.dumps(_Call(function, arguments))
+        key = f"{function.__name__}-{uuid.uuid4().hex}"
+        return self._client.submit(pickle.loads, call, key=key, workers=[worker], pure=False, retries=0)
 
     def _guarded(self, function: Callable[[], Any]) -> Any:
         try:
@@ -150,6 +152,16 @@ class Connection:
             f"{self.address}: the scheduler is gone; what is done is kept; start a scheduler and workers, and repeat "
             "the command: it continues"
         )
+
+
+class _Call:
+    """A call; to unpickle it is to make it."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.function, self.arguments
 
 
 def _address_in(path: Path) -> str:
