@@ -42,7 +42,7 @@ help: ## show this list
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable 'runtime[litert,serve,mqtt]' --editable export
+	$(PIP) install --quiet --constraint constraints.txt --editable 'runtime[litert,serve,mqtt]' --editable 'export[cluster]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt

@@ -47,6 +47,12 @@ class Connection:
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)
         self.address = cluster if "://" in cluster else _address_in(Path(cluster))
+        if self.address.startswith("tls://"):
+            security = distributed.Security()
+            if security.get_connection_args("client").get("ssl_context") is None:
+                raise MixerEdgeError(
+                    f"{self.address}: needs certificates; name them in Dask's configuration: distributed.comm.tls"
+                )
         try:
             self._client: Any = distributed.Client(
                 self.address, timeout=CONNECT_S, set_as_default=False, name="mixer-edge-export"
