@@ -12,6 +12,8 @@ TARGET_S = 1.0
 """How long a batch should take: the scheduler manages some thousand tasks a second, and a lost batch costs little."""
 MAX_LOSSES = 3
 """A picture that was lost with so many workers is not given to another one."""
+FEW = 8
+"""Number of pictures in a batch after each was lost once."""
 HOLDERS = 2
 """How many workers may have the same batch at the end."""
 
@@ -61,11 +63,8 @@ class Ledger:
         """
         size = FIRST if rate is None else int(min(LARGEST, max(1.0, rate * TARGET_S)))
         size = min(size, max(1, self.waiting // (2 * max(1, threads))))
-        if self._again:
-            # after a loss in few, then alone: so the one that ends its worker is found
-            size = min(size, 8 if self._losses[self._again[0]] < MAX_LOSSES - 1 else 1)
-            positions = tuple(self._again.popleft() for _ in range(min(size, len(self._again))))
-        else:
+        positions = self._take_again(size)
+        if not positions:
             positions = tuple(range(self._next, min(self._next + size, self.count)))
             self._next += len(positions)
         if not positions:
@@ -83,6 +82,19 @@ class Ledger:
                 batch.holders.add(worker)
                 return batch
         return None
+
+    def _take_again(self, size: int) -> tuple[int, ...]:
+        """Return pictures that were lost, as many as may stand together."""
+        positions: list[int] = []
+        while self._again and len(positions) < size:
+            losses = self._losses[self._again[0]]
+            if positions and losses != self._losses[positions[0]]:
+                break
+            positions.append(self._again.popleft())
+            if losses:
+                # after a loss in few, then alone: so the one that ends its worker is found
+                size = min(size, FEW if losses < MAX_LOSSES - 1 else 1)
+        return tuple(positions)
 
     def finish(self, number: int) -> Batch | None:
         """Return a batch that was answered, once; None if it was answered before."""
