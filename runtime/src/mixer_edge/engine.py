@@ -63,7 +63,12 @@ class Engine(Protocol):
     """Runs a work on pictures."""
 
     def map(self, work: Work, items: Sequence[Item]) -> Iterator[Records | str]:
-        """Yield the result of every item, in any order."""
+        """Yield the results of all items, in any order: the records of one or several, or why one cannot be read."""
+
+
+def size_of(result: Records | str) -> int:
+    """Return of how many items this is the result."""
+    return 1 if isinstance(result, str) else len(result)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.class_names import NONE, ClassNames
 from mixer_edge.classifier import Classifier, is_none
 from mixer_edge.dataset import Dataset
-from mixer_edge.engine import Engine, Item, Processes, Records
+from mixer_edge.engine import Engine, Item, Processes, Records, size_of
 from mixer_edge.errors import BundleError, DataError, ImageError, ModelError
 from mixer_edge.interpreter import resolve_backend
 from mixer_edge.journal import Journal, default_journal
@@ -261,7 +261,7 @@ def evaluate(
         memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.variants)
         unreadable = []
         engine = engine or Processes(count=workers or default_workers(memory + (200 << 20)))
-        for result in progress(engine.map(task, items), "evaluating", len(items)):
+        for result in progress(engine.map(task, items), "evaluating", len(items), size_of):
             if isinstance(result, str):
                 unreadable.append(result)
             else:

@@ -37,7 +37,7 @@ class Run:
         """The future, the worker and the batch of each task, by its key."""
 
     def results(self) -> Iterator[Records | str]:
-        """Yield the result of every picture.
+        """Yield the results of all pictures.
 
         Raises:
             MixerEdgeError: no worker may be used, none comes, the scheduler is gone, or the work raised it.
@@ -88,10 +88,10 @@ class Run:
         known = [future for future in done if future.key in self.tasks]
         answers = self.connection.collect([future for future in known if future.status == "finished"])
         for future in known:
+            if future.key not in self.tasks:
+                continue  # an answer before it ended this task
             _, address, number = self.tasks.pop(future.key)
-            worker = self.fleet.workers.get(address)
-            if worker is None:
-                continue
+            worker = self.fleet.workers[address]
             worker.batches.pop(number, None)
             if future.key in answers:
                 yield worker, answers[future.key]
@@ -148,8 +148,7 @@ class Run:
                 future, _, _ = self.tasks.pop(key)
                 self.connection.cancel([future])
         if answer.records is not None:
-            for row in range(len(answer.records)):
-                yield answer.records[row : row + 1]
+            yield answer.records
         for number, reason in answer.failed:
             result = self.function(self.items[self.position[number]])
             if not isinstance(result, str):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.cache import CACHE_VARIABLE
-from mixer_edge.engine import Engine, Item, Processes
+from mixer_edge.engine import Engine, Item, Processes, size_of
 from mixer_edge.errors import DataError
 from mixer_edge.features import Extraction
 from mixer_edge.interpreter import resolve_backend
@@ -96,15 +96,16 @@ def extract(
         items = [Item(number=number, picture=path) for number, path in enumerate(pictures.paths)]
         if engine is None:
             engine = Processes(count=workers or default_workers(3 * extractor.file.stat().st_size + (200 << 20)))
-        for result in progress(engine.map(work, items), "computing features", len(items)):
+        for result in progress(engine.map(work, items), "computing features", len(items), size_of):
             if isinstance(result, str):
                 unreadable.append(result)
                 continue
-            seen.append(result[list(KEPT)].copy())
-            digest = result["pixels"][0].tobytes()
-            if result["computed"][0] and digest not in known:
-                known[digest] = result["features"][0].copy()
-                journal.append(np.array([(digest, known[digest])], dtype))
+            seen += [result[row : row + 1][list(KEPT)].copy() for row in range(len(result))]
+            for record in result[result["computed"]]:
+                digest = record["pixels"].tobytes()
+                if digest not in known:
+                    known[digest] = record["features"].copy()
+                    journal.append(np.array([(digest, known[digest])], dtype))
     seen.sort(key=lambda picture: int(picture["picture"][0]))
     rows = np.array([picture["picture"][0] for picture in seen], np.int64)
     _check_readable(pictures, rows, sorted(unreadable))
