@@ -140,7 +140,7 @@ class Command:
 
     folder: Path
     bundle: Path
-    data: Path
+    data: Path | str
     programs: list[Program] = field(default_factory=list)
 
     def start(self, *arguments: str, name: str = "report", env: Mapping[str, str] | None = None) -> Program:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import threading
@@ -133,3 +134,29 @@ def test_encrypted_connections(some: tuple[Command, Local], tmp_path: Path) -> N
     assert said == (
         f"error: {cluster.address}: needs certificates; name them in Dask's configuration: distributed.comm.tls\n"
     )
+
+
+def test_pictures_that_are_at_an_address_alone(cluster: Machines, some: tuple[Command, Local]) -> None:
+    """Listed once, and all read by the worker; few are fetched here, and the report is that of a folder."""
+    command, (records, report) = some
+    (command.data / ".hidden").mkdir()
+    shutil.copy(command.data / "fox" / "0001.png", command.data / ".hidden" / "a.png")
+    worker = cluster.worker().registered()
+    with served(command.data) as (address, asked):
+        away = replace(command, data=f"{address}/")
+        said = away.run("--cluster", cluster.address, code=1)
+        listings = [path for path in asked if path.endswith("/")]
+        again = away.run("--cluster", cluster.address, code=1)
+    assert f"worker {worker.address}: 193 pictures, " in said
+    assert sorted(set(listings)) == sorted(listings)
+    broken = f"error: {address}/fox/broken.png: is not a JPEG, PNG, GIF, WebP, TIFF, BMP or PPM picture"
+    assert broken in said
+    assert "continuing: 200 of 201 pictures are already done\n" in again
+    found, text = command.result()
+    assert found == records
+    there, here = json.loads(text), json.loads(report)
+    assert there["unreadable"] == [line.replace(str(command.data), address) for line in here["unreadable"]]
+    assert there["measured"]["data_fingerprint"] == here["measured"]["data_fingerprint"]
+    assert there["changed"] == here["changed"]
+    page = (command.folder / "report" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == here["changed_count"]

@@ -14,6 +14,8 @@ from PIL import Image
 from tests.cluster.clusters import Command, Machines, changed_runtime, first_on_the_path, without_mixer_edge
 
 import mixer_edge
+from mixer_edge.dataset import spread
+from mixer_edge_export.cluster.engine import PROBES
 
 Local = tuple[list[bytes], str]
 THERE = "/proc/self/cwd/pictures"
@@ -35,7 +37,7 @@ def refusal(cluster: Machines, few: Command, *arguments: str) -> str:
     _, refused, error = said.splitlines()
     reason = refused.removeprefix("warning: worker refused: ")
     assert error == f"error: none of 1 workers may be used; the first: {reason}"
-    assert len(few.records()) == 8
+    assert len(few.records()) == PROBES
     return reason
 
 
@@ -139,6 +141,29 @@ def test_other_pictures(cluster: Machines, few: Command, color: int, reason: str
     place = f"{THERE}/airplane/0000.png"
     size = (worker.program.folder / "pictures" / "airplane" / "0000.png").stat().st_size
     assert found.startswith(f"{worker.address}: {reason.format(place=place, size=size)}")
+
+
+def test_other_pictures_behind_the_first_ones(cluster: Machines, few: Command) -> None:
+    """All but those that are compared at the start: found by pictures that this machine computes again."""
+    paths = sorted(few.data.glob("*/*.png"))
+    for number, path in enumerate(paths):
+        Image.new("RGB", (64, 64), (10 * number, 20, 30)).save(path, "BMP")
+
+    def other(folder: Path) -> None:
+        shutil.copytree(few.data, folder / "pictures")
+        for number, path in enumerate(paths):
+            if number not in spread(len(paths), PROBES):
+                place = folder / "pictures" / path.relative_to(few.data)
+                Image.new("RGB", (64, 64), (10 * number, 20, 31)).save(place, "BMP")
+
+    worker = cluster.worker(prepare=other).registered()
+    error = few.run("--cluster", cluster.address, "--data-there", THERE, code=2).splitlines()[-1]
+    assert re.fullmatch(
+        rf"error: {worker.address}: picture \d+ has other pixels there than here, although the first ones were equal; "
+        "remove the journal of this run from the user's cache, and repeat without this worker",
+        error,
+    )
+    assert len(few.records()) == PROBES
 
 
 def test_a_worker_that_sees_the_pictures_no_more(cluster: Machines, command: Command, local: Local) -> None:

@@ -43,6 +43,29 @@ def test_a_comparison_without_pictures(tiny_bundle: Path, capsys: pytest.Capture
     assert capsys.readouterr().err == "error: --cluster needs pictures to share out; add --data\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ([], "only the workers of a cluster read an address; add --cluster, or copy it"),
+        (
+            ["--cluster", NOTHING, "--data-there", "/mnt"],
+            "--data-there needs a folder of this machine; copy the pictures, or omit it",
+        ),
+        (["--cluster", NOTHING, "--on", "pi"], "--on needs a folder of this machine; copy the pictures, or omit it"),
+        (
+            ["--cluster", NOTHING, "--reference", "source"],
+            "--reference source needs a folder of this machine; copy the pictures, or omit it",
+        ),
+    ],
+)
+def test_what_an_address_of_pictures_cannot_do(
+    tiny_bundle: Path, arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the address."""
+    assert main(["compare", str(tiny_bundle), "--data", "s3://bucket/a", *arguments]) == 2
+    assert capsys.readouterr().err == f"error: --data s3://bucket/a: {error}\n"
+
+
 def test_the_extra_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
     """Without Dask the message says what to install."""
     program = "import sys; sys.modules['distributed'] = None\nfrom mixer_edge_export.cli import main\nsys.exit(main())"

@@ -5,5 +5,6 @@ workers that compute something else must never count. The other end is ``mixer_e
 """
 
 from mixer_edge_export.cluster.engine import Cluster, open_cluster
+from mixer_edge_export.cluster.mirror import mirror
 
-__all__ = ["Cluster", "open_cluster"]
+__all__ = ["Cluster", "mirror", "open_cluster"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mixer_edge.cluster.places import is_address, size_of
+from mixer_edge.cluster.places import is_address, open_picture, size_of
 from mixer_edge.cluster.worker import Picture
-from mixer_edge.engine import Item
-from mixer_edge.errors import DataError
+from mixer_edge.engine import Function, Item, Records
+from mixer_edge.errors import DataError, ImageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,17 @@ class Places:
         return Picture(
             number=item.number, place=self.place(item.picture), size=size_of(item.picture), logits=item.logits
         )
+
+    def compute(self, function: Function, item: Item) -> Records | str:
+        """Return the function's result on this machine, also if the picture is only at an address."""
+        assert isinstance(item.picture, Path)
+        place = self.place(item.picture)
+        if item.picture.exists() or not is_address(place):
+            return function(item)
+        try:
+            return function(replace(item, picture=open_picture(place)))
+        except ImageError as error:
+            return str(error)
 
     def place(self, path: Path) -> str:
         """Return where a worker finds a picture; one that is not in the folder has the same path there."""

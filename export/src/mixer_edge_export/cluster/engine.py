@@ -39,7 +39,7 @@ class Cluster:
             return
         function = work()
         chosen = spread(len(items), PROBES)
-        results = {number: function(items[number]) for number in chosen}
+        results = {number: self.places.compute(function, items[number]) for number in chosen}
         yield from results.values()
         rest = [item for number, item in enumerate(items) if number not in results]
         if rest:

@@ -15,6 +15,7 @@ from mixer_edge_export.cluster.connection import Connection
 from mixer_edge_export.cluster.fleet import LOOK_S, Fleet, Worker
 from mixer_edge_export.cluster.ledger import Batch, Ledger
 from mixer_edge_export.cluster.preparation import Job
+from mixer_edge_export.cluster.sample import Sample
 
 DEPTH = 2
 """Number of batches that a worker has for each of its threads: one runs, and the next one is there."""
@@ -33,6 +34,7 @@ class Run:
         self.prepared: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self.finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.fleet = Fleet(connection, job, lambda address, outcome: self.prepared.put((address, outcome)))
+        self.sample = Sample(self._here)
         self.tasks: dict[str, tuple[Any, str, int]] = {}
         """The future, the worker and the batch of each task, by its key."""
 
@@ -55,6 +57,10 @@ class Run:
         finally:
             self.fleet.close()
             self.connection.cancel([future for future, _, _ in self.tasks.values()])
+
+    def _here(self, number: int) -> Records | str:
+        """Return this machine's own result of a picture."""
+        return self.places.compute(self.function, self.items[self.position[number]])
 
     def _hand_out(self) -> None:
         """Give every worker as many batches as it needs."""
@@ -147,10 +153,11 @@ class Run:
             if (holder := self.fleet.workers.get(other)) and (key := holder.batches.pop(batch.number, None)):
                 future, _, _ = self.tasks.pop(key)
                 self.connection.cancel([future])
+        self.sample.compare(worker.address, answer)
         if answer.records is not None:
             yield answer.records
         for number, reason in answer.failed:
-            result = self.function(self.items[self.position[number]])
+            result = self._here(number)
             if not isinstance(result, str):
                 self._refuse(worker, f"{worker.address}: {reason}, but this machine can read it")
             yield result

@@ -28,6 +28,11 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def read_place(text: str) -> Path | str:
+    """Return a path, or the address that ``text`` is."""
+    return text if "://" in text else Path(text)
+
+
 def open_engine(arguments: argparse.Namespace, data: Path | None) -> AbstractContextManager[Cluster | None]:
     """Return a context with the engine of ``--cluster``, or None without the flag.
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
-from mixer_edge.errors import ImageError, MixerEdgeError
+from mixer_edge.errors import DataError, ImageError, MixerEdgeError
 
 TRIES = 3
 WAIT_S = 0.2
 """Before the second try; before each further one twice as long."""
+STAMPS = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime")
+"""Names under which file systems say what identifies a file's content."""
 
 
 class RemoteFile(io.BytesIO):
@@ -47,6 +52,39 @@ def size_of(picture: Path | RemoteFile) -> int | None:
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A file at an address."""
+
+    name: str
+    """Its path below the address, with ``/`` between its parts."""
+    stamp: str
+    """Its size, and what else the file system says of its content."""
+
+
+def list_address(address: str) -> list[Entry]:
+    """Return all files below an address, sorted by name; hidden ones are left out.
+
+    Raises:
+        DataError: it cannot be listed.
+        MixerEdgeError: fsspec is not installed.
+    """
+    fsspec = _fsspec(address)
+    try:
+        system, root = fsspec.core.url_to_fs(address)
+        found = system.find(root, detail=True)
+    except Exception as error:  # each file system has its own
+        raise DataError(f"{address}: cannot be listed ({str(error) or type(error).__name__})") from None
+    entries = []
+    for path, facts in found.items():
+        name = path.removeprefix(root.rstrip("/")).lstrip("/")
+        name = unquote(name) if address.startswith("http") else name
+        if not any(part.startswith(".") for part in name.split("/")):
+            known = [str(facts[key]) for key in STAMPS if facts.get(key) is not None]
+            entries.append(Entry(name=name, stamp="\0".join(known)))
+    return sorted(entries, key=lambda entry: entry.name)
+
+
 def read_address(address: str) -> bytes:
     """Return the content at an address; it is tried ``TRIES`` times.
 
@@ -54,10 +92,7 @@ def read_address(address: str) -> bytes:
         ImageError: it cannot be read.
         MixerEdgeError: fsspec is not installed, or does not know the protocol.
     """
-    try:
-        import fsspec
-    except ModuleNotFoundError as error:
-        raise MixerEdgeError(f"{address}: reading it needs {error.name}: pip install fsspec") from None
+    fsspec = _fsspec(address)
     for count in range(TRIES):
         try:
             with fsspec.open(address, "rb") as file:
@@ -71,3 +106,11 @@ def read_address(address: str) -> bytes:
             if count < TRIES - 1:
                 time.sleep(WAIT_S * 2**count)
     raise ImageError(f"{address}: cannot be read ({reason})")
+
+
+def _fsspec(address: str) -> Any:
+    try:
+        import fsspec
+    except ModuleNotFoundError as error:
+        raise MixerEdgeError(f"{address}: reading it needs {error.name}: pip install fsspec") from None
+    return fsspec
