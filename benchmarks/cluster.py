@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import queue
-import shutil
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from benchmarks.page import DOCS, replace_part
 from mixer_edge.bundle import Bundle
 from mixer_edge.cluster.worker import versions
 from mixer_edge.dataset import open_dataset
+from mixer_edge.decode import read_picture
 from mixer_edge.evaluate import Task, evaluate
 from mixer_edge_export.cluster.connection import Connection
 from mixer_edge_export.digits.images import split_folder
@@ -50,13 +50,14 @@ SIZES = (1, 4, 16)
 
 
 def repeated(data: Path, times: int, folder: Path) -> Path:
-    """Return a folder with every picture so many times, each a file of its own."""
+    """Return a folder with every picture so many times, each a little darker than the one before."""
     target = folder / f"pictures-{times}"
     for path in data.glob("*/*"):
+        pixels = read_picture(path, background=(255, 255, 255)).rgb
+        (target / path.parent.name).mkdir(parents=True, exist_ok=True)
         for number in range(times):
-            copy = target / path.parent.name / f"{path.stem}-{number:02}{path.suffix}"
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+            copy = target / path.parent.name / f"{path.stem}-{number:02}.png"
+            pixels.point(lambda value, number=number: value * (100 - number) // 100).save(copy)
     return target
 
 

@@ -44,7 +44,7 @@ class Rates(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the pictures and the rate."""
         if isinstance(record.args, tuple) and len(record.args) == 3:
-            self.found.append((int(record.args[1]), float(record.args[2])))
+            self.found.append((int(str(record.args[1]).replace(",", "")), float(record.args[2])))
 
 
 def run(address: str, bundle: Path, data: Path) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Shell:
 
     def background(self, line: str, log: str) -> subprocess.Popen[bytes]:
         """Start a command in the background; its output goes to a file."""
-        self.lines.append(f"$ {line} 2> {log} &")
+        self.lines.append(f"$ {line} &> {log} &")
         with (self.folder / log).open("wb") as file:
             process = subprocess.Popen(line.split(), cwd=self.folder, stdout=file, stderr=file, env=self.env)
         self.started.append(process)

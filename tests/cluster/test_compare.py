@@ -24,9 +24,9 @@ def test_the_result_is_that_of_one_machine(cluster: Machines, command: Command, 
     assert command.result() == local
     first, *lines = [line for line in said.splitlines() if re.match("cluster|worker", line)]
     assert re.fullmatch(rf"cluster: {cluster.address}, dashboard http://127\.0\.0\.1:\d+/status", first)
-    found = [re.fullmatch(r"worker (\S+): (\d+) pictures, [\d.]+/s each thread", line) for line in lines]
+    found = [re.fullmatch(r"worker (\S+): ([\d,]+) pictures, [\d.]+/s each thread", line) for line in lines]
     assert [match and match[1] for match in found] == workers
-    assert sum(int(match[2]) for match in found if match) >= 1992
+    assert sum(int(match[2].replace(",", "")) for match in found if match) >= 1992
 
 
 def test_a_run_goes_on_in_another_mode(cluster: Machines, command: Command, local: tuple[list[bytes], str]) -> None:

@@ -128,7 +128,8 @@ class Fleet:
         """Log what every worker did."""
         for worker in sorted([*self.left, *self.workers.values()], key=lambda worker: worker.address):
             if worker.rate is not None:
-                log.info("worker %s: %d pictures, %.1f/s each thread", worker.address, worker.pictures, worker.rate)
+                count = f"{worker.pictures:,}"
+                log.info("worker %s: %s pictures, %.1f/s each thread", worker.address, count, worker.rate)
 
     def _check_some(self, usable: bool, present: bool, now: float) -> None:
         if self.refused and present and not usable:
