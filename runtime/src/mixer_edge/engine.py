@@ -63,7 +63,12 @@ class Engine(Protocol):
     """Runs a work on pictures."""
 
     def map(self, work: Work, items: Sequence[Item]) -> Iterator[Records | str]:
-        """Yield the results of all items, in any order: the records of one or several, or why one cannot be read."""
+        """Yield the results of all items, in any order: the records of one or several, or why one cannot be read.
+
+        Args:
+            work: what to compute.
+            items: the pictures, sorted by number.
+        """
 
 
 def size_of(result: Records | str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from mixer_edge.engine import Function, Item, Records
 from mixer_edge.errors import MixerEdgeError, ModelError
 from mixer_edge_export.cluster import Cluster, fleet
 from mixer_edge_export.cluster.addresses import Places
-from mixer_edge_export.cluster.connection import SchedulerGoneError
+from mixer_edge_export.cluster.connection import SchedulerGoneError, WorkerGoneError
 from mixer_edge_export.cluster.run import DEPTH
 
 DTYPE = np.dtype([("picture", "<i4"), ("pixels", "V32")])
@@ -225,6 +226,19 @@ def test_the_scheduler_ends_while_a_worker_is_prepared(work: Names) -> None:
 
     with pytest.raises(SchedulerGoneError, match="^the scheduler is gone$"):
         run(Ending({"a": 1}), work)
+
+
+def test_a_worker_that_was_gone_for_a_moment(work: Names) -> None:
+    """It ends while it is prepared, and is there again: it is prepared again."""
+    ends = iter([WorkerGoneError("a: ended"), CancelledError("cancelled")])
+
+    class Ending(InProcess):
+        def tell(self, worker: str, function: Callable[..., None], *arguments: Any) -> None:
+            if error := next(ends, None):
+                raise error
+            super().tell(worker, function, *arguments)
+
+    assert run(Ending({"a": 1}), work) == WHOLE
 
 
 def test_no_items_need_no_workers(work: Names) -> None:

@@ -91,6 +91,8 @@ class Connection:
             try:
                 return future.result(timeout=0.5)
             except TimeoutError:
+                if future.done():
+                    raise  # the function's own
                 if gone():
                     raise WorkerGoneError(f"{worker}: ended") from None
 

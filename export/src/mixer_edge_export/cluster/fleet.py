@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from mixer_edge.errors import MixerEdgeError
-from mixer_edge_export.cluster.connection import Connection, SchedulerGoneError, WorkerGoneError
-from mixer_edge_export.cluster.preparation import Job
+from mixer_edge_export.cluster.connection import Connection, SchedulerGoneError
+from mixer_edge_export.cluster.preparation import Job, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +96,13 @@ class Fleet:
         """
         if isinstance(outcome, SchedulerGoneError):
             raise outcome
-        if address not in self.workers or isinstance(outcome, WorkerGoneError):
-            return  # the next look notices it
+        if address not in self.workers:
+            return
         if isinstance(outcome, BaseException):
-            self.refuse(address, str(outcome))
+            if isinstance(outcome, RefusedError):
+                self.refuse(address, str(outcome))
+            else:
+                self.drop(address)  # if the scheduler still has it, the next look finds it again
             return
         if outcome is not None:
             log.info("worker %s", outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,9 +28,16 @@ class Run:
     def __init__(
         self, connection: Connection, places: Places, job: Job, function: Function, items: Sequence[Item]
     ) -> None:
-        """Prepare; ``function`` is this machine's own, for pictures that a worker cannot read."""
+        """Prepare.
+
+        Args:
+            connection: to the scheduler.
+            places: where the workers find the pictures.
+            job: what is computed.
+            function: this machine's own, for pictures that a worker cannot read.
+            items: the pictures, sorted by number.
+        """
         self.connection, self.places, self.job, self.function, self.items = connection, places, job, function, items
-        self.position = {item.number: position for position, item in enumerate(items)}
         self.ledger = Ledger(len(items))
         self.prepared: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self.finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -60,7 +68,8 @@ class Run:
 
     def _here(self, number: int) -> Records | str:
         """Return this machine's own result of a picture."""
-        return self.places.compute(self.function, self.items[self.position[number]])
+        position = bisect_left(self.items, number, key=lambda item: item.number)
+        return self.places.compute(self.function, self.items[position])
 
     def _hand_out(self) -> None:
         """Give every worker as many batches as it needs."""
