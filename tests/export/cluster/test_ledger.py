@@ -62,11 +62,14 @@ def test_an_idle_worker_shares_the_oldest_batch_of_others() -> None:
 
 
 def test_a_picture_that_ends_workers_is_found() -> None:
-    """After one loss eight together, after the next one alone, and after the third no more."""
+    """After one loss eight together, after the next one alone on an idle worker, and after the third no more."""
     ledger = Ledger(20)
     deadly, sizes = 3, []
-    while batch := ledger.take("a", 10.0, 1):
+    assert ledger.take("a", 10.0, 1, idle=True) == ledger.batches[1]
+    ledger.lose(1, "a")
+    while batch := ledger.take("a", 10.0, 1, idle=True):
         sizes.append(len(batch.positions))
+        assert batch.alone == (len(sizes) > 2)
         if deadly in batch.positions:
             assert ledger.poison is None
             ledger.lose(batch.number, "a", died=True)
@@ -75,7 +78,25 @@ def test_a_picture_that_ends_workers_is_found() -> None:
         if ledger.poison is not None:
             break
     assert ledger.poison == deadly
-    assert sizes == [10, 8, 2, 1, 1, 1, 1]
+    assert sizes == [10, 8, 1, 1, 1, 1]
+
+
+def test_a_suspect_waits_for_an_idle_worker() -> None:
+    """A worker that has something else gets other pictures, or nothing; nobody shares a suspect."""
+    ledger = Ledger(9)
+    for _ in range(2):
+        batch = ledger.take("a", 1.0, 1)
+        assert batch is not None
+        ledger.lose(batch.number, "a", died=True)
+    assert taken(ledger.take("b", 9.0, 1)) == (1, 2, 3, 4)
+    while ledger.take("b", 9.0, 1):
+        pass
+    assert ledger.waiting == 1
+    suspect = ledger.take("c", 9.0, 1, idle=True)
+    assert suspect is not None
+    assert (suspect.positions, suspect.alone, ledger.waiting) == ((0,), True, 0)
+    while batch := ledger.share("d"):
+        assert batch is not suspect
 
 
 def test_a_loss_without_a_death_does_not_count() -> None:

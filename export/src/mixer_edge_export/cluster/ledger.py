@@ -10,8 +10,8 @@ FIRST = 4
 LARGEST = 1024
 TARGET_S = 1.0
 """How long a batch should take: the scheduler manages some thousand tasks a second, and a lost batch costs little."""
-MAX_LOSSES = 3
-"""A picture that was lost with so many workers is not given to another one."""
+SUSPECT = 2
+"""A picture that was lost with so many workers is given to the next one alone; if that ends too, the run does."""
 FEW = 8
 """Number of pictures in a batch after each was lost once."""
 HOLDERS = 2
@@ -25,6 +25,8 @@ class Batch:
     number: int
     positions: tuple[int, ...]
     holders: set[str] = field(default_factory=set)
+    alone: bool = False
+    """Whether a worker that has it must have nothing else: if it ends, this picture has ended it."""
 
 
 class Ledger:
@@ -39,6 +41,7 @@ class Ledger:
         """The position of a picture that was lost too often."""
         self._next, self._number = 0, 0
         self._again: deque[int] = deque()
+        self._suspects: deque[int] = deque()
         self._losses: Counter[int] = Counter()
 
     @property
@@ -49,10 +52,10 @@ class Ledger:
     @property
     def waiting(self) -> int:
         """Number of pictures that no worker has."""
-        return self.count - self._next + len(self._again)
+        return self.count - self._next + len(self._again) + len(self._suspects)
 
-    def take(self, worker: str, rate: float | None, threads: int) -> Batch | None:
-        """Return the next batch for a worker, or None if no picture is waiting.
+    def take(self, worker: str, rate: float | None, threads: int, *, idle: bool = False) -> Batch | None:
+        """Return the next batch for a worker, or None if there is none for it.
 
         Batches take ``TARGET_S``, but become smaller towards the end, so that all workers end at the same time.
 
@@ -60,25 +63,24 @@ class Ledger:
             worker: its address.
             rate: pictures that one of its threads does in a second; None if it is not known.
             threads: number of threads of all workers.
+            idle: whether the worker has no other batch.
         """
+        if idle and self._suspects:
+            return self._batch(worker, (self._suspects.popleft(),), alone=True)
         size = FIRST if rate is None else int(min(LARGEST, max(1.0, rate * TARGET_S)))
         size = min(size, max(1, self.waiting // (2 * max(1, threads))))
         positions = self._take_again(size)
         if not positions:
             positions = tuple(range(self._next, min(self._next + size, self.count)))
             self._next += len(positions)
-        if not positions:
-            return None
-        self._number += 1
-        batch = self.batches[self._number] = Batch(number=self._number, positions=positions, holders={worker})
-        return batch
+        return self._batch(worker, positions) if positions else None
 
     def share(self, worker: str) -> Batch | None:
         """Return the oldest batch of other workers, for one that has nothing to do; None if there is none."""
         if self.waiting:
             return None
         for batch in self.batches.values():
-            if worker not in batch.holders and len(batch.holders) < HOLDERS:
+            if worker not in batch.holders and len(batch.holders) < HOLDERS and not batch.alone:
                 batch.holders.add(worker)
                 return batch
         return None
@@ -92,8 +94,7 @@ class Ledger:
                 break
             positions.append(self._again.popleft())
             if losses:
-                # after a loss in few, then alone: so the one that ends its worker is found
-                size = min(size, FEW if losses < MAX_LOSSES - 1 else 1)
+                size = min(size, FEW)
         return tuple(positions)
 
     def finish(self, number: int) -> Batch | None:
@@ -111,9 +112,15 @@ class Ledger:
         batch.holders.discard(worker)
         if died:
             self._losses.update(batch.positions)
-            worst = max(batch.positions, key=lambda position: self._losses[position])
-            if len(batch.positions) == 1 and self._losses[worst] >= MAX_LOSSES:
-                self.poison = worst
+            if batch.alone:
+                self.poison = batch.positions[0]
         if not batch.holders:
             del self.batches[number]
-            self._again.extend(batch.positions)
+            for position in batch.positions:
+                (self._suspects if self._losses[position] >= SUSPECT else self._again).append(position)
+
+    def _batch(self, worker: str, positions: tuple[int, ...], *, alone: bool = False) -> Batch:
+        self._number += 1
+        batch = Batch(number=self._number, positions=positions, holders={worker}, alone=alone)
+        self.batches[self._number] = batch
+        return batch

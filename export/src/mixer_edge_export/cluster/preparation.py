@@ -99,7 +99,7 @@ class Job:
         return python
 
     def _send(self, connection: Connection, address: str, gone: Callable[[], bool]) -> None:
-        key, sender = content.content_key(self.files), self.name
+        key, sender = content.content_key(self.files), uuid.uuid4().hex
         for name in self.files:
             offset = 0
             with (self.work.folder / name).open("rb") as file:

@@ -76,13 +76,16 @@ class Run:
         ready = self.fleet.ready
         threads = sum(worker.threads for worker in ready)
         for worker in ready:
-            while len(worker.batches) < DEPTH * worker.threads:
-                batch = self.ledger.take(worker.address, worker.rate, threads)
+            while len(worker.batches) < DEPTH * worker.threads and not self._alone(worker):
+                batch = self.ledger.take(worker.address, worker.rate, threads, idle=not worker.batches)
                 if batch is None and len(worker.batches) < worker.threads:
                     batch = self.ledger.share(worker.address)
                 if batch is None:
                     break
                 self._submit(worker, batch)
+
+    def _alone(self, worker: Worker) -> bool:
+        return any(self.ledger.batches[number].alone for number in worker.batches if number in self.ledger.batches)
 
     def _submit(self, worker: Worker, batch: Batch) -> None:
         pictures = tuple(self.places.picture(self.items[position]) for position in batch.positions)

@@ -55,7 +55,7 @@ def receive(key: str, sender: str, name: str, offset: int, piece: bytes) -> None
 
     Args:
         key: the key of all files.
-        sender: who sends them; two senders do not disturb each other.
+        sender: names this sending; two do not disturb each other.
         name: the file.
         offset: number of its bytes that were sent before.
         piece: the next ones.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from mixer_edge.cluster.places import open_picture, size_of
 from mixer_edge.engine import Function, Item, Records, Work
 from mixer_edge.errors import ImageError, MixerEdgeError
 from mixer_edge.interpreter import resolve_backend
+
+T = TypeVar("T")
 
 MAX_JOBS = 2
 """A worker forgets the oldest of more jobs: each keeps its files in memory."""
@@ -69,8 +72,8 @@ def has(files: Mapping[str, str]) -> bool:
 
 
 def hold(job: str, pickled: bytes) -> None:
-    """Keep what a job computes, until it is prepared."""
-    _held[job] = pickled
+    """Keep what a job computes, for ``prepare``."""
+    _keep(_held, job, pickled)
 
 
 def prepare(job: str, files: Mapping[str, str]) -> dict[str, str]:
@@ -82,12 +85,9 @@ def prepare(job: str, files: Mapping[str, str]) -> dict[str, str]:
     folder = kept_folder(files)
     if folder is None or job not in _held:
         raise NotPreparedError("the files of the job are not kept here any more; repeat the command")
-    work: Work = pickle.loads(_held.pop(job)).moved(folder)
+    work: Work = pickle.loads(_held[job]).moved(folder)
     said = work.prove()
-    with _lock:
-        for oldest in list(_jobs)[: max(0, len(_jobs) + 1 - MAX_JOBS)]:
-            del _jobs[oldest]
-        _jobs[job] = _Job(work)
+    _keep(_jobs, job, _Job(work))
     return said
 
 
@@ -144,6 +144,14 @@ class _Job:
             function = self.work()
         yield function
         self.free.append(function)
+
+
+def _keep(kept: dict[str, T], job: str, value: T) -> None:
+    """Keep a value, and forget the oldest of more than ``MAX_JOBS``."""
+    with _lock:
+        kept[job] = value
+        for oldest in list(kept)[:-MAX_JOBS]:
+            del kept[oldest]
 
 
 _held: dict[str, bytes] = {}
