@@ -138,7 +138,7 @@ WHOLE = [(3 * number, str(number).encode()) for number in range(COUNT)]
 
 def test_every_item_once_and_few_batches_at_a_time(work: Names) -> None:
     """However many pictures there are, each thread has two batches at most."""
-    connection = InProcess({"a": 1, "b": 3})
+    connection = InProcess({"a": 4})
     assert run(connection, work) == WHOLE
     assert connection.most == DEPTH * 4
 
@@ -172,15 +172,18 @@ def test_a_worker_that_has_forgotten_the_job(work: Names) -> None:
 
 
 def test_an_unknown_error_ends_the_use_of_a_worker(work: Names, caplog: pytest.LogCaptureFixture) -> None:
-    """A line says which and why; the other one does the rest. Without another one, the run ends."""
+    """A line says which and why; another one does the rest. Without another one, the run ends."""
+    others = {"b": 1}
 
     def fault(connection: InProcess, number: int, future: Future) -> None:
         if future.worker == "a" and number > 1:
             future.status, future.result = "error", MemoryError("no room")
+            connection.threads |= others
 
     with caplog.at_level(logging.WARNING, "mixer_edge_export"):
-        assert run(InProcess({"a": 1, "b": 1}, fault), work) == WHOLE
+        assert run(InProcess({"a": 1}, fault), work) == WHOLE
     assert caplog.messages == ["worker refused: a: MemoryError: no room"]
+    others.clear()
     with pytest.raises(MixerEdgeError) as error:
         run(InProcess({"a": 1}, fault), work)
     assert str(error.value) == "none of 1 workers may be used; the first: a: MemoryError: no room"

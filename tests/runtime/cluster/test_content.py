@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,21 @@ def test_files_are_kept_by_their_content(cache: Path) -> None:
         finish(KEY, sender, FILES)
         assert kept_folder(FILES) == cache / KEY
     assert {path.name: path.read_bytes() for path in (cache / KEY).iterdir()} == CONTENT
-    assert [path.name for path in cache.iterdir()] == [KEY]
+    assert sorted(path.name for path in cache.iterdir()) == sorted([KEY, "lock"])
     lines = f"{FILES['a.tflite']} a.tflite\n{FILES['labels.txt']} labels.txt\n"
     assert hashlib.sha256(lines.encode()).hexdigest() == KEY
+
+
+def test_several_workers_of_one_machine(cache: Path) -> None:
+    """Eight receive the same at once: each finds it whole as soon as it has finished."""
+
+    def one(sender: int) -> Path | None:
+        send(str(sender))
+        finish(KEY, str(sender), FILES)
+        return kept_folder(FILES)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(40))) == [cache / KEY] * 40
 
 
 def test_a_damaged_file_is_sent_again(cache: Path) -> None:
@@ -90,4 +103,4 @@ def test_leftovers_are_removed_when_they_are_old(cache: Path) -> None:
         os.utime(cache / name, (now - age_s, now - age_s))
     send()
     finish(KEY, "client", FILES)
-    assert sorted(path.name for path in cache.iterdir()) == [".new", KEY]
+    assert sorted(path.name for path in cache.iterdir()) == sorted([".new", KEY, "lock"])

@@ -4,21 +4,25 @@
 
     cluster/<key>/           the files of one bundle; the key is the hash of their names and contents
     cluster/.<key>.<sender>  is being received; synced, then renamed
+    cluster/lock             held while it is renamed
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mixer_edge.cache import CACHE_VARIABLE, cache_folder
 from mixer_edge.errors import MixerEdgeError
 
 FOLDER = "cluster"
+LOCK = "lock"
 LEFTOVER_S = 86_400
 """Age at which a folder that was never completed is removed."""
 
@@ -88,13 +92,13 @@ def finish(key: str, sender: str, files: Mapping[str, str]) -> None:
                 raise MixerEdgeError(f"{partial / name}: sha256 is {found}, expected {sha256}; repeat the command")
             _sync(partial / name)
         _sync(partial)
-        if kept_folder(files) is None:
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
-            _sync(folder.parent)
+        with _locked(folder.parent):  # several workers of one machine have the same cache
+            if kept_folder(files) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.rename(folder)
+                _sync(folder.parent)
     except OSError as error:
-        if kept_folder(files) is None:  # else another process of this machine was faster
-            raise _cannot_write(partial, error) from None
+        raise _cannot_write(partial, error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         _remove_leftovers(folder.parent)
@@ -102,6 +106,13 @@ def finish(key: str, sender: str, files: Mapping[str, str]) -> None:
 
 def _partial(key: str, sender: str) -> Path:
     return cache_folder(FOLDER) / f".{key}.{sender}.{os.getpid()}"
+
+
+@contextmanager
+def _locked(parent: Path) -> Iterator[None]:
+    with (parent / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _remove_leftovers(parent: Path) -> None:
