@@ -108,6 +108,9 @@ def test_the_page() -> None:
     assert "| the bundle, once to each worker | 10.0 MB |" in text
     assert page({}).splitlines()[0] == "| figure | bound | measured | kept |"
     assert "3,260 pictures" not in page({"check": found["check"]})
+    busy = "**The machine was busy with something else: do not rely on the times.**"
+    assert busy not in text
+    assert page({"speed": {"machine": facts | {"load": 2.0}, "figures": speed}}).splitlines()[-1] == busy
     drawing = plot(found)
     assert drawing.startswith("<svg ")
     assert drawing.count("<circle ") == 2
