@@ -12,6 +12,7 @@ OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(MODEL_PATH)))))
 # A head is trained on a feature extractor: the defaults above are for export.
 TRAIN_MODEL := $(if $(filter file,$(origin MODEL)),mixer_b32_sam_fe,$(MODEL))
 TRAIN_OUT := $(if $(filter file,$(origin OUT)),build/mine,$(OUT))
+COLLECT_OUT := $(if $(filter file,$(origin OUT)),photos,$(OUT))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -22,7 +23,7 @@ flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export train compare sensitivity deploy runtimes test coverage test-browser test-broker test-cluster test-bare test-bare-bookworm \
+.PHONY: help install export train compare sensitivity deploy collect runtimes test coverage test-browser test-broker test-cluster test-bare test-bare-bookworm \
 	test-bare-trixie test-device test-board lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
 	train-digits reference clean
 
@@ -38,6 +39,7 @@ help: ## show this list
 	echo "  compare    OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
 	echo "             CLUSTER= DATA_THERE="
 	echo "  deploy     OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
+	echo "  collect    PI= OUT="$(call quote,$(COLLECT_OUT))" IDENTITY= FORGET="
 	echo "  benchmark  QUICK= STAGES= PEERS= RESULTS="
 	echo "  all        PYTHON="$(call quote,$(PYTHON))
 
@@ -81,6 +83,11 @@ deploy: $(VENV)/installed ## install the bundle OUT on the board PI and switch t
 		$(foreach host,$(or $(PI),$(error PI is not set: make deploy PI=pi@raspberrypi.local)),$(call quote,$(host))) \
 		$(call flag,VARIANT,variant) $(call flag,BACKEND,backend) $(call flag,IDENTITY,identity) $(call flag,SERVICE,service)
 
+collect: $(VENV)/installed ## bring the taught and captured pictures of the board PI into the folder OUT, to train on
+	$(BIN)/mixer-edge-export collect \
+		$(foreach host,$(or $(PI),$(error PI is not set: make collect PI=pi@raspberrypi.local)),$(call quote,$(host))) \
+		--out=$(call quote,$(COLLECT_OUT)) $(call flag,IDENTITY,identity) $(if $(FORGET),--forget)
+
 runtimes: $(VENV)/installed ## install tflite-runtime, to test the files of every export in it
 	$(BIN)/mixer-edge-export runtimes
 
@@ -104,7 +111,7 @@ test-bare: test-bare-bookworm test-bare-trixie ## run export and test on bare De
 test-bare-bookworm test-bare-trixie: test-bare-%:
 	.ci/bare_machine.py $*
 
-test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux and root
+test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux, root and chromium
 	$(BIN)/python -m emulator.root
 	$(BIN)/python -m pytest tests/device
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def infer(board: Board, model: Path, image: Array | None, backend: str) -> Array
         BoardError: the interpreter failed; the message is what it printed.
     """
     board.run(_prepare(board, model, image, backend, runs=0))
-    output: Array = np.load(_work_folder(board) / "output.npy")
+    output: Array = np.load(work_folder(board) / "output.npy")
     return output
 
 
@@ -58,19 +59,32 @@ def instructions(board: Board, model: Path, image: Array | None, backend: str) -
     Raises:
         BoardError: the interpreter failed; the message is what it printed.
     """
+    return median(counted(board, _prepare(board, model, image, backend, runs=RUNS)))
+
+
+def counted(board: Board, command: Sequence[str], env: Mapping[str, str] | None = None) -> list[dict[str, int]]:
+    """Return what a program on the board has executed at each of its calls of getppid.
+
+    Args:
+        board: A board with a 64-bit system.
+        command: A path on the board, and arguments.
+        env: Variables to add to those of a plain session.
+
+    Raises:
+        BoardError: it failed; the message is what it printed.
+    """
     if board.model.architecture != "arm64":
         raise BoardError(f"instructions are counted on 64-bit boards only, {board.model.hardware} here runs 32-bit")
-    command = _prepare(board, model, image, backend, runs=RUNS)
-    work = _work_folder(board)
+    work = work_folder(board)
     subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", work / "insn.so", HERE / "insn.c"], check=True)
     shutil.copy("/usr/bin/qemu-aarch64", work)
     board.run(
         # Python's caches are indexed by addresses and by seeded hashes: with both fixed the counts repeat exactly.
         ["setarch", "--addr-no-randomize", *QEMU, "-plugin", f"{WORK}/insn.so,out={WORK}/counts", *command],
-        env={"PYTHONHASHSEED": "0"},
+        env={"PYTHONHASHSEED": "0", **(env or {})},
         binds={HOST_LIBRARIES: HOST},
     )
-    return _median(work / "counts")
+    return _read(work / "counts")
 
 
 def host_instructions(python: Path, model: Path, backend: str, processor: str) -> int:
@@ -108,22 +122,23 @@ def host_instructions(python: Path, model: Path, backend: str, processor: str) -
         )
         if done.returncode:
             raise BoardError(f"{model} failed under qemu-x86_64 -cpu {processor}: {done.stderr}")
-        return _median(work / "counts")["insn"]
+        return median(_read(work / "counts"))["insn"]
 
 
-def _median(counts: Path) -> dict[str, int]:
-    """Return the median of what the runs between the plugin's marks took, by kind."""
-    marks = [json.loads(line) for line in counts.read_text().splitlines()]
+def median(marks: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Return the median of what the runs between the marks took, by kind."""
     runs = list(itertools.pairwise(marks))
-    return {kind: sorted(after[kind] - before[kind] for before, after in runs)[RUNS // 2] for kind in marks[0]}
+    return {kind: sorted(after[kind] - before[kind] for before, after in runs)[len(runs) // 2] for kind in marks[0]}
+
+
+def _read(counts: Path) -> list[dict[str, int]]:
+    return [json.loads(line) for line in counts.read_text().splitlines()]
 
 
 def _prepare(board: Board, model: Path, image: Array | None, backend: str, *, runs: int) -> list[str]:
     """Put what infer.py needs on the board and return the command that runs it."""
     python = board.interpreter(backend)
-    work = _work_folder(board)
-    work.mkdir(exist_ok=True)
-    os.chown(work, UIDS["pi"], UIDS["pi"])
+    work = work_folder(board)
     shutil.copy(HERE / "infer.py", work)
     shutil.copy(model, work / "model")
     (work / "input.npy").unlink(missing_ok=True)
@@ -133,8 +148,12 @@ def _prepare(board: Board, model: Path, image: Array | None, backend: str, *, ru
     return [python, f"{WORK}/infer.py", backend, *files, str(runs)]
 
 
-def _work_folder(board: Board) -> Path:
-    return board.root / WORK.lstrip("/")
+def work_folder(board: Board) -> Path:
+    """Return `WORK` of the board as the host sees it; it is made, and the user pi's."""
+    work = board.root / WORK.lstrip("/")
+    work.mkdir(parents=True, exist_ok=True)
+    os.chown(work, UIDS["pi"], UIDS["pi"])
+    return work
 
 
 def main(argv: list[str] | None = None) -> int:

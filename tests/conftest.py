@@ -42,10 +42,11 @@ def export_tiny(folder: Path, *, num_classes: int | None) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The user's cache and data are not used: no tflite-runtime, no earlier evaluation, no class that was taught."""
+    """The user's own folders are not used: no tflite-runtime, no earlier evaluation, no taught class, no token."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 

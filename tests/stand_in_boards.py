@@ -37,7 +37,7 @@ for word; do
     command=$word
 done
 HOME="$BOARDS/$host"
-unset TMPDIR  # ssh does not take it along
+unset TMPDIR XDG_DATA_HOME  # ssh does not take them along
 PATH="$HOME/.programs:$PATH"
 export HOME PATH
 if ! [ -d "$HOME" ]; then
@@ -66,7 +66,8 @@ if sys.argv[1] != "--server":
     host = next(word.partition(":")[0] for word in (source, target) if ":" in word)
     ssh = shlex.split(sys.argv[sys.argv.index("-e") + 1])
     paths = [word.partition(":")[2] or word for word in (source, target)]
-    options = [word for word in sys.argv[1:-2] if word.startswith(("--exclude=", "--link-dest=", "--delete"))]
+    kinds = ("--exclude=", "--link-dest=", "--delete", "--files-from=")
+    options = [word for word in sys.argv[1:-2] if word.startswith(kinds)]
     rsync = (value("rsync-path") or ["rsync"])[0]
     sys.exit(subprocess.run([*ssh, "--", host, f"{rsync} --server {shlex.join([*options, *paths])}"]).returncode)
 
@@ -79,6 +80,20 @@ def failed(kind, error, trace):
 
 sys.excepthook = failed
 source, target, sent = pathlib.Path(source), pathlib.Path(target), 0
+if listed := value("files-from"):
+    files = [source / name for name in pathlib.Path(listed[0]).read_text().split("\\0") if name]
+    for file in files:
+        if file.is_symlink() or file.is_dir():
+            print(f'skipping non-regular file "{file.name}"')
+        elif file.exists():
+            (target / file.name).unlink(missing_ok=True)
+            shutil.copyfile(file, target / file.name)
+        else:
+            print(f'rsync: [sender] link_stat "{file}" failed: No such file or directory (2)', file=sys.stderr)
+    sys.exit(0 if all(os.path.lexists(file) for file in files) else 23)
+if not source.exists():
+    print(f'rsync: [sender] link_stat "{source}" failed: No such file or directory (2)', file=sys.stderr)
+    sys.exit(23)
 if source.is_file():
     shutil.copyfile(source, target)
 else:

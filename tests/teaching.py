@@ -7,10 +7,10 @@ import hashlib
 import numpy as np
 
 from mixer_edge.preprocess import Preprocessing
-from mixer_edge.teach.database import reading
 from mixer_edge.teach.folder import Extractor
 from mixer_edge.teach.state import Picture
 from mixer_edge.teach.sums import Sums, feature_rows, read_sums
+from mixer_edge.teach.tables import TAUGHT
 
 FEATURES = 6
 EXTRACTOR = Extractor(
@@ -27,7 +27,7 @@ def draw(number: int, place: float = 0.0) -> Picture:
 
 def contents(extractor: Extractor = EXTRACTOR) -> dict[str, str]:
     """Return the class of every picture, by its name."""
-    with reading(extractor.folder) as database:
+    with TAUGHT.reading(extractor.folder) as database:
         assert database is not None
         query = "SELECT pictures.name, classes.name FROM pictures JOIN classes ON classes.id = class"
         return dict(database.execute(query))
@@ -35,7 +35,7 @@ def contents(extractor: Extractor = EXTRACTOR) -> dict[str, str]:
 
 def sums_and_pictures(extractor: Extractor = EXTRACTOR) -> tuple[Sums | None, np.ndarray, np.ndarray]:
     """Return the sums, and the classes and features that they should be of."""
-    with reading(extractor.folder) as database:
+    with TAUGHT.reading(extractor.folder) as database:
         assert database is not None
         batches = list(feature_rows(database))
         if not batches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ from tests.pictures import write_pictures
 
 from mixer_edge import manifest as manifests
 from mixer_edge import strict_json
+from mixer_edge.captured.tables import CAPTURED
 from mixer_edge.dataset import open_dataset
 from mixer_edge.errors import BundleError
 from mixer_edge.evaluate import Task, evaluate
 from mixer_edge.journal import Journal
 from mixer_edge.manifest import Manifest
 from mixer_edge.preprocess import check_spec
-from mixer_edge.teach import database as taught
+from mixer_edge.teach.tables import TAUGHT
 from mixer_edge_export.comparison import types as reports
 
 
@@ -94,4 +96,5 @@ def test_the_documentation_states_the_versions() -> None:
     assert f"every command of both programs | `schema_version`, now {manifests.SCHEMA_VERSION} |" in text
     assert f"your programs | `schema_version`, now {reports.SCHEMA_VERSION} |" in text
     assert f"`journal` in the first line, now {JOURNAL_SUBJECT['journal']} |" in text
-    assert f"| `user_version`, now {taught.VERSION} |" in text
+    for database in (TAUGHT, CAPTURED):
+        assert re.search(rf"^\| `{database.file}` .* `user_version`, now {database.version} \|$", text, re.MULTILINE)

@@ -123,11 +123,21 @@ def test_hosts_are_a_list(venv: Path) -> None:
     ]
 
 
-def test_deploy_needs_a_board(venv: Path) -> None:
+def test_collect_has_its_own_folder(venv: Path) -> None:
+    """The pictures go to ``photos`` unless OUT is given; FORGET is a switch."""
+    assert arguments_of(venv, "collect", "PI=pi@a pi@b's") == ["collect", "pi@a", "pi@b's", "--out=photos"]
+    given = ["PI=pi@a", "OUT=my photos", "IDENTITY=~/.ssh/it's", "FORGET=1"]
+    flags = ["--out=my photos", "--identity=~/.ssh/it's", "--forget"]
+    assert arguments_of(venv, "collect", *given) == ["collect", "pi@a", *flags]
+
+
+@pytest.mark.parametrize("target", ["deploy", "collect"])
+def test_a_board_must_be_named(venv: Path, target: str) -> None:
     """One line says what to set."""
-    finished = make(f"VENV={venv}", "deploy")
+    finished = make(f"VENV={venv}", target)
     assert finished.returncode == 2
-    assert finished.stderr.splitlines()[-1].endswith("*** PI is not set: make deploy PI=pi@raspberrypi.local.  Stop.")
+    expected = f"*** PI is not set: make {target} PI=pi@raspberrypi.local.  Stop."
+    assert finished.stderr.splitlines()[-1].endswith(expected)
 
 
 def test_stages_of_the_benchmark_are_a_list(venv: Path) -> None:

@@ -40,13 +40,13 @@ def login(board: Board, command: str) -> str:
 
 
 @contextmanager
-def serving(board: Board, server: Server) -> Iterator[str]:
+def serving(board: Board, server: Server, name: str = "digits", flags: str = "") -> Iterator[str]:
     """Run the command of the unit over ssh, with another port, and yield the address of its end of a tunnel."""
     unit = (board.home / ".config/systemd/user/mixer-edge.service").read_text()
     (command,) = [line.removeprefix("ExecStart=") for line in unit.splitlines() if line.startswith("ExecStart=")]
     here, there = free_port(0), free_port(0)  # boards and host have the same ports
     tunnel = ["-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{here}:127.0.0.1:{there}"]
-    remote = f"exec {command.replace('%h', '/home/pi')} --port {there}"
+    remote = f"exec {command.replace('%h', '/home/pi')} --port {there} {flags}"
     argv = ["ssh", "-F", str(server.ssh_config), *tunnel, "board", remote]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as client:
         assert client.stderr is not None
@@ -54,7 +54,7 @@ def serving(board: Board, server: Server) -> Iterator[str]:
             said = [client.stderr.readline()]
             while said[-1] and not said[-1].startswith("serving "):
                 said.append(client.stderr.readline())
-            assert said[-1] == f"serving digits on http://127.0.0.1:{there}/\n", said
+            assert said[-1] == f"serving {name} on http://127.0.0.1:{there}/\n", said
             yield f"http://127.0.0.1:{here}"
         finally:
             client.terminate()

@@ -15,6 +15,24 @@ from PIL import Image
 from mixer_edge_export.digits.images import write_images
 
 BASE = ".local/share/mixer-edge"
+CAPTURE = """
+import sys
+from pathlib import Path
+import numpy as np
+from mixer_edge.captured.store import Answered, keep, set_label
+from mixer_edge.captured.tables import captured_folder
+from mixer_edge.classifier import Category
+
+for minute, path in enumerate(sys.argv[1:]):
+    answered = Answered(
+        time=f"2026-05-04T03:{minute:02}:00.000Z", reason="none", random=False, none=True, bundle="digits_fe",
+        categories=(Category(label="two", index=0, probability=0.5),), fingerprint="f", variant="int8", file_sha256="f",
+    )
+    content = Path(path).read_bytes()
+    keep(captured_folder(), content, path, answered, np.zeros(2, np.float32), most_bytes=1 << 20)
+for path in (captured_folder() / "pictures").iterdir():
+    set_label(captured_folder(), path.name, "four")
+"""
 
 
 def test_a_board_knows_the_trained_classes_and_strangers(tmp_path: Path) -> None:
@@ -37,3 +55,61 @@ def test_a_board_knows_the_trained_classes_and_strangers(tmp_path: Path) -> None
             assert stranger["none"]
         info = board.run(["bash", "-lc", f"mixer-edge info {BASE}/current/bundle"]).stdout
         assert "pictures of 4 classes" in info
+
+
+def test_a_taught_board_comes_home_and_is_trained(tmp_path: Path) -> None:
+    """A Pi 5 is taught two digits; with a captured third one they train its next release, and rollback goes back."""
+    write_images(tmp_path / "digits")
+    program = [sys.executable, "-m", "mixer_edge_export"]
+    fe, mine, photos = tmp_path / "digits_fe", tmp_path / "mine", tmp_path / "photos"
+    subprocess.run(
+        [*program, "export", "--model", "digits_fe", "--variants", "int8", "--out", str(fe)],
+        check=True,
+        capture_output=True,
+    )
+    with fresh_board("pi5-bookworm") as board, board.sshd() as server:
+
+        def run(*words: str) -> str:
+            command = [*program, *words, "--ssh-config", str(server.ssh_config)]
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        def there(line: str) -> str:
+            return board.run(["bash", "-lc", line]).stdout
+
+        def answers() -> list[str]:
+            lines = there(f"mixer-edge classify {BASE}/current/bundle new/2.png new/3.png new/4.png --json --top-k 1")
+            return [json.loads(line)["categories"][0]["label"] for line in lines.splitlines()]
+
+        run("deploy", str(fe), "board")
+        for digit in "234":
+            for number, path in enumerate(sorted((tmp_path / "digits/train" / digit).iterdir())[:12]):
+                (board.home / digit).mkdir(exist_ok=True)
+                shutil.copyfile(path, board.home / digit / f"{number}.png")
+            (board.home / "new").mkdir(exist_ok=True)
+            shutil.copyfile(min((tmp_path / "digits/held_out" / digit).iterdir()), board.home / f"new/{digit}.png")
+        for digit, label in (("2", "two"), ("3", "three")):
+            there(f"mixer-edge teach {BASE}/current/bundle {label} {digit}")
+        (board.home / "capture.py").write_text(CAPTURE)
+        there(f"{BASE}/current/venv/bin/python capture.py 4/*.png")
+        before = answers()
+        assert before[:2] == ["two", "three"]
+        row = json.loads(run("collect", "board", "--out", str(photos), "--forget", "--json"))
+        counts = {"pictures": 36, "new": 36, "moved": 0, "unsorted": 0, "forgotten": 12}
+        assert row == {"host": "board", **counts, "failed": []}
+        sizes = {path.name: len(list(path.iterdir())) for path in photos.iterdir() if path.is_dir()}
+        assert sizes == {"two": 12, "three": 12, "four": 12}
+        assert there("mixer-edge kept").splitlines() == [
+            "taught: 24 pictures, 0.0 MB",
+            "captured: 0 pictures, 0 of them with a label, 0.0 MB",
+        ]
+        subprocess.run(
+            [*program, "train", str(photos), "--model", "digits_fe", "--variants", "int8", "--out", str(mine)],
+            check=True,
+            capture_output=True,
+        )
+        run("deploy", str(mine), "board")
+        assert answers() == ["two", "three", "four"]
+        run("rollback", "board")
+        assert answers() == before

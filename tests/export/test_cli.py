@@ -42,8 +42,8 @@ def test_wrong_use_is_exit_code_2() -> None:
     assert told == "mixer-edge-export: error: argument COMMAND: invalid choice: 'exprot'"
     # Python 3.14 leaves the quotes out
     assert known.replace("'", "") == (
-        "export, train, compare, sensitivity, inspect, sign, verify-signature, deploy, status, benchmark, rollback, "
-        "undeploy, runtimes, calibration-pictures, train-digits)"
+        "export, train, compare, sensitivity, inspect, sign, verify-signature, deploy, status, benchmark, drift, "
+        "rollback, undeploy, collect, runtimes, calibration-pictures, train-digits)"
     )
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from mixer_edge import camera as camera_module
 from mixer_edge.bundle import Bundle
 from mixer_edge.camera import LatestFrame, classify_frames, open_frames
-from mixer_edge.classifier import Classifier
+from mixer_edge.classifier import Classifier, LinearHead
 from mixer_edge.errors import DataError
 from mixer_edge.manifest import UnknownSpec
 from mixer_edge.metrics import softmax, unknown_score
@@ -352,6 +352,8 @@ def test_logits_are_averaged_exponentially(
     expected = softmax(np.tensordot(weights, logits, 1).astype(np.float32))
     assert [answer.frame for answer in answers] == [0, 1, 2]
     assert answers[0].fps is None
+    np.testing.assert_array_equal([answer.image for answer in answers], pictures)
+    np.testing.assert_array_equal([answer.outputs for answer in answers], logits)
     found = {category.index: category.probability for category in answers[-1].categories}
     np.testing.assert_allclose([found[index] for index in range(10)], expected, rtol=1e-5)
 
@@ -369,6 +371,23 @@ def test_the_averaged_logits_decide_whether_it_is_none_of_the_classes(tiny_bundl
         *_, smoothed = classify_frames(classifier, [first, second], smoothing=3)
         *_, alone = classify_frames(classifier, [first, second], smoothing=1)
     assert (smoothed.none, alone.none) == (True, False)
+
+
+def test_a_class_that_is_taught_meanwhile_is_answered(tiny_features: Path) -> None:
+    """The next frame has the new head, of the averaged features; without one there are no categories."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    kernel = np.random.default_rng(1).normal(size=(32, 2))
+    with Classifier.load(tiny_features, "float32") as extractor:
+        features = [extractor.embed(each).astype(np.float64) for each in pixels]
+        answers = classify_frames(extractor, pixels, top_k=2, smoothing=3)
+        first = next(answers)
+        extractor.use_head(LinearHead(labels=("a", "b"), kernel=kernel, bias=np.zeros(2), unknown=None))
+        second = next(answers)
+        extractor.use_head(None)
+        assert (first.categories, first.none, next(answers).categories) == ((), False, ())
+    expected = softmax(((features[0] + features[1]) / 2 @ kernel).astype(np.float32))
+    found = {category.label: category.probability for category in second.categories}
+    np.testing.assert_allclose([found["a"], found["b"]], expected, rtol=1e-4)
 
 
 def test_fps_is_the_rate_of_the_last_frames(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

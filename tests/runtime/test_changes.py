@@ -1,8 +1,9 @@
 """When an answer counts as a change."""
 
 import re
+from datetime import datetime, timedelta, timezone
 
-from mixer_edge.changes import Changes, now
+from mixer_edge.changes import Changes, days_ago, now
 from mixer_edge.classifier import Category
 
 
@@ -40,3 +41,12 @@ def test_changes_are_numbered_and_dated() -> None:
     assert (first.number, first.categories, first.none) == (1, (_category("a"),), False)
     assert (second.number, second.categories, second.none) == (2, (_category("a"),), True)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", now())
+
+
+def test_days_ago_is_written_as_now() -> None:
+    """So times can be compared as text; a day and a half are 36 hours."""
+    before = datetime.now(timezone.utc)
+    found = days_ago(1.5)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found)
+    passed = datetime.fromisoformat(found.replace("Z", "+00:00")) + timedelta(hours=36) - before
+    assert timedelta(milliseconds=-1) <= passed < timedelta(minutes=1)

@@ -14,7 +14,7 @@ from tests.conftest import LABELS
 
 from mixer_edge import Answer, BundleError, Classifier, ImageError, InterpreterError, board
 from mixer_edge.bundle import Bundle
-from mixer_edge.classifier import is_none
+from mixer_edge.classifier import LinearHead, is_none
 from mixer_edge.decode import encode_jpeg
 from mixer_edge.manifest import UnknownMeasure, UnknownSpec
 from mixer_edge.metrics import softmax, unknown_score
@@ -88,6 +88,7 @@ def test_classify_many_answers_in_order_and_goes_on_after_an_error(classifier: C
         else:
             categories = tuple(classifier.classify(answer.image, 2))
             assert answer == Answer(image=answer.image, categories=categories, none=False, error=None)
+            np.testing.assert_array_equal(answer.outputs, classifier.network(classifier.tensor(answer.image)))
 
 
 @pytest.mark.parametrize(("measure", "value"), [("probability", 0.625), ("logit", 1.6094379), ("energy", 2.0794415)])
@@ -164,6 +165,37 @@ def test_embed_gives_the_golden_features(tiny_features: Path) -> None:
         features = extractor.embed(golden["images"][0].astype(np.uint8))
     assert (features.shape, features.dtype) == ((32,), np.float32)
     np.testing.assert_array_equal(features, golden["float32"][0])
+
+
+def test_a_head_can_change_while_others_answer(tiny_features: Path) -> None:
+    """The labels of an answer are always those of the head that gave it; without a head there are features again."""
+    heads = [
+        LinearHead(labels=labels, kernel=np.zeros((32, len(labels))), bias=np.arange(len(labels)) * 1.0, unknown=None)
+        for labels in (("a", "b"), ("c", "d", "e"))
+    ]
+    best = {"b": 2, "e": 3}
+    picture, stop = pictures(1)[0], threading.Event()
+    with Classifier.load(tiny_features) as extractor:
+        extractor.use_head(heads[0])
+
+        def change() -> None:
+            for number in range(100_000):
+                if stop.is_set():
+                    return
+                extractor.use_head(heads[number % 2])
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            answers = [extractor.classify(picture) for _ in range(300)]
+        finally:
+            stop.set()
+            changing.join()
+        assert all(len(answer) == best[answer[0].label] for answer in answers)
+        assert extractor.bundle.manifest.task == "classification"
+        extractor.use_head(None)
+        assert extractor.bundle is extractor.loaded
+        assert extractor.outputs == len(extractor.embed(picture)) == 32
 
 
 def test_the_wrong_method_names_the_right_one(classifier: Classifier, tiny_features: Path) -> None:

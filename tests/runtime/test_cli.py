@@ -37,8 +37,10 @@ from mixer_edge.verify import VerifyReport
 
 COMMAND = [sys.executable, "-m", "mixer_edge"]
 COMMANDS = (
-    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "info", "verify", "benchmark", "evaluate",
+    "classify", "camera", "watch", "serve", "teach", "classes", "forget", "captures", "kept", "info", "verify",
+    "benchmark", "evaluate",
 )  # fmt: skip
+OF_A_BUNDLE = tuple(command for command in COMMANDS if command != "kept")
 
 
 @pytest.fixture
@@ -234,7 +236,7 @@ def test_a_full_disk_is_one_line(tiny_bundle: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", OF_A_BUNDLE)
 def test_a_bundle_that_is_none_is_one_line_and_code_2(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,13 +249,13 @@ def test_a_bundle_that_is_none_is_one_line_and_code_2(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """``--help`` shows how it is used and names the bundle, and ends well."""
+    """``--help`` shows how it is used and names the bundle, if there is one, and ends well."""
     with pytest.raises(SystemExit) as exit_code:
         main([command, "--help"])
     assert exit_code.value.code == 0
     printed = capsys.readouterr().out
     assert printed.split()[:4] == ["usage:", "mixer-edge", command, "[-h]"]
-    assert re.search(r"^  bundle +bundle folder", printed, re.MULTILINE)
+    assert (re.search(r"^  bundle +bundle folder", printed, re.MULTILINE) is not None) == (command in OF_A_BUNDLE)
 
 
 def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

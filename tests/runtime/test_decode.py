@@ -20,6 +20,7 @@ from mixer_edge.decode import (
     ImageSource,
     encode_jpeg,
     encode_png,
+    file_of,
     grey_thumbnail,
     pixel_count,
     read_frames,
@@ -353,6 +354,22 @@ def test_what_has_no_time(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(Image.new("RGB", (4, 4))))
     (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00II*\x00")
     assert [time_taken(tmp_path / name) for name in ("a.png", "b.jpg", "c.jpg")] == [None, None, None]
+
+
+def test_a_picture_as_a_file(tmp_path: Path) -> None:
+    """Its own bytes, whatever they are; pixels become a JPEG file of their size."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"bytes")
+    with path.open("rb") as opened:
+        opened.read(2)
+        assert [file_of(source) for source in (path, str(path), b"bytes", opened)] == [b"bytes"] * 4
+    pixels = np.full((30, 40, 3), (200, 100, 0), np.uint8)
+    assert file_of(pixels) == file_of(Image.fromarray(pixels)) == encode_jpeg(pixels)
+    with Image.open(io.BytesIO(file_of(pixels))) as image:
+        assert (image.format, image.size) == ("JPEG", (40, 30))
+    with pytest.raises(ImageError) as error:
+        file_of(tmp_path / "gone.jpg")
+    assert str(error.value) == f"{tmp_path / 'gone.jpg'}: cannot be read (No such file or directory)"
 
 
 def test_a_grey_thumbnail_is_the_mean_of_areas() -> None:

@@ -55,11 +55,16 @@ def sync(path: Path) -> None:
     """Write a file, or everything in a folder, to the disk before returning."""
     for part in (*(path.rglob("*") if path.is_dir() else ()), path):
         if part.is_file() or part.is_dir():
-            descriptor = os.open(part, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_one(part)
+
+
+def sync_one(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk before returning."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

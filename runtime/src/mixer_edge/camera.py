@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,19 @@ class FrameAnswer:
     """Whether the smoothed answer is none of the classes; the categories are then the nearest."""
     fps: float | None
     """None for the first frame."""
+    image: ImageSource = field(compare=False, repr=False)
+    outputs: NDArray[np.float32] = field(compare=False, repr=False)
+    """Of the network for this frame alone, ``[outputs]``: logits, or the features below taught classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameClassification:
+    """What ``mixer-edge camera --json`` prints for one frame."""
+
+    frame: int
+    categories: tuple[Category, ...]
+    none: bool
+    fps: float | None
 
 
 def open_frames(source: str, size: tuple[int, int] = (640, 480)) -> tuple[Iterator[ImageSource], bool]:
@@ -140,21 +153,27 @@ def classify_frames(
 ) -> Iterator[FrameAnswer]:
     """Yield an answer after each frame.
 
-    The logits are averaged exponentially: ``mean += (logits - mean) * 2 / (smoothing + 1)``; 1 means no smoothing.
-    ``infer`` replaces ``Classifier.output``, where others share the interpreter.
+    The network's outputs are averaged exponentially: ``mean += (outputs - mean) * 2 / (smoothing + 1)``; 1 means no
+    smoothing. Taught classes are a linear function of them: it is applied to the mean, so that a class that is taught
+    meanwhile has its answer from the next frame on. Without any class there are no categories.
+    ``infer`` replaces ``Classifier.network``, where others share the interpreter.
     """
-    infer = infer or classifier.output
+    infer = infer or classifier.network
     mean: NDArray[np.float32] | None = None
     times: deque[float] = deque(maxlen=FPS_WINDOW)
     for number, frame in enumerate(frames):
-        logits = infer(classifier.tensor(frame))
-        mean = logits if mean is None else mean + (logits - mean) * np.float32(2 / (smoothing + 1))
+        outputs = infer(classifier.tensor(frame))
+        mean = outputs if mean is None else mean + (outputs - mean) * np.float32(2 / (smoothing + 1))
         times.append(time.monotonic())
+        answering = classifier.answering
+        logits = answering.logits(mean)
         yield FrameAnswer(
             frame=number,
-            categories=tuple(categories(classifier.bundle, mean, top_k)),
-            none=is_none(classifier.bundle, mean),
+            categories=tuple(categories(answering.bundle, logits, top_k)) if answering.classifies else (),
+            none=answering.classifies and is_none(answering.bundle, logits),
             fps=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None,
+            image=frame,
+            outputs=outputs,
         )
 
 

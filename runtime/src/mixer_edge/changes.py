@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from mixer_edge.classifier import Category
 
@@ -60,4 +60,10 @@ class Changes:
 
 def now() -> str:
     """Return the time in UTC in ISO 8601 with milliseconds, e.g. ``2026-05-04T03:02:01.000Z``."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return days_ago(0)
+
+
+def days_ago(days: float) -> str:
+    """Return the time so many days ago, written as that of ``now``."""
+    moment = datetime.now(timezone.utc) - timedelta(days=days)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -54,6 +54,8 @@ class Answer:
     none: bool
     """Whether it is none of the classes; the categories are then the nearest. Never without a threshold."""
     error: ImageError | None
+    outputs: NDArray[np.float32] | None = field(default=None, compare=False)
+    """Of the network, ``[outputs]``: logits, or the features below taught classes. None if there is an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,30 @@ class LinearHead:
     """``[classes]``."""
     unknown: UnknownSpec | None
     """When a picture is none of the classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """What makes answers of a network's outputs; it is replaced as a whole, so its labels always fit its logits."""
+
+    bundle: Bundle
+    """With the classes of the head, if there is one."""
+    head: LinearHead | None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there are classes; without them the outputs are features, and there are no answers."""
+        return self.bundle.manifest.task == "classification"
+
+    def logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits ``[..., classes]``, or the features of an extractor without a head, as float32.
+
+        Args:
+            outputs: of the network, ``[..., outputs]`` float32.
+        """
+        if self.head is None:
+            return outputs
+        return (outputs.astype(np.float64) @ self.head.kernel + self.head.bias).astype(np.float32)
 
 
 class Classifier:
@@ -86,8 +112,8 @@ class Classifier:
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Load the variant's file and check it against the manifest; see ``load`` for the arguments and errors."""
-        self.bundle, self.variant, self.max_pixels = bundle, variant, max_pixels
-        self.head: LinearHead | None = None
+        self.loaded, self.variant, self.max_pixels = bundle, variant, max_pixels
+        self.answering = Answering(bundle=bundle, head=None)
         spec = bundle.manifest.variant(variant)
         backend = resolve_backend(backend)
         if reason := spec.refusal(backend):  # before the file is loaded: it may crash there, or give wrong numbers
@@ -139,19 +165,26 @@ class Classifier:
         """Free the interpreter; the classifier cannot be used any more."""
         self.interpreter.close()
 
-    def use_head(self, head: LinearHead) -> None:
-        """From now on answer with the classes of ``head``; the bundle's model is a feature extractor.
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, with the classes of the head in use; ``loaded`` is the bundle as it was read."""
+        return self.answering.bundle
+
+    def use_head(self, head: LinearHead | None) -> None:
+        """From now on answer with the classes of ``head``, None for features; other threads may answer meanwhile.
 
         Raises:
             BundleError: the bundle's model is a classifier.
         """
-        self._check_task("embedding")
-        self.bundle, self.head = self.bundle.with_classes(head.labels, head.unknown), head
+        _check_task(self.loaded, "embedding")
+        bundle = self.loaded if head is None else self.loaded.with_classes(head.labels, head.unknown)
+        self.answering = Answering(bundle=bundle, head=head)
 
     @property
     def outputs(self) -> int:
         """The number of values that ``output`` returns."""
-        return self.interpreter.output.shape[-1] if self.head is None else len(self.head.labels)
+        head = self.answering.head
+        return self.interpreter.output.shape[-1] if head is None else len(head.labels)
 
     def tensor(self, image: ImageSource) -> NDArray[np.generic]:
         """Return the network's input for a picture, ``[1, height, width, 3]`` in the file's dtype."""
@@ -161,12 +194,13 @@ class Classifier:
         """Return the network's input for ``[height, width, 3]`` uint8 pixels of the specification's size."""
         return self._table[pixels][np.newaxis]
 
+    def network(self, tensor: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Return the network's own outputs as float32: logits ``[classes]``, or the features of an extractor."""
+        return dequantize(self.interpreter.invoke(tensor)[0], self.interpreter.output)
+
     def output(self, tensor: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return the logits ``[classes]``, or the features of an extractor without a head, as float32."""
-        values = dequantize(self.interpreter.invoke(tensor)[0], self.interpreter.output)
-        if self.head is None:
-            return values
-        return (values.astype(np.float64) @ self.head.kernel + self.head.bias).astype(np.float32)
+        return self.answering.logits(self.network(tensor))
 
     def latency_ms(self, runs: int) -> float:
         """Return the median time in milliseconds of ``runs`` inferences on a mid-grey picture, after two to warm up."""
@@ -200,7 +234,7 @@ class Classifier:
             ImageError: the picture cannot be read.
             BundleError: the bundle's model is a feature extractor.
         """
-        self._check_task("classification")
+        _check_task(self.bundle, "classification")
         return self._answer(image, self.tensor(image), top_k)
 
     def classify_many(
@@ -217,7 +251,7 @@ class Classifier:
         Raises:
             BundleError: the bundle's model is a feature extractor.
         """
-        self._check_task("classification")
+        _check_task(self.bundle, "classification")
         return self._answers(images, top_k, decoders)
 
     def _answers(self, images: Iterable[ImageSource], top_k: int, decoders: int | None) -> Iterator[Answer]:
@@ -243,12 +277,15 @@ class Classifier:
             pool.shutdown(cancel_futures=True)
 
     def _answer(self, image: ImageSource, tensor: NDArray[np.generic], top_k: int) -> Answer:
-        logits = self.output(tensor)
+        answering = self.answering
+        outputs = self.network(tensor)
+        logits = answering.logits(outputs)
         return Answer(
             image=image,
-            categories=tuple(categories(self.bundle, logits, top_k)),
-            none=is_none(self.bundle, logits),
+            categories=tuple(categories(answering.bundle, logits, top_k)),
+            none=is_none(answering.bundle, logits),
             error=None,
+            outputs=outputs,
         )
 
     def embed(self, image: ImageSource) -> NDArray[np.float32]:
@@ -258,13 +295,8 @@ class Classifier:
             ImageError: the picture cannot be read.
             BundleError: the bundle's model is a classifier.
         """
-        self._check_task("embedding")
+        _check_task(self.bundle, "embedding")
         return self.output(self.tensor(image))
-
-    def _check_task(self, task: str) -> None:
-        if (found := self.bundle.manifest.task) != task:
-            method = {"classification": "classify()", "embedding": "embed()"}
-            raise BundleError(f"{self.bundle.folder}: made for {found}, not for {task}; use {method[found]}")
 
 
 def categories(bundle: Bundle, logits: NDArray[np.float32], k: int) -> list[Category]:
@@ -280,3 +312,9 @@ def is_none(bundle: Bundle, logits: NDArray[np.float32]) -> bool:
     """Return whether a picture with these ``[classes]`` logits is none of the classes; False without a threshold."""
     unknown = bundle.manifest.unknown
     return unknown is not None and bool(unknown_score(unknown.measure, logits) < unknown.threshold)
+
+
+def _check_task(bundle: Bundle, task: str) -> None:
+    if (found := bundle.manifest.task) != task:
+        method = {"classification": "classify()", "embedding": "embed()"}
+        raise BundleError(f"{bundle.folder}: made for {found}, not for {task}; use {method[found]}")

@@ -1,7 +1,7 @@
 """The ``mixer-edge`` command.
 
-Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 3 a bound on the accuracy cannot be met (export
-only), 130 interrupted.
+Exit codes: 0 done, 1 some pictures failed, 2 an error or wrong use, 130 interrupted; of the export only: 3 a bound
+on the accuracy cannot be met, or a drift was found, and 4 drift has no answer yet.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ COMMANDS = (
     "teach",
     "classes",
     "forget",
+    "captures",
+    "kept",
     "info",
     "verify",
     "benchmark",

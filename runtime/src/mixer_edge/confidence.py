@@ -14,7 +14,7 @@ REFUSED = 0.05
 TEMPERATURES = (1e-3, 1e3)
 FLOOR = -30.0
 """Smallest log-probability that counts: that of a class that a fold did not have is minus infinity."""
-PRECISION = 1e-6
+PRECISION = 1e-4
 """Of the temperature's logarithm."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2

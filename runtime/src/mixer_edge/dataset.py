@@ -1,6 +1,8 @@
 """Pictures and their true classes, in the common layouts.
 
-- ``class folders``: ``<class>/<picture>``, at any depth below the class; names as in ``mixer_edge.class_names``.
+- ``class folders``: ``<class>/<picture>``, at any depth below the class; names as in ``mixer_edge.class_names``,
+  written as in ``mixer_edge.class_folders``. With the table of ``mixer_edge.collected`` the pictures that nobody has
+  sorted are left out, and bursts are groups.
 - ``table``: pictures, and one CSV file at the top with a column ``file`` (or ``filename``, ``image``) and one of
   ``wnid``, ``index``, ``label``, ``class``; if there are several, the first in this order. A column ``group`` names
   pictures that belong together; only the training uses it.
@@ -10,23 +12,27 @@
   it also needs ``map_clsloc.txt`` (wnid and id).
 - ``unlabelled``: pictures and nothing else.
 
-Pictures are recognised by their file name extension; hidden files are skipped. They are sorted by path, so their order
-on disk does not matter.
+Pictures are recognised by their file name extension; hidden files and folders are skipped. They are sorted by path, so
+their order on disk does not matter.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mixer_edge import imagenet
+from mixer_edge import collected, imagenet
+from mixer_edge.class_folders import UNSORTED, label_of
 from mixer_edge.class_names import NAMES_IN_ERROR, ClassNames
 from mixer_edge.errors import DataError
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 FILE_COLUMNS, CLASS_COLUMNS = ("file", "filename", "image"), ("wnid", "index", "label", "class")
@@ -80,12 +86,12 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """The class of every picture, as folders or a table name it."""
+    """The class of every picture that has one, as folders or a table name it."""
 
     layout: str
     classes: Mapping[Path, str]
     groups: Mapping[Path, str] = field(default_factory=dict)
-    """Pictures with an entry in the table's column ``group`` -> the entry."""
+    """Pictures that belong to others -> the name of their group: the table's column ``group``, or a burst."""
 
 
 def spread(count: int, limit: int) -> list[int]:
@@ -94,15 +100,16 @@ def spread(count: int, limit: int) -> list[int]:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Return the pictures below ``folder``, by file name extension and sorted by path; hidden files are skipped.
+    """Return the pictures below ``folder``, by file name extension and sorted by path; what is hidden is skipped.
 
     Raises:
         DataError: the folder does not exist or holds no picture.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected a folder of pictures")
-    paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    if images := sorted(path for path in paths if path.is_file()):
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    shown = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    if images := sorted(path for path in shown if path.is_file()):
         return images
     raise DataError(f"{folder}: no pictures in it; expected files ending in {', '.join(sorted(SUFFIXES))}")
 
@@ -128,6 +135,7 @@ def open_dataset(folder: Path, labels: Sequence[str], elsewhere: Mapping[Path, s
         layout, classes = "ImageNet", imagenet.read_ground_truth(truth, paths)
     elif named := read_names(folder, paths):
         layout, classes = named.layout, named.classes
+        paths = [path for path in paths if path in classes]
     else:
         layout, classes = "unlabelled", {}
     indices = {path: names.find(name) for path, name in classes.items()}
@@ -142,19 +150,29 @@ def read_names(folder: Path, paths: Sequence[Path]) -> Named | None:
     """Return the class names in the table of a folder, or those of its class folders; None if it has neither.
 
     Raises:
-        DataError: some pictures are in no class folder, or the table cannot be used.
+        DataError: some pictures are in no class folder, none has a class, or the table cannot be used.
     """
-    if tables := sorted(folder.glob("*.csv")):
+    tables = sorted(folder.glob("*.csv"))
+    if tables and tables != [folder / collected.TABLE]:
         return _read_table(tables, folder, paths)
     loose = [path for path in paths if path.parent == folder]
-    if len(loose) == len(paths):
+    if not tables and len(loose) == len(paths):
         return None
     if loose:
         raise DataError(
             f"{loose[0]}: {len(loose)} of {len(paths)} pictures are in no class folder; "
             f"expected {folder}/<label>/<picture>"
         )
-    return Named(layout="class folders", classes={path: path.relative_to(folder).parts[0] for path in paths})
+    folders = {path: path.relative_to(folder).parts[0] for path in paths}
+    if not tables:
+        return Named(layout="class folders", classes={path: label_of(name) for path, name in folders.items()})
+    classes = {path: label_of(name) for path, name in folders.items() if name != UNSORTED}
+    if unsorted := len(paths) - len(classes):
+        what = f"{folder / UNSORTED}: {unsorted} {'picture has' if unsorted == 1 else 'pictures have'} no class yet"
+        if not classes:
+            raise DataError(f"{what}, and there are no others; move them into folders {folder}/<class>")
+        log.info("note: %s and %s left out", what, "is" if unsorted == 1 else "are")
+    return Named(layout="class folders", classes=classes, groups=collected.bursts(classes, collected.read_rows(folder)))
 
 
 def _read_table(tables: Sequence[Path], folder: Path, paths: Sequence[Path]) -> Named:

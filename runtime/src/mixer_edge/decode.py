@@ -168,6 +168,27 @@ def grey_thumbnail(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).convert("L").resize((side, side), Image.Resampling.BOX))
 
 
+def file_of(source: ImageSource) -> bytes:
+    """Return a picture as a file: its own bytes, or for pixels a JPEG file of quality 90.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, str | Path):
+        try:
+            return Path(source).read_bytes()
+        except OSError as error:
+            raise ImageError(f"{source}: cannot be read ({error.strerror})") from None
+    if isinstance(source, Image.Image):
+        source = np.asarray(_rgb(source, (255, 255, 255)))
+    if isinstance(source, np.ndarray):
+        return encode_jpeg(source)
+    source.seek(0)
+    return source.read()
+
+
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """Return ``[H, W, 3]`` uint8 RGB pixels as a PNG file, which is lossless."""
     file = io.BytesIO()

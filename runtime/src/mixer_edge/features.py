@@ -15,10 +15,9 @@ from mixer_edge.engine import Item, Records
 from mixer_edge.errors import ImageError, ModelError
 from mixer_edge.interpreter import Interpreter
 from mixer_edge.manifest import PreprocessSpec
+from mixer_edge.nearly_equal import THUMBNAIL
 from mixer_edge.preprocess import load_pixels, normalize, pixels_sha256
 
-THUMBNAIL = 32
-"""Side of the grey thumbnails, in pixels."""
 NOISE = 4
 """Number of inputs on which two machines are compared."""
 

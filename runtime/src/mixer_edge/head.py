@@ -16,6 +16,8 @@ PRIOR = 10
 With one picture of each of ten classes that gives up to 8 points of accuracy, with many none: docs/training.md. And a
 feature that only rounds is not blown up.
 """
+_BLOCK = 64
+"""Rows of a triangle in one block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +75,9 @@ class Standardized:
         present = counts > 0
         raw = statistics.sums / np.maximum(counts, 1)[:, np.newaxis]
         mean = raw[present].mean(axis=0)
-        within = statistics.gram - (raw.T * counts) @ raw
         offsets = np.where(present[:, np.newaxis], raw - mean, 0)
-        covariance = within / counts.sum() + offsets.T @ offsets / present.sum()
+        weighted = raw * np.sqrt(counts)[:, np.newaxis]
+        covariance = (statistics.gram - weighted.T @ weighted) / counts.sum() + offsets.T @ offsets / present.sum()
         variance = np.maximum(np.diag(covariance), 0)
         spread = np.sqrt((counts.sum() * variance + PRIOR * variance.mean()) / (counts.sum() + PRIOR))
         spread[spread == 0] = 1
@@ -83,7 +85,7 @@ class Standardized:
             mean=mean,
             spread=spread,
             class_means=offsets / spread,
-            correlation=covariance / np.outer(spread, spread),
+            correlation=covariance / spread / spread[:, np.newaxis],
             present=present,
         )
 
@@ -116,7 +118,8 @@ def ridge(standardized: Standardized, strength: float) -> tuple[NDArray[np.float
         standardized: the features.
         strength: of the regularization, above 0, in units of a feature's variance.
     """
-    return _ridge(standardized, _solve(standardized, strength, standardized.class_means.T))
+    factor = _Factor.of(standardized, strength)
+    return _ridge(standardized, factor.backward(factor.forward(standardized.class_means.T)))
 
 
 def ridge_left_out(
@@ -153,12 +156,13 @@ def ridge_left_out(
     means, kinds = standardized.class_means, standardized.present.sum()
     own = means[classes]
     offsets = (features - standardized.mean) / standardized.spread - own
-    solved = _solve(standardized, strength, np.concatenate([means, offsets]).T)
-    towards_means, towards_offsets = solved[:, : len(means)], solved[:, len(means) :]
-    # V' A^-1 times the class means, and times u, for each picture
-    rows = np.stack([offsets @ towards_means, (means @ towards_means)[classes]], axis=1)
+    factor = _Factor.of(standardized, strength)
+    halves = factor.forward(np.concatenate([means, offsets]).T)
+    means_half, offsets_half = halves[:, : len(means)], halves[:, len(means) :]
+    # V' A^-1 times the class means, and times u, for each picture: with A = L L' it is (L^-1 V)' L^-1 times them
+    rows = np.stack([offsets_half.T @ means_half, (means_half.T @ means_half)[classes]], axis=1)
     mixed = rows[np.arange(len(classes)), 0, classes]
-    itself = np.stack([np.einsum("nf,fn->n", offsets, towards_offsets), mixed], axis=1)
+    itself = np.stack([(offsets_half**2).sum(axis=0), mixed], axis=1)
     inner = np.stack([itself, np.stack([mixed, rows[np.arange(len(classes)), 1, classes]], axis=1)], axis=2)
     change = np.zeros((len(classes), 2, 2))
     change[:, 0, 0] = (1 - 1 / kinds) / (kinds * others**2) - (others + 1) / (others * counts.sum())
@@ -171,13 +175,44 @@ def ridge_left_out(
         scale * ((1 + 1 / (kinds * others))[:, np.newaxis] * corrected[:, 0] + corrected[:, 1]) + scale - 1
     )
     logits[:, ~standardized.present] = -np.inf
-    return *_ridge(standardized, towards_means), logits
+    return *_ridge(standardized, factor.backward(means_half)), logits
 
 
-def _solve(standardized: Standardized, strength: float, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(R + strength I)^-1`` times the columns."""
-    regularized = standardized.correlation + strength * np.eye(len(standardized.mean))
-    return np.linalg.solve(regularized, columns).astype(np.float64, copy=False)
+@dataclass(frozen=True, kw_only=True)
+class _Factor:
+    """The lower triangle L with ``L L' = R + strength I``, and the inverses of its blocks on the diagonal.
+
+    numpy solves no triangle; a block of rows after the other is solved by products.
+    """
+
+    triangle: NDArray[np.float64]
+    inverses: list[NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, standardized: Standardized, strength: float) -> _Factor:
+        regularized = standardized.correlation.copy()
+        np.einsum("ii->i", regularized)[:] += strength
+        triangle = np.linalg.cholesky(regularized).astype(np.float64, copy=False)
+        starts = range(0, len(triangle), _BLOCK)
+        blocks = [triangle[start : start + _BLOCK, start : start + _BLOCK] for start in starts]
+        inverses = [np.linalg.inv(block).astype(np.float64, copy=False) for block in blocks]
+        return cls(triangle=triangle, inverses=inverses)
+
+    def forward(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``L^-1`` times the columns."""
+        solved = np.array(columns)
+        for number, inverse in enumerate(self.inverses):
+            rows, before = slice(number * _BLOCK, (number + 1) * _BLOCK), slice(number * _BLOCK)
+            solved[rows] = inverse @ (solved[rows] - self.triangle[rows, before] @ solved[before])
+        return solved
+
+    def backward(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``L'^-1`` times the columns."""
+        solved = np.array(columns)
+        for number, inverse in reversed(list(enumerate(self.inverses))):
+            rows, after = slice(number * _BLOCK, (number + 1) * _BLOCK), slice((number + 1) * _BLOCK, None)
+            solved[rows] = inverse.T @ (solved[rows] - self.triangle[after, rows].T @ solved[after])
+        return solved
 
 
 def _ridge(standardized: Standardized, solved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

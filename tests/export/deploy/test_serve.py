@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import urllib.request
@@ -14,6 +15,7 @@ from tests.export.deploy.conftest import Deployer, First
 from tests.export.deploy.test_health import OK, answering
 from tests.stand_in_boards import StandIn, copied
 
+from mixer_edge.serve.token import read_token
 from mixer_edge_export.cli import main
 from mixer_edge_export.deploy import extras, health
 from mixer_edge_export.deploy.layout import UNIT
@@ -108,6 +110,18 @@ def status(board: StandIn, capsys: pytest.CaptureFixture[str]) -> tuple[str, dic
     cell = row[head.index("service") : head.index("temperature")].rstrip()
     assert main(["status", board.host, "--json"]) == 0
     return cell, json.loads(capsys.readouterr().out), told.err
+
+
+def test_the_token_is_made_once(serving: StandIn, deployer: Deployer) -> None:
+    """The service could not make it, its home is read-only; nobody else can read it, and the runtime takes it."""
+    path = serving.home / ".config/mixer-edge/token"
+    before = path.read_text()
+    assert re.fullmatch("[0-9A-Za-z]{30,44}", before)
+    assert read_token(path) == (before, False)
+    deployer(serving, service=SERVE)
+    assert path.read_text() == before
+    for folder in ("mixer-edge-taught", "mixer-edge-captured"):
+        assert (serving.home / ".local/share" / folder).stat().st_mode & 0o777 == 0o700
 
 
 def test_a_board_serves(board: StandIn, deployer: Deployer, free_port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,6 +99,20 @@ def test_the_package_that_reads_a_camera(text: str, module: str | None) -> None:
     assert (package[0] if package else None) == module
 
 
+def test_pictures_are_captured_if_there_is_a_source() -> None:
+    """The flag is the last one of the command; a server without a source has nothing to capture."""
+    for text, last in (("camera", '"--json"'), ("watch:~/in", '"--json"'), ("serve:0", '"8080"')):
+        (line,) = [
+            line
+            for line in Service.parse(text, capture=True).unit(RELEASE, user_namespaces=True).splitlines()
+            if line.startswith("ExecStart=")
+        ]
+        assert line.endswith(f'{last} "--capture"')
+    with pytest.raises(DeployError) as caught:
+        Service.parse("serve", capture=True)
+    assert str(caught.value) == "--capture keeps pictures of a source, and serve has none; expected serve:SOURCE"
+
+
 def test_only_serve_needs_more_packages() -> None:
     """The others need what every release has."""
     assert [extra_of(command) for command in ("serve", "watch", "camera", "")] == ["serve", None, None, None]
@@ -122,6 +136,7 @@ RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 UMask=0077
 """
+KEPT = "-%h/.local/share/mixer-edge-taught -%h/.local/share/mixer-edge-captured"
 OURS = "MemoryDenyWriteExecute=yes\nSystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM\n"
 MOUNTS = """\
 PrivateUsers=yes
@@ -144,13 +159,13 @@ CapabilityBoundingSet=
             "watch:~/in",
             "AF_UNIX",
             True,
-            "PrivateTmp=yes\nPrivateDevices=yes\nReadWritePaths=%h/.local/share/mixer-edge\n",
+            f"PrivateTmp=yes\nPrivateDevices=yes\nReadWritePaths=-%h/.local/share/mixer-edge {KEPT}\n",
         ),
-        ("watch:/tmp", "AF_UNIX", True, "PrivateDevices=yes\nReadWritePaths=%h/.local/share/mixer-edge\n"),
-        ("camera", "AF_UNIX AF_NETLINK", False, "PrivateTmp=yes\n"),
-        ("serve", "AF_UNIX AF_INET AF_INET6", True, "PrivateTmp=yes\n"),
-        ("serve:0", "AF_UNIX AF_INET AF_INET6 AF_NETLINK", False, "PrivateTmp=yes\n"),
-        ("serve:/var/tmp/a.mp4", "AF_UNIX AF_INET AF_INET6", True, ""),
+        ("watch:/tmp", "AF_UNIX", True, f"PrivateDevices=yes\nReadWritePaths=-%h/.local/share/mixer-edge {KEPT}\n"),
+        ("camera", "AF_UNIX AF_NETLINK", False, f"PrivateTmp=yes\nReadWritePaths={KEPT}\n"),
+        ("serve", "AF_UNIX AF_INET AF_INET6", True, f"PrivateTmp=yes\nReadWritePaths={KEPT}\n"),
+        ("serve:0", "AF_UNIX AF_INET AF_INET6 AF_NETLINK", False, f"PrivateTmp=yes\nReadWritePaths={KEPT}\n"),
+        ("serve:/var/tmp/a.mp4", "AF_UNIX AF_INET AF_INET6", True, f"ReadWritePaths={KEPT}\n"),
     ],
 )
 def test_what_a_service_may_not_do(text: str, families: str, ours: bool, more: str) -> None:
@@ -163,7 +178,7 @@ def test_what_a_service_may_not_do(text: str, families: str, ours: bool, more: s
 
 def test_a_service_that_needs_nothing() -> None:
     """It has no network, no device, no folder and no camera."""
-    needs = Needs(network=False, camera=False, devices=False, writes=None, temporary=False)
+    needs = Needs(network=False, camera=False, devices=False, writes=(), temporary=False)
     assert sandbox(needs, user_namespaces=True) == (
         f"{FILTERS.format(families='AF_UNIX')}{OURS}{MOUNTS}PrivateTmp=yes\nPrivateDevices=yes\n"
     )

@@ -153,6 +153,26 @@ def test_full_disk_is_the_boards_failure(tmp_path: Path, monkeypatch: pytest.Mon
     assert caught.value.disk_full
 
 
+def test_many_files_are_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their paths are never arguments; what rsync cannot copy is returned, and a full disk here is an error."""
+    line = 'rsync: [sender] link_stat "/a b" failed: No such file or directory (2)'
+    script = (
+        f'printf "%s\n" "$@" > {tmp_path}/seen; for word; do case $word in --files-from=*) cp "${{word#*=}}" '
+        f"{tmp_path}/listed ;; esac; done; echo '{line}' >&2; exit 23"
+    )
+    fake(tmp_path, monkeypatch, "rsync", script)
+    assert connection().fetch_all(["/a b", "/-c/\udcff.jpg"], tmp_path) == [line]
+    assert (tmp_path / "listed").read_bytes() == b"a b\0-c/\xff.jpg\0"
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert seen[-3:] == ["--", "pi@board:/", f"{tmp_path}/"]
+    assert {"--from0", "--no-relative", "--partial"} <= set(seen)
+    full = 'rsync: [receiver] mkstemp "/x" failed: No space left on device (28)'
+    fake(tmp_path, monkeypatch, "rsync", f"echo '{full}' >&2; exit 23")
+    with pytest.raises(RemoteError) as caught:
+        connection().fetch_all(["/a"], tmp_path)
+    assert (str(caught.value), caught.value.disk_full) == (f"pi@board: {full}", True)
+
+
 @pytest.mark.parametrize("code", [12, 76])
 def test_lock_that_is_not_free_is_no_lost_connection(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

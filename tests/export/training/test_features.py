@@ -21,7 +21,7 @@ from mixer_edge.cache import CACHE_VARIABLE
 from mixer_edge.classifier import Classifier
 from mixer_edge.decode import grey_thumbnail, time_taken
 from mixer_edge.errors import DataError, MixerEdgeError
-from mixer_edge.features import THUMBNAIL
+from mixer_edge.nearly_equal import THUMBNAIL
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge_export.training.features import Extractor, Features, extract
 from mixer_edge_export.training.pictures import read_pictures

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mixer_edge.errors import DataError
-from mixer_edge_export.training.features import THUMBNAIL, Features
+from mixer_edge.nearly_equal import THUMBNAIL
+from mixer_edge_export.training.features import Features
 from mixer_edge_export.training.groups import find_groups
 from mixer_edge_export.training.pictures import Pictures
 from mixer_edge_export.training.record import Together

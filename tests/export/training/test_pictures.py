@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.collecting import ROW, table
 
 from mixer_edge.errors import DataError
 from mixer_edge_export.training.pictures import read_pictures
@@ -55,6 +57,39 @@ def test_a_table_names_classes_and_groups(tmp_path: Path) -> None:
     ]
     assert pictures.classes.tolist() == [0, 0, 1, 1]
     assert pictures.groups == (None, "tree 7", "9", "tree 7")
+
+
+def test_collected_pictures(tmp_path: Path) -> None:
+    """Those without a class are left out, a burst is a group, and a folder's name is read as that of its class."""
+    rows = [
+        replace(ROW, file=f"{folder}/{digit * 64}.jpg", sha256=digit * 64, time=f"2026-05-04T03:02:{second}.000Z")
+        for folder, digit, second in (
+            ("a%2Fb", "1", "00"),
+            ("a%2Fb", "2", "20"),
+            ("c", "3", "25"),
+            ("unsorted", "4", "26"),
+        )
+    ]
+    put(tmp_path, *(row.file for row in rows), "c/own.png")
+    (tmp_path / "collected.csv").write_text(table(*rows))
+    pictures = read_pictures(tmp_path)
+    assert pictures.labels == ("a/b", "c")
+    assert [pictures.name(number) for number in range(4)] == [*(row.file for row in rows[:3]), "c/own.png"]
+    assert pictures.groups == (f"garden {'1' * 64}", f"garden {'1' * 64}", f"garden {'3' * 64}", None)
+
+
+def test_a_class_that_no_folder_can_be_called(tmp_path: Path) -> None:
+    """In a table it may have any name; the links to its pictures are in a folder whose name leads back to it."""
+    put(tmp_path, "a.png", "b.png", "c.png", "a/d.png")
+    (tmp_path / "table.csv").write_text("file,class\na.png,..\nb.png,..\nc.png,a/b\na/d.png,a/b\n")
+    pictures = read_pictures(tmp_path)
+    assert pictures.labels == ("..", "a/b")
+    assert [pictures.name(number) for number in range(4)] == [
+        "a%2Fb/a/d.png",
+        "%2E./a.png",
+        "%2E./b.png",
+        "a%2Fb/c.png",
+    ]
 
 
 def test_a_thousand_classes_and_no_more(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_device_is_described(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatc
     """By the bundle, this machine, and what the user wants; without a machine identifier the host's name counts."""
     bundle = Bundle.open(tiny_bundle)
     monkeypatch.setattr("mixer_edge.mqtt.device.MACHINE_ID", tmp_path / "none")
-    assert describe(bundle, "int8", labels=["dog"]) == Device(
+    assert describe(bundle, "int8", labels=("dog",)) == Device(
         id=stable_id(bundle.manifest.name, socket.gethostname()),
         model=bundle.manifest.name,
         host=socket.gethostname(),
@@ -100,3 +100,8 @@ def test_a_feature_extractor_has_no_labels(tiny_features: Path) -> None:
     """None can be wanted."""
     with pytest.raises(MixerEdgeError, match=r"^--mqtt-labels '1': the bundle has no such label; it has $"):
         wanted_labels(Bundle.open(tiny_features), ["1"])
+
+
+def test_labels_that_are_not_taught_yet(tiny_features: Path) -> None:
+    """Where classes can be taught meanwhile, a label may be wanted before; so a forgotten one stops no service."""
+    assert wanted_labels(Bundle.open(tiny_features), ["cup, bowl", "cup"], others=True) == ("cup", "bowl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +16,13 @@ from PIL import Image
 from tests.runtime.mqtt.devices import change
 
 from mixer_edge.changes import Change
-from mixer_edge.classifier import Category
+from mixer_edge.classifier import Category, Classifier, LinearHead
 from mixer_edge.cli import main
-from mixer_edge.commands.mqtt import Announcer
+from mixer_edge.commands.mqtt import Announcer, open_publisher
 from mixer_edge.decode import encode_png
+from mixer_edge.errors import MixerEdgeError
+from mixer_edge.manifest import Manifest
+from mixer_edge.mqtt.publisher import Publisher
 
 
 @pytest.fixture
@@ -100,6 +104,23 @@ def test_a_wrong_flag_is_one_line(commands: list[list[str]], capsys: pytest.Capt
             "error: --mqtt-labels 'cat': the bundle has no such label; it has airplane, bird, café, dog, elephant, "
             "fox, goat, horse, ibex, jay\n",
         )
+
+
+def test_classes_that_are_taught_later_can_be_wanted(tiny_features: Path) -> None:
+    """``serve`` takes labels that are not taught yet, ``camera`` does not; the fingerprint is the bundle's."""
+    arguments = Namespace(
+        mqtt="mqtt://127.0.0.1:1", mqtt_password_file=None, mqtt_ca=None, mqtt_labels=["cup,bowl"], mqtt_id="hall"
+    )
+    with Classifier.load(tiny_features) as extractor:
+        head = LinearHead(labels=("cup", "jug"), kernel=np.zeros((32, 2)), bias=np.zeros(2), unknown=None)
+        extractor.use_head(head)
+        publisher = open_publisher(arguments, extractor, changing=True)
+        assert isinstance(publisher, Publisher)
+        assert publisher._device.labels == ("cup", "bowl")
+        assert publisher._device.fingerprint == Manifest.read(tiny_features).fingerprint()
+        with pytest.raises(MixerEdgeError) as error:
+            open_publisher(arguments, extractor)
+        assert str(error.value) == "--mqtt-labels 'bowl': the bundle has no such label; it has cup, jug"
 
 
 class Published:

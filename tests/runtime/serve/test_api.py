@@ -106,6 +106,8 @@ def test_the_model_is_described(server: Server, tiny_bundle: Path) -> None:
         "input": {"height": 64, "width": 64},
         "size_bytes": manifest.variant("int8").file.size_bytes,
         "board": {"name": board.name, "machine": board.machine, "cpus": board.cpus, "governor": board.governor},
+        "teaching": "no",
+        "captures": "no",
     }
 
 
@@ -122,6 +124,8 @@ def test_without_a_source_there_is_nothing_to_see(server: Server) -> None:
         "latency_ms": None,
         "change": 0,
         "viewers": 0,
+        "taught": None,
+        "captured": None,
     }
     assert server.get("/v1/changes").json == {"changes": []}
     for path, message in (
@@ -196,21 +200,10 @@ def test_a_feature_extractor_says_what_it_can(tiny_features: Path, png: bytes) -
         reply = server.request("POST", "/v1/classify", png)
         assert (reply.status, reply.json) == (
             400,
-            {"error": "tiny computes features, not classes; use /v2/models/NAME/infer"},
+            {
+                "error": "tiny computes features, and fewer than two classes are taught; teach them on the page, or "
+                "use /v2/models/tiny/infer for features"
+            },
         )
         outputs = server.get("/v2/models/tiny").json["outputs"]
         assert outputs == [{"name": "features", "datatype": "FP32", "shape": [-1, 32]}]
-
-
-def test_a_feature_extractor_has_no_answers_for_a_source(
-    tiny_features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As with ``camera``: the message says what to teach."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    command = [sys.executable, "-m", "mixer_edge", "serve", str(tiny_features), "--source", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr.splitlines()[-1]) == (
-        2,
-        f"error: {tiny_features}: it computes features, and no class is taught, expected 2; "
-        f"teach with: mixer-edge teach {tiny_features} CLASS PICTURE...",
-    )

@@ -9,23 +9,19 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import sys
-import time
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
+from functools import partial
 
 import numpy as np
+from tests.killing import forked, killed_at_call
 from tests.teaching import EXTRACTOR, contents, draw, sums_and_pictures
 
 from mixer_edge.head import Statistics
-from mixer_edge.teach.database import writing
 from mixer_edge.teach.state import add, forget_class, forget_picture
+from mixer_edge.teach.tables import TAUGHT
 
 Change = tuple[str, str, list[int]]
 """``add``, a class and pictures; ``forget class`` and a class; or ``forget``, nothing and a picture."""
-WRITES = {"execute", "executescript", "fsync", "replace", "rename", "unlink", "mkdir", "write"}
 
 
 def do(change: Change) -> None:
@@ -59,7 +55,7 @@ def restore(state: dict[str, str]) -> None:
 
 def check(expected: list[dict[str, str]]) -> dict[str, str]:
     """Check what is there, files and sums included, and return it."""
-    with writing(EXTRACTOR.folder) as change:
+    with TAUGHT.writing(EXTRACTOR.folder) as change:
         files = [file for (file,) in change.database.execute("SELECT file FROM pictures ORDER BY file")]
     assert sorted(path.name for path in (EXTRACTOR.folder / "pictures").iterdir()) == files
     assert list((EXTRACTOR.folder / "pending").iterdir()) == []
@@ -77,38 +73,6 @@ def check(expected: list[dict[str, str]]) -> dict[str, str]:
     return found
 
 
-def forked(work: Callable[[], None], seconds: float | None = None) -> bool:
-    """Return whether ``work`` was killed: by itself, or after so many seconds."""
-    if (process := os.fork()) == 0:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
-    return os.WIFSIGNALED(status)
-
-
-def at_call(number: int, change: Change) -> None:
-    """Make a change in a process that is killed before the call ``number`` that may write."""
-    calls = 0
-
-    def count(_: FrameType, event: str, called: Any) -> None:
-        nonlocal calls
-        if event == "c_call" and called.__name__ in WRITES:
-            calls += 1
-            if calls == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(count)
-    do(change)
-    sys.setprofile(None)
-
-
 def at_every_call() -> int:
     """Kill at every call of one change of each kind, from the first change on; return how often."""
     kills = 0
@@ -117,7 +81,7 @@ def at_every_call() -> int:
         ("add", "a", [1, 2]), ("add", "b", [3, 2]), ("forget", "", [3]), ("forget class", "b", []),
     ):  # fmt: skip
         number = 1
-        while forked(lambda number=number, change=change: at_call(number, change)):  # type: ignore[misc]
+        while killed_at_call(number, partial(do, change)):
             kills += 1
             if check([before, after(before, change)]) != before:
                 restore(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -13,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import reseal
-from tests.serving import serving
+from tests.serving import serving, until
 
+from mixer_edge.captured.reasons import find_reason
+from mixer_edge.captured.tables import CAPTURED, captured_folder
 from mixer_edge.classifier import Classifier
 from mixer_edge.cli import main
 from mixer_edge.manifest import Manifest
 from mixer_edge.teach.folder import taught_folder
+from mixer_edge.teach.lessons import use_taught
 from mixer_edge.teach.state import read_taught
 from mixer_edge_export.digits.images import split_folder
 from mixer_edge_export.training.heads import Part, fit
@@ -164,7 +168,7 @@ def test_answers_are_those_of_the_workstation(extractor: Path, digits: dict[str,
 
 def test_the_documented_session(extractor: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """docs/teach.md shows what the commands print."""
-    (session,) = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "teach.md").read_text("utf-8"), re.DOTALL)
+    session, *_ = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "teach.md").read_text("utf-8"), re.DOTALL)
     places = {
         "build/digits_fe": str(extractor),
         "build/digits-images": str(extractor.parent / "digits-images"),
@@ -287,15 +291,16 @@ def test_wrong_use(
 
 
 def test_the_server_answers_with_the_taught_classes(extractor: Path, digits: dict[str, list[Path]]) -> None:
-    """As soon as there are two of them; until then it has features."""
+    """As soon as there are two of them, whichever process taught them; until then it has features."""
     picture = digits["7"][0].read_bytes()
     assert main(["teach", str(extractor), "seven", *map(str, digits["7"][:3])]) == 0
     with serving(extractor) as server:
         assert server.request("POST", "/v1/classify", picture).json == {
-            "error": "digits_fe computes features, not classes; use /v2/models/NAME/infer"
+            "error": "digits_fe computes features, and fewer than two classes are taught; teach them on the page, or "
+            "use /v2/models/digits_fe/infer for features"
         }
-    assert main(["teach", str(extractor), "one", *map(str, digits["1"][:3])]) == 0
-    with serving(extractor) as server:
+        assert main(["teach", str(extractor), "one", *map(str, digits["1"][:3])]) == 0
+        until(lambda: server.get("/v1/model").json["labels"])
         answer = server.request("POST", "/v1/classify?top_k=1", picture).json
         assert (answer["categories"][0]["label"], answer["none"]) == ("seven", False)
         model = server.get("/v1/model").json
@@ -303,6 +308,41 @@ def test_the_server_answers_with_the_taught_classes(extractor: Path, digits: dic
             "classification", ["seven", "one"], "logit",
         )  # fmt: skip
         assert server.get("/v2/models/digits_fe").json["outputs"][0]["shape"] == [-1, 2]
+
+
+def test_what_it_was_unsure_of_is_kept(
+    extractor: Path, digits: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last picture before a change, one that is none of these, and below both the features, not the answers."""
+    for digit in "71":
+        assert main(["teach", str(extractor), digit, *map(str, digits[digit])]) == 0
+    new = split_folder(extractor, "held_out")
+    with Classifier.load(extractor) as classifier:
+        features = {path: classifier.embed(path) for digit in "710" for path in sorted((new / digit).iterdir())[:12]}
+        assert use_taught(classifier)
+        unknown = classifier.bundle.manifest.unknown
+        reasons = {path: find_reason(classifier.answering.logits(row), unknown) for path, row in features.items()}
+    sure = {digit: [path for path in features if (path.parent.name, reasons[path]) == (digit, None)] for digit in "71"}
+    (strange, *_) = (path for path in features if (path.parent.name, reasons[path]) == ("0", "none"))
+    seen = [*sure["7"][:3], *sure["1"][:3]]
+    folder = tmp_path / "seen"
+    folder.mkdir()
+    for number, path in enumerate(seen):
+        shutil.copy(path, folder / f"{number}.png")
+    capture = ("--capture", "--capture-share", "0")
+    assert run(capsys, "camera", extractor, "--source", folder, "--smoothing", "1", *capture)[0] == 0
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(strange, alone)
+    watch = ("watch", extractor, alone, "--existing", "--count", "1", "--interval", "0.01")
+    assert run(capsys, *watch, *capture)[1][0].startswith("none of these (nearest: ")
+    with CAPTURED.reading(captured_folder()) as database:
+        rows = database.execute("SELECT file, reason, none, outputs FROM pictures ORDER BY id").fetchall()
+    kept = [(seen[2], "change", 0), (strange, "none", 1)]
+    assert rows == [
+        (f"{hashlib.sha256(path.read_bytes()).hexdigest()}.png", reason, none, features[path].tobytes())
+        for path, reason, none in kept
+    ]
 
 
 def test_a_command_of_its_own(extractor: Path, digits: dict[str, list[Path]]) -> None:

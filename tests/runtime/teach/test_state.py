@@ -18,9 +18,23 @@ from mixer_edge.class_names import NONE
 from mixer_edge.confidence import REFUSED, quantile, temperature_of
 from mixer_edge.errors import DataError
 from mixer_edge.head import Standardized, Statistics, ridge, ridge_left_out
-from mixer_edge.teach import database, sums
-from mixer_edge.teach.database import writing
-from mixer_edge.teach.state import Lesson, Picture, add, forget_class, forget_picture, read_pictures, read_taught
+from mixer_edge.kept import database
+from mixer_edge.teach import sums
+from mixer_edge.teach.state import (
+    Lesson,
+    Picture,
+    add,
+    forget_class,
+    forget_picture,
+    forget_rows,
+    list_pictures,
+    move,
+    read_pictures,
+    read_taught,
+    undo,
+)
+from mixer_edge.teach.tables import TAUGHT
+from mixer_edge.teach.undo import Bin, Change
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +144,57 @@ def test_forgetting_everything_leaves_nothing(folder: Path) -> None:
     assert [list((folder / name).iterdir()) for name in ("pictures", "pending")] == [[], []]
 
 
+def test_moving_and_undoing_are_training_anew(folder: Path) -> None:
+    """After each the head is that of the pictures as they are then; an undone change is as if it had not been."""
+    kept = Bin(folder)
+    first = add(EXTRACTOR, "a", [draw(1), draw(2), draw(3)]).change
+    add(EXTRACTOR, "b", [draw(4, 2), draw(5, 2)])
+    files = {name: file for file, name in list_pictures(folder, "a") + list_pictures(folder, "b")}
+    before = contents()
+    moved = move(EXTRACTOR, files["1.png"], "b")
+    assert moved == Change(moved=((files["1.png"], "a"),))
+    assert contents() == before | {"1.png": "b"}
+    check_head()
+    assert undo(EXTRACTOR, moved, kept) == 1
+    assert contents() == before
+    check_head()
+    forgotten = forget_rows(folder, "classes.name", "a", kept)
+    assert [picture.name for picture in forgotten.removed] == ["1.png", "2.png", "3.png"]
+    assert contents() == {"4.png": "b", "5.png": "b"}
+    assert undo(EXTRACTOR, forgotten, kept) == 3
+    assert contents() == before
+    assert sorted(path.read_bytes() for _, path in read_pictures(folder)) == [b"picture %d" % n for n in range(1, 6)]
+    check_head()
+    added = add(EXTRACTOR, "b", [draw(6, 2), draw(1)]).change
+    assert contents() == before | {"1.png": "b", "6.png": "b"}
+    forget_picture(folder, file=files["4.png"])
+    assert undo(EXTRACTOR, added, kept) == 2
+    assert contents() == {name: label for name, label in before.items() if name != "4.png"}
+    check_head()
+    assert move(EXTRACTOR, files["4.png"], "a") is None
+    assert move(EXTRACTOR, files["5.png"], "b") == Change()
+    assert undo(EXTRACTOR, first, kept) == 3
+    assert contents() == {"5.png": "b"}
+
+
+def test_what_cannot_come_back(folder: Path) -> None:
+    """A file that somebody removed from where undo keeps it is one line, and nothing is changed."""
+    kept = Bin(folder)
+    add(EXTRACTOR, "a", [draw(1), draw(2)])
+    forgotten = forget_rows(folder, "classes.name", "a", kept)
+    lost = folder / "undo" / forgotten.removed[1].file
+    lost.unlink()
+    with pytest.raises(DataError) as caught:
+        undo(EXTRACTOR, forgotten, kept)
+    message = f"{lost}: cannot be read (No such file or directory); it cannot come back, teach it again"
+    assert str(caught.value) == message
+    assert contents() == {}
+    kept.empty(but=[forgotten.removed[0].file])
+    assert [path.name for path in (folder / "undo").iterdir()] == [forgotten.removed[0].file]
+    kept.empty()
+    assert not (folder / "undo").exists()
+
+
 def test_temperature_and_threshold_are_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pictures with the smallest digests, of classes with more than one: the order of teaching does not matter."""
     monkeypatch.setattr(sums, "SAMPLE", 5)
@@ -170,7 +235,7 @@ def test_two_processes_wait_for_each_other(folder: Path, monkeypatch: pytest.Mon
     """One that writes for too long is an error for the other, in one line; reading does not wait."""
     add(EXTRACTOR, "a", [draw(1)])
     monkeypatch.setattr(database, "WAIT_S", 0.2)
-    with writing(folder):
+    with TAUGHT.writing(folder):
         assert contents() == {"1.png": "a"}
         with pytest.raises(DataError) as error:
             add(EXTRACTOR, "a", [draw(2)])
@@ -229,14 +294,29 @@ def test_a_newer_database(folder: Path) -> None:
     """It is neither read nor written."""
     add(EXTRACTOR, "a", [draw(1)])
     with sqlite3.connect(folder / "taught.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     for use in (lambda: read_taught(folder), lambda: add(EXTRACTOR, "a", [draw(2)])):
         with pytest.raises(DataError) as error:
             use()
         assert str(error.value) == (
-            f"{folder}/taught.sqlite: version 2, expected 1; written by a newer mixer-edge; upgrade this one"
+            f"{folder}/taught.sqlite: version 3, expected 2; written by a newer mixer-edge; upgrade this one"
         )
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_an_older_database(folder: Path, first: str) -> None:
+    """The tables of version 1 had all pictures in the sums; reading and writing upgrade them."""
+    add(EXTRACTOR, "a", [draw(1), draw(2)])
+    with sqlite3.connect(folder / "taught.sqlite") as connection:
+        connection.execute("DROP TABLE unsummed")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    if first == "read":
+        assert contents() == {"1.png": "a", "2.png": "a"}
+    add(EXTRACTOR, "b", [draw(3)])
+    assert contents() == {"1.png": "a", "2.png": "a", "3.png": "b"}
+    check_head()
 
 
 def test_a_damaged_database(folder: Path) -> None:

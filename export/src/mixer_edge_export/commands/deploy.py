@@ -41,6 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="run watch:/FOLDER, camera, camera:SOURCE, serve or serve:SOURCE on the board as a systemd service",
     )
     parser.add_argument(
+        "--capture", action="store_true", help="let the service keep pictures whose answer is unsure (docs/teach.md)"
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="check the boards and print the plan, but change nothing"
     )
     parser.add_argument(
@@ -74,12 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
     from mixer_edge_export.deploy.actions import Job, deploy
     from mixer_edge_export.deploy.service import Service
 
+    if arguments.capture and arguments.service is None:
+        raise DataError("--capture is for the service; add --service")
     job = Job(
         bundle=Bundle.open(arguments.bundle),
         variant=arguments.variant,
         backend=arguments.backend,
         keep=arguments.keep,
-        service=None if arguments.service is None else Service.parse(arguments.service),
+        service=None if arguments.service is None else Service.parse(arguments.service, capture=arguments.capture),
         dry_run=arguments.dry_run,
         signers=arguments.signers,
         replace_signers=arguments.replace_signers,

@@ -15,6 +15,9 @@
     ~/.config/mixer-edge/
         allowed_signers                 whose bundles the board switches to; without this file, anybody's
         signed                          fingerprints of the signed bundles that it has switched to, in this order
+        token                           the secret of ``mixer-edge serve``
+    ~/.local/share/mixer-edge-taught/   classes that were taught there; no release, and undeploy leaves them
+    ~/.local/share/mixer-edge-captured/ pictures that it was unsure of, too
 
 A name is the release's fingerprint; if a release was damaged on the board, its new copy is ``<fingerprint>-2``. One
 release is in use; a switch is one rename.
@@ -34,6 +37,9 @@ SETTINGS = ".config/mixer-edge"
 """Folder of what stays on the board when all releases are removed."""
 SIGNERS = f"{SETTINGS}/allowed_signers"
 SIGNED = f"{SETTINGS}/signed"
+TOKEN = f"{SETTINGS}/token"
+KEPT = (".local/share/mixer-edge-taught", ".local/share/mixer-edge-captured")
+"""What the service writes besides, as ``mixer_edge.teach.folder`` and ``mixer_edge.captured.tables`` say."""
 MARK = "# written by mixer-edge-export deploy"
 """A line in the files outside ``BASE`` that deploy may replace and remove."""
 KEEP = 2

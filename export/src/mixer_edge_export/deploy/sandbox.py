@@ -30,8 +30,8 @@ class Needs:
     """Whether it reads a camera, with programs of the board's system that are not ours."""
     devices: bool
     """Whether it opens devices."""
-    writes: str | None
-    """The folder that it writes to, in the syntax of units."""
+    writes: tuple[str, ...]
+    """The folders that it writes to, in the syntax of units; one that is not there is no error."""
     temporary: bool
     """Whether it reads files of others below ``/tmp`` or ``/var/tmp``."""
 
@@ -71,6 +71,6 @@ def sandbox(needs: Needs, *, user_namespaces: bool) -> str:
             "CapabilityBoundingSet=",
             *["PrivateTmp=yes"] * (not needs.temporary),
             *["PrivateDevices=yes"] * (not needs.devices),
-            *[f"ReadWritePaths={needs.writes}"] * (needs.writes is not None),
+            *[f"ReadWritePaths={' '.join(f'-{folder}' for folder in needs.writes)}"] * bool(needs.writes),
         ]
     return "".join(f"{line}\n" for line in lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mixer_edge.release import Release
 from mixer_edge_export.deploy import health
-from mixer_edge_export.deploy.layout import BASE, MARK, WRAPPER
+from mixer_edge_export.deploy.layout import BASE, KEPT, MARK, WRAPPER
 from mixer_edge_export.deploy.probe import BoardFacts
 from mixer_edge_export.deploy.sandbox import Needs, sandbox
 from mixer_edge_export.deploy.ssh import DeployError
@@ -35,20 +35,24 @@ class Service:
 
     command: str
     argument: str
+    capture: bool = False
+    """Whether it keeps the pictures that it is unsure of."""
 
     @classmethod
-    def parse(cls, text: str) -> Service:
+    def parse(cls, text: str, *, capture: bool = False) -> Service:
         """Return the service for ``watch:DIR``, ``camera``, ``camera:SOURCE``, ``serve`` or ``serve:SOURCE``.
 
         Raises:
-            DeployError: the text is none of these.
+            DeployError: the text is none of these, or there is nothing to capture.
         """
         command, colon, argument = text.partition(":")
         watched = command == "watch" and argument.startswith(("/", "~/"))
         sourced = command == "camera" or (command == SERVE and (argument or not colon))
         if not (watched or sourced) or not argument.isprintable():
             raise DeployError(f"unknown service {text!r}; expected {_EXPECTED}")
-        return cls(command=command, argument=argument)
+        if capture and text == SERVE:
+            raise DeployError("--capture keeps pictures of a source, and serve has none; expected serve:SOURCE")
+        return cls(command=command, argument=argument, capture=capture)
 
     @property
     def camera_package(self) -> tuple[str, str] | None:
@@ -87,6 +91,7 @@ class Service:
         elif self.argument:
             arguments += ["--source", _path(self.argument)]
         rest = f'"--port" "{health.PORT}"' if self.command == SERVE else '"--json"'
+        rest += ' "--capture"' * self.capture
         command = " ".join([*(f'"{argument}"' for argument in arguments), _runs(release), rest])
         return (
             f"{MARK}\n[Unit]\nDescription=mixer-edge {self.command}\n\n"
@@ -102,7 +107,7 @@ class Service:
             network=self.command == SERVE,
             camera=camera,
             devices=camera or self.command == SERVE,  # it asks vcgencmd whether the board is throttled
-            writes=f"%h/{BASE}" if self.command == "watch" else None,
+            writes=tuple(f"%h/{folder}" for folder in (*[BASE] * (self.command == "watch"), *KEPT)),
             temporary=f"{self.argument}/".startswith(("/tmp/", "/var/tmp/")),
         )
 

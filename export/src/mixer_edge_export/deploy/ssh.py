@@ -6,6 +6,7 @@ question and relaxes no check of ssh: if ssh would ask the user something, the e
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -40,6 +41,8 @@ MAX_MESSAGE = 2000
 """Characters of an error: a board's output is a part of some."""
 _RSYNC_REMOTE_ERRORS = (3, 11, 12, 23)
 """Exit codes of rsync if a file cannot be written; 12 also if the connection is lost."""
+_RSYNC_SOME_MISSING = (23, 24)
+"""Exit codes of rsync if it copied all but some files."""
 _LOCKED = "mixer-edge-copy-locked"
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -142,17 +145,47 @@ class Connection:
         """
         self._rsync([], f"{self.host}:{source}", str(target.absolute()))
 
-    def _rsync(self, options: Sequence[str], source: str, target: str) -> str:
-        ssh = shlex.join(["ssh", *self.options])
-        command = ["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target]
-        done = _execute(self.host, command, None)
-        if done.returncode and _LOCKED in done.stderr.splitlines():
-            raise RemoteError(f"{self.host}: {target} is locked", code=BUSY, stdout=done.stdout, stderr=done.stderr)
-        if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
-            raise _remote_error(self.host, done)
+    def fetch_all(self, sources: Sequence[str], target: Path) -> list[str]:
+        """Copy files into the folder ``target`` and return the lines of rsync about those that it cannot copy.
+
+        What a cut connection left of a file there is continued. What is no regular file is not copied.
+
+        Args:
+            sources: absolute paths on the board; the names are different.
+            target: a folder.
+
+        Raises:
+            RemoteError: rsync failed; its ``disk_full`` is about this machine.
+            DeployError: the connection failed.
+        """
+        with tempfile.NamedTemporaryFile(prefix="mixer-edge-") as listed:
+            listed.write(b"".join(os.fsencode(source.lstrip("/")) + b"\0" for source in sources))
+            listed.flush()
+            options = ["--no-dirs", "--no-relative", "--partial", "--chmod=F644"]
+            options += ["--from0", f"--files-from={listed.name}"]
+            done = self._run_rsync(options, f"{self.host}:/", f"{target.absolute()}/")
         if done.returncode:
-            raise DeployError(explain(self.host, done.stderr))
+            error = self._rsync_error(done, str(target))
+            if done.returncode not in _RSYNC_SOME_MISSING or (isinstance(error, RemoteError) and error.disk_full):
+                raise error
+        return [line for line in (done.stderr + done.stdout).splitlines() if line]
+
+    def _rsync(self, options: Sequence[str], source: str, target: str) -> str:
+        done = self._run_rsync(options, source, target)
+        if done.returncode:
+            raise self._rsync_error(done, target)
         return done.stdout
+
+    def _run_rsync(self, options: Sequence[str], source: str, target: str) -> subprocess.CompletedProcess[str]:
+        ssh = shlex.join(["ssh", *self.options])
+        return _execute(self.host, ["rsync", f"--timeout={SILENCE_S}", "-e", ssh, *options, "--", source, target], None)
+
+    def _rsync_error(self, done: subprocess.CompletedProcess[str], target: str) -> DeployError:
+        if _LOCKED in done.stderr.splitlines():
+            return RemoteError(f"{self.host}: {target} is locked", code=BUSY, stdout=done.stdout, stderr=done.stderr)
+        if done.returncode in _RSYNC_REMOTE_ERRORS and "rsync: [" in done.stderr:
+            return _remote_error(self.host, done)
+        return DeployError(explain(self.host, done.stderr))
 
     def _command(self, script: str, *arguments: str) -> list[str]:
         remote = shlex.join(["sh", "-c", script, "mixer-edge-deploy", *arguments])

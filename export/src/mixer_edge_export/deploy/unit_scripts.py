@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixer_edge_export.deploy.layout import UNIT, UNIT_FOLDER, ours
+from mixer_edge_export.deploy.layout import KEPT, SETTINGS, TOKEN, UNIT, UNIT_FOLDER, ours
 
 NAME = "mixer-edge.service"
 _NEW = f"{UNIT_FOLDER}/.mixer-edge.new"
@@ -18,6 +18,18 @@ if [ -e {UNIT} ] && ! {ours(UNIT)}; then
     exit 1
 fi
 mkdir -p {UNIT_FOLDER}
+# The service cannot make these: its home is read-only but for the folders of KEPT.
+(
+    umask 077
+    mkdir -p {" ".join(KEPT)} {SETTINGS}
+    case $1 in *"Description=mixer-edge serve"*)
+        if [ ! -e {TOKEN} ]; then
+            head -c 32 /dev/urandom | base64 | tr -dc 0-9A-Za-z > {TOKEN}.new
+            sync {TOKEN}.new
+            mv {TOKEN}.new {TOKEN}
+        fi ;;
+    esac
+)
 rm -rf {_NEW} {UNIT}.old
 trap '[ $? = 0 ] || rm -rf {_NEW} {UNIT}.old' EXIT
 mkdir {_NEW}
@@ -72,4 +84,5 @@ if {ours(f"~/{UNIT}")}; then
     systemctl --user daemon-reload 2>/dev/null || true
 fi
 rm -rf ~/{_NEW} ~/{UNIT}.old
+cd && rmdir {" ".join(KEPT)} {SETTINGS} 2>/dev/null || true
 """

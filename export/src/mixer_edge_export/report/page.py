@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixer_edge_export.comparison.table import BOARD_COLUMNS, board_lines, board_rows, picture_warnings
 from mixer_edge_export.comparison.types import Comparison, VariantResult
 from mixer_edge_export.comparison.verdict import DEFAULT_DROP
 from mixer_edge_export.report.charts import Interval, Point, bars, intervals, scatter
+from mixer_edge_export.report.environment import asset, environment, signed
 from mixer_edge_export.report.sensitivity import LayerBar
 from mixer_edge_export.report.thumbnails import data_address
 from mixer_edge_export.report.training import section
@@ -27,24 +26,12 @@ def page(
     comparison: Comparison, data: Path | None, layers: Sequence[LayerBar] | None, trained: Path | None = None
 ) -> str:
     """Return the page; ``data`` is the folder of the pictures, ``trained`` that of the training's."""
-    environment = Environment(
-        loader=PackageLoader("mixer_edge_export", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
-    environment.filters["tenths"] = lambda share: f"{100 * share:.1f}"
-    environment.filters["points"] = lambda share: signed(100 * share)
-    folder = resources.files("mixer_edge_export.report")
-    template = environment.get_template("report.html.jinja")
+    template = environment().get_template("report.html.jinja")
     variants = [row.name for row in comparison.rows[1:]]
     return template.render(
         comparison=comparison,
         chosen=comparison.recommendation.variant if comparison.recommendation else None,
-        style=Markup(folder.joinpath("report.css").read_text("utf-8")),
-        script=Markup(folder.joinpath("report.js").read_text("utf-8")),
+        script=Markup(asset("report.js")),
         section=section(comparison.training, trained) if comparison.training else None,
         plots=_plots(comparison),
         differences=_differences(comparison),
@@ -61,12 +48,6 @@ def page(
         board_rows=board_rows(comparison),
         board_lines=board_lines(comparison),
     )
-
-
-def signed(value: float) -> str:
-    """Return a number with two decimals and its sign; minus is U+2212, and 0.00 has no sign."""
-    text = f"{value:+.2f}"
-    return text[1:] if text[1:] == "0.00" else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _plots(comparison: Comparison) -> list[Markup]:

@@ -3,7 +3,7 @@
 Pictures belong together if
 
 - their pixels are equal at the network's size;
-- they are nearly equal, see ``mixer_edge_export.training.nearly_equal``;
+- they are nearly equal, see ``mixer_edge.nearly_equal``;
 - they are of one class and taken within 2 seconds, each of the one before it: a burst. Where the table has an entry in
   the column ``group``, the user knows better, and the time is not used;
 - the table says so.
@@ -22,8 +22,8 @@ from scipy.sparse.csgraph import connected_components
 
 from mixer_edge.class_names import NAMES_IN_ERROR
 from mixer_edge.errors import DataError
+from mixer_edge.nearly_equal import nearly_equal
 from mixer_edge_export.training.features import Features
-from mixer_edge_export.training.nearly_equal import nearly_equal
 from mixer_edge_export.training.pictures import Pictures
 from mixer_edge_export.training.record import Reason, Together
 

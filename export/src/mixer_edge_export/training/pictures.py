@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.class_folders import folder_of, label_of
 from mixer_edge.class_names import NAMES_IN_ERROR, ClassNames
 from mixer_edge.dataset import find_images, read_names
 from mixer_edge.errors import DataError
@@ -30,12 +31,13 @@ class Pictures:
     classes: NDArray[np.int64]
     """``[n]`` indices of the labels."""
     groups: tuple[str | None, ...]
-    """The entries in the table's column ``group``; pictures with the same entry belong together."""
+    """The groups of ``mixer_edge.dataset.Named``; pictures of the same one belong together."""
 
     def name(self, number: int) -> str:
         """Return the path of a picture relative to the folder, with ``/`` between its parts and its class in front."""
-        name, label = self.paths[number].relative_to(self.folder).as_posix(), self.labels[self.classes[number]]
-        return name if name.startswith(f"{label}/") else f"{label}/{name}"
+        path, label = self.paths[number].relative_to(self.folder), self.labels[self.classes[number]]
+        in_class = len(path.parts) > 1 and label_of(path.parts[0]) == label
+        return path.as_posix() if in_class else f"{folder_of(label)}/{path.as_posix()}"
 
 
 def read_pictures(folder: Path) -> Pictures:
@@ -51,6 +53,7 @@ def read_pictures(folder: Path) -> Pictures:
             f"{folder}: {len(paths)} pictures without a class; expected {folder}/<class>/<picture>, or a CSV file with "
             "the columns file and class"
         )
+    paths = [path for path in paths if path in named.classes]
     counts = Counter(named.classes.values())
     labels = tuple(sorted(counts))
     index = {label: index for index, label in enumerate(labels)}
@@ -90,10 +93,6 @@ def _check_number(folder: Path, labels: tuple[str, ...], paths: list[Path] | Non
 def _check_names(folder: Path, labels: tuple[str, ...]) -> None:
     """Check that each label is a line of text, and a name of no other class."""
     for label in labels:
-        if "/" in label or label in (".", ".."):
-            raise DataError(
-                f"{folder}: the class name {label!r} cannot be that of a folder; give this class another name"
-            )
         if not label.strip() or label.splitlines() != [label] or label.encode("utf-8", "ignore").decode() != label:
             raise DataError(f"{folder}: the class name {label!r} is not a line of text; give this class another name")
     names = ClassNames(labels)

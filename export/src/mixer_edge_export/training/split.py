@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mixer_edge.class_names import NAMES_IN_ERROR
 from mixer_edge.errors import DataError
+from mixer_edge.nearly_equal import nearly_equal
 from mixer_edge_export.training.features import Features
-from mixer_edge_export.training.nearly_equal import nearly_equal
 from mixer_edge_export.training.pictures import Pictures
 
 log = logging.getLogger(__name__)

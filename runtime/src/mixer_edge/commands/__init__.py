@@ -1,6 +1,6 @@
 """One module per command of ``mixer-edge``: ``add_parser`` declares its flags, ``run`` returns the exit code.
 
-``mqtt`` is not a command: it has what several of them share.
+``mqtt`` and ``capture`` are no commands: they have what several of them share.
 """
 
 from __future__ import annotations

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
 from itertools import islice
 
-from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
+from mixer_edge.camera import FrameClassification, LatestFrame, classify_frames, open_frames
 from mixer_edge.commands import add_classifier, load_answering, positive
+from mixer_edge.commands.capture import FRAMES, add_capture, open_recorder
 from mixer_edge.commands.classify import in_one_line
 from mixer_edge.commands.mqtt import Announcer, add_agree, add_mqtt, open_publisher
 from mixer_edge.decode import ImageSource
 from mixer_edge.progress import show
 from mixer_edge.service import ready
+from mixer_edge.strict_json import line
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--frames", type=positive, help="stop after this many frames (default: at the source's end)")
     add_mqtt(parser)
     add_agree(parser)
+    add_capture(parser, share=FRAMES)
 
 
 def add_frames(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         classifier = stack.enter_context(load_answering(arguments))
         announcer = Announcer(stack.enter_context(open_publisher(arguments, classifier)), arguments.agree)
+        recorder = stack.enter_context(open_recorder(arguments, classifier))
         frames: Iterable[ImageSource]
         frames, live = open_frames(arguments.source, arguments.size)
         if live:
@@ -70,19 +72,23 @@ def run(arguments: argparse.Namespace) -> int:
         in_place = sys.stdout.isatty() and sys.stderr.isatty() and not arguments.json
         for whole in islice(answers, arguments.frames):
             announcer.answer(whole.categories, none=whole.none)
-            answer = replace(whole, categories=whole.categories[: arguments.top_k])
+            if recorder is not None:
+                recorder.add(whole.image, whole.outputs, whole.categories, none=whole.none)
+            answer = FrameClassification(
+                frame=whole.frame, categories=whole.categories[: arguments.top_k], none=whole.none, fps=whole.fps
+            )
             if answer.frame == 0:
                 ready()
             if in_place:
-                show(_line(answer))
+                show(_text(answer))
             else:
-                print(json.dumps(asdict(answer)) if arguments.json else _line(answer), flush=True)
+                print((line if arguments.json else _text)(answer), flush=True)
         if in_place:
             print(file=sys.stderr)
     return 0
 
 
-def _line(answer: FrameAnswer) -> str:
+def _text(answer: FrameClassification) -> str:
     fps = "    -" if answer.fps is None else f"{answer.fps:5.1f}"
     return f"{fps} fps  {in_one_line(answer.categories, none=answer.none)}"
 

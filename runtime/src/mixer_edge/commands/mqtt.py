@@ -53,8 +53,15 @@ def add_agree(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_publisher(arguments: argparse.Namespace, classifier: Classifier) -> AbstractContextManager[Publisher | None]:
+def open_publisher(
+    arguments: argparse.Namespace, classifier: Classifier, *, changing: bool = False
+) -> AbstractContextManager[Publisher | None]:
     """Return the publisher that the flags describe, None without ``--mqtt``; it publishes inside ``with``.
+
+    Args:
+        arguments: of the command.
+        classifier: what answers.
+        changing: whether classes may be taught and forgotten meanwhile: labels are then wanted before they are taught.
 
     Raises:
         MixerEdgeError: a flag cannot be used, or paho-mqtt is not installed. A broker that is not there is no error.
@@ -74,12 +81,21 @@ def open_publisher(arguments: argparse.Namespace, classifier: Classifier) -> Abs
             "--mqtt needs paho-mqtt 2, which is not installed; pip install 'mixer-edge[mqtt]'"
         ) from None
     from mixer_edge.mqtt.address import read_address
-    from mixer_edge.mqtt.device import describe
+    from mixer_edge.mqtt.device import describe, wanted_labels
 
     address = read_address(arguments.mqtt, password_file=arguments.mqtt_password_file, ca=arguments.mqtt_ca)
     return Publisher(
         address,
-        describe(classifier.bundle, classifier.variant, id=arguments.mqtt_id, labels=arguments.mqtt_labels or ()),
+        describe(
+            classifier.loaded,
+            classifier.variant,
+            id=arguments.mqtt_id,
+            labels=wanted_labels(
+                classifier.bundle,
+                arguments.mqtt_labels or (),
+                others=changing and classifier.loaded.manifest.task == "embedding",
+            ),
+        ),
     )
 
 

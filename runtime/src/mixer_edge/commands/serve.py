@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_answering, positive
 from mixer_edge.commands.camera import add_frames
+from mixer_edge.commands.capture import FRAMES, add_capture, open_recorder
 from mixer_edge.commands.mqtt import add_agree, add_mqtt, open_publisher
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge.progress import write_line
@@ -35,7 +36,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "serve",
         help="show what the camera sees on a page, and classify pictures for other programs",
         description="Serve a page with the live picture and its label, and an HTTP API, until interrupted. Other "
-        "machines need a token; through ssh (ssh -L 8080:127.0.0.1:8080 BOARD) they do not.",
+        "machines need a token; through ssh (ssh -L 8080:127.0.0.1:8080 BOARD) they do not. On a bundle that "
+        "computes features, classes are taught on the page, with the token only.",
     )
     parser.set_defaults(run=run)
     add_classifier(parser, max_pixels=MAX_PIXELS)
@@ -45,14 +47,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--fps", type=positive, default=10, help="classify at most so many frames per second (default: %(default)s)"
     )
     add_agree(parser)
+    add_capture(parser, share=FRAMES)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="the secret that clients must send; it is made if there is none (default: for other hosts than this "
-        "machine, ~/.config/mixer-edge/token)",
+        help="the secret that clients must send; it is made if there is none (default: ~/.config/mixer-edge/token, "
+        "needed on other hosts than this machine, and here to teach classes)",
     )
     parser.add_argument("--certfile", type=Path, metavar="FILE", help="certificate for https, PEM")
     parser.add_argument("--keyfile", type=Path, metavar="FILE", help="its key, if it is not in the same file")
@@ -68,9 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise MixerEdgeError("--keyfile without --certfile; give both")
     if arguments.mqtt and arguments.source is None:
         raise MixerEdgeError("--mqtt tells of changes of a source; give --source")
+    if arguments.capture and arguments.source is None:
+        raise MixerEdgeError("--capture keeps pictures of a source, none that are sent here; give --source")
     with ThreadPoolExecutor(1) as pool:  # the packages are imported while the model is read
         server = pool.submit(_import_server)
-        classifier = load_answering(arguments, features=arguments.source is None)
+        classifier = load_answering(arguments, features=True)
     with classifier:
         _check_imported(server)
         _serve(classifier, arguments)
@@ -119,13 +124,17 @@ def _serve(classifier: Classifier, arguments: argparse.Namespace) -> None:
         names=_names(arguments.allow_host),
     )
     name = classifier.bundle.manifest.name
-    with open_publisher(arguments, classifier) as publisher:
+    with (
+        open_publisher(arguments, classifier, changing=True) as publisher,
+        open_recorder(arguments, classifier) as recorder,
+    ):
         serve(
             classifier,
             options,
             on_listening=lambda listening: _announce(name, listening),
             on_ready=ready,
             on_change=None if publisher is None else publisher.publish,
+            recorder=recorder,
         )
 
 

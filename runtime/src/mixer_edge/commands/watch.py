@@ -11,6 +11,7 @@ from pathlib import Path
 from mixer_edge.answered import Answered
 from mixer_edge.classifier import Classification
 from mixer_edge.commands import add_classifier, load_answering, positive, seconds
+from mixer_edge.commands.capture import PICTURES, add_capture, open_recorder
 from mixer_edge.commands.classify import text
 from mixer_edge.commands.mqtt import Announcer, add_agree, add_mqtt, open_publisher
 from mixer_edge.errors import ImageError
@@ -43,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--count", type=positive, help="stop after this many pictures (default: never)")
     add_mqtt(parser)
     add_agree(parser)
+    add_capture(parser, share=PICTURES)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         classifier = stack.enter_context(load_answering(arguments))
         announcer = Announcer(stack.enter_context(open_publisher(arguments, classifier)), arguments.agree)
+        recorder = stack.enter_context(open_recorder(arguments, classifier))
         ready()
         for path in islice(paths, arguments.count):
             if record is not None and path.name in record.begun:
@@ -69,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"error: {error}", file=sys.stderr)
             else:
                 announcer.answer(answer.categories, none=answer.none, image=path)
+                if recorder is not None and answer.outputs is not None:
+                    recorder.add(path, answer.outputs, answer.categories, none=answer.none)
                 shown = answer.categories[: arguments.top_k]
                 found = Classification(image=str(path), categories=shown, none=answer.none)
                 print((line if arguments.json else text)(found), flush=True)

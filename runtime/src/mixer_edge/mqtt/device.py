@@ -37,17 +37,17 @@ class Device:
     labels: tuple[str, ...]
 
 
-def describe(bundle: Bundle, variant: str, *, id: str | None = None, labels: Sequence[str] = ()) -> Device:
+def describe(bundle: Bundle, variant: str, *, id: str | None = None, labels: tuple[str, ...] = ()) -> Device:
     """Return the device for a bundle on this machine.
 
     Args:
         bundle: what answers.
         variant: the file of the bundle that runs.
         id: the identifier; None for one that is the same at every start on this machine.
-        labels: labels that are wanted as binary sensors, as for ``wanted_labels``.
+        labels: labels that are wanted as binary sensors, of ``wanted_labels``.
 
     Raises:
-        MixerEdgeError: the identifier has other characters, or the bundle has no such label.
+        MixerEdgeError: the identifier has other characters.
     """
     name, host = bundle.manifest.name, socket.gethostname()
     if id is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id):
@@ -60,7 +60,7 @@ def describe(bundle: Bundle, variant: str, *, id: str | None = None, labels: Seq
         variant=variant,
         fingerprint=bundle.manifest.fingerprint(),
         version=mixer_edge.__version__,
-        labels=wanted_labels(bundle, labels),
+        labels=labels,
     )
 
 
@@ -91,10 +91,11 @@ def key(label: str) -> str:
     return plain if plain == label else f"{plain}-{hashlib.sha256(label.encode()).hexdigest()[:8]}".lstrip("-")
 
 
-def wanted_labels(bundle: Bundle, wanted: Sequence[str]) -> tuple[str, ...]:
+def wanted_labels(bundle: Bundle, wanted: Sequence[str], *, others: bool = False) -> tuple[str, ...]:
     """Return the labels of a bundle that are wanted, each once.
 
-    Each of ``wanted`` is a label, or several with commas between them. A label may have a comma itself.
+    Each of ``wanted`` is a label, or several with commas between them. A label may have a comma itself. With ``others``
+    they may be labels that the bundle does not have yet.
 
     Raises:
         MixerEdgeError: the bundle has no such label; the message lists some that it has.
@@ -104,7 +105,7 @@ def wanted_labels(bundle: Bundle, wanted: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for text in wanted:
         for label in [text] if text in known else [part.strip() for part in text.split(",")]:
-            if label not in known:
+            if label not in known and not others:
                 listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
                 raise MixerEdgeError(f"--mqtt-labels {label!r}: the bundle has no such label; it has {listed}")
             found[label] = None

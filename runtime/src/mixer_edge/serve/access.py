@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mixer_edge.serve.responses import error
@@ -51,7 +52,14 @@ class Access:
     """Lets a request through, or answers it: 401 without the token, 403 for another host name or another website."""
 
     def __init__(
-        self, app: ASGIApp, *, token: str | None, names: Collection[str], login: HTMLResponse, secure: bool
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        names: Collection[str],
+        login: HTMLResponse,
+        secure: bool,
+        guarded: Collection[Route] | None = None,
     ) -> None:
         """Protect ``app``.
 
@@ -61,8 +69,10 @@ class Access:
             names: host names of this server; addresses are always its own, as no foreign name can lead to them.
             login: the page without a token.
             secure: whether the cookie is for TLS only.
+            guarded: the only requests that need the token; None: all do.
         """
         self._app, self._token, self._login = app, token, login
+        self._guarded = guarded
         self._names, self._secure = frozenset(name.lower() for name in names), secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,6 +87,7 @@ class Access:
 
         headers = Headers(scope=scope)
         scope["authorized"] = self._authorized(headers)
+        scope["reads"] = scope["authorized"] or self._guarded is not None
         app = self._refusal(scope, headers) or self._app
         await app(scope, receive, send_with_headers)
 
@@ -90,6 +101,10 @@ class Access:
             return self._logged_in(headers) if scope["authorized"] else error(401, "wrong token")
         if scope["authorized"] or scope["path"] in _PUBLIC:
             return None
+        if self._guarded is not None:
+            if all(route.matches(scope)[0] is not Match.FULL for route in self._guarded):
+                return None
+            return error(401, "changes need the token; open its link, or send it as 'Authorization: Bearer TOKEN'")
         if scope["path"] == "/":
             return self._login
         return error(401, "no token, or a wrong one; send it as 'Authorization: Bearer TOKEN'")

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mixer_edge.changes import Change, now
-from mixer_edge.classifier import Category, Classification, categories, is_none
+from mixer_edge.classifier import Answering, Category, Classification, categories, is_none
 from mixer_edge.errors import BundleError
 from mixer_edge.serve.body import read_picture
 from mixer_edge.serve.endpoint import Endpoint
 from mixer_edge.serve.engine import Engine
-from mixer_edge.serve.facts import BoardHealth, Model
+from mixer_edge.serve.facts import BoardHealth, MayChange, Model
 from mixer_edge.serve.live import Live
 from mixer_edge.serve.metrics import Metrics
 from mixer_edge.serve.responses import as_json
 from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.state import Health, SourceState
 from mixer_edge.serve.streams import BOUNDARY, Stream, Viewers, events, pictures
-from mixer_edge.serve.text import whole_number
+from mixer_edge.serve.text import positive, whole_number
+
+if TYPE_CHECKING:
+    from mixer_edge.captured.recorder import Recorder
 
 _DEFAULT_TOP_K = 5
 
@@ -49,6 +54,10 @@ class State:
     throttling: tuple[str, ...] | None
     viewers: int
     """Open streams."""
+    taught: int | None
+    """Grows with every change of what is taught; None if nothing can be taught."""
+    captured: int | None
+    """Pictures that were kept since the start; None without ``--capture``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +78,9 @@ class Api:
     model: Model
     board_health: BoardHealth
     metrics: Metrics
+    taught: Callable[[], int] | None
+    """Gives a number that grows with every change of what is taught; None: the bundle has classes of its own."""
+    recorder: Recorder | None
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of this part."""
@@ -107,21 +119,29 @@ class Api:
 
     async def classify(self, request: Request) -> Response:
         """Classify a picture, the body itself or the one file of a form. The answer is that of ``classify --json``."""
-        bundle = self.engine.classifier.bundle
-        if bundle.manifest.task != "classification":
-            raise BundleError(f"{bundle.manifest.name} computes features, not classes; use /v2/models/NAME/infer")
-        top_k = _positive(request, "top_k", _DEFAULT_TOP_K)
+        top_k = positive(request, "top_k", _DEFAULT_TOP_K)
+        self._check_classes()
         name, content = await read_picture(request)
-        logits = (await self.engine.outputs([content]))[0]
+        outputs = (await self.engine.outputs([content]))[0]
+        answering = self._check_classes()  # as they are now
+        logits = answering.logits(outputs)
         found = Classification(
-            image=name, categories=tuple(categories(bundle, logits, top_k)), none=is_none(bundle, logits)
+            image=name,
+            categories=tuple(categories(answering.bundle, logits, top_k)),
+            none=is_none(answering.bundle, logits),
         )
         self.metrics.count(found.categories[0].label, none=found.none)
         return as_json(found)
 
-    async def get_model(self, _: Request) -> Response:
+    async def get_model(self, request: Request) -> Response:
         """Describe the bundle and the board."""
-        return as_json(self.model)
+        allowed: MayChange = "yes" if request.scope["authorized"] else "token"
+        model = self.model.now(
+            self.engine.classifier.answering,
+            teaching="no" if self.taught is None else allowed,
+            captures="no" if self.recorder is None else allowed,
+        )
+        return as_json(model)
 
     async def get_state(self, _: Request) -> Response:
         """Say what the camera sees, how fast, and how warm the board is."""
@@ -160,7 +180,7 @@ class Api:
 
     async def get_health(self, request: Request) -> Response:
         """Say that the server answers, and how its source is."""
-        return as_json(Health(status="ok", source=self.live.state if request.scope["authorized"] else None))
+        return as_json(Health(status="ok", source=self.live.state if request.scope["reads"] else None))
 
     async def get_metrics(self, _: Request) -> Response:
         """Return metrics for Prometheus."""
@@ -182,11 +202,16 @@ class Api:
             temperature_celsius=temperature,
             throttling=throttled,
             viewers=len(self.viewers),
+            taught=self.taught() if self.taught else None,
+            captured=None if self.recorder is None else self.recorder.captured,
         )
 
-
-def _positive(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (number := whole_number(text)):
-        raise HTTPException(400, f"{name} is {text[:40]!r}, expected a whole number above zero")
-    return number
+    def _check_classes(self) -> Answering:
+        answering = self.engine.classifier.answering
+        if not answering.classifies:
+            name = self.model.name
+            raise BundleError(
+                f"{name} computes features, and fewer than two classes are taught; teach them on the page, or use "
+                f"/v2/models/{name}/infer for features"
+            )
+        return answering

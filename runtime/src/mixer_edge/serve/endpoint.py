@@ -18,7 +18,7 @@ class Endpoint:
 
     method: str
     path: str
-    """A part in braces can be any text without a slash."""
+    """A part in braces can be any text without a slash; with ``:path``, one with slashes too."""
     handler: Handler
     """Its docstring is the documentation."""
     body: tuple[str, ...] = ()
@@ -28,6 +28,13 @@ class Endpoint:
     query: tuple[str, ...] = ()
     """Whole numbers that may follow the path."""
     errors: tuple[int, ...] = ()
+    changes: bool = False
+    """Whether it changes what the board answers from then on: it always needs the token."""
+
+    @property
+    def shown_path(self) -> str:
+        """The path for people and programs."""
+        return self.path.replace(":path}", "}")
 
     @property
     def stream(self) -> bool:

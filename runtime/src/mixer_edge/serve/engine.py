@@ -42,7 +42,7 @@ class Engine:
         return self._waiting
 
     def submit(self, images: list[ImageSource]) -> list[Future[NDArray[np.float32]]]:
-        """Return, for each picture, a future of its logits or features, ``[outputs]`` float32: all, or none of them.
+        """Return, for each picture, a future of the network's outputs, ``[outputs]`` float32: all, or none of them.
 
         A future raises ``mixer_edge.errors.ImageError`` if its picture cannot be read.
 
@@ -59,7 +59,7 @@ class Engine:
         return futures
 
     async def outputs(self, images: list[ImageSource]) -> NDArray[np.float32]:
-        """Return the logits or features of pictures, ``[pictures, outputs]`` float32.
+        """Return the network's outputs for pictures, ``[pictures, outputs]`` float32: logits, or features.
 
         Raises:
             FullError: the queue has no room for all of them.
@@ -68,9 +68,9 @@ class Engine:
         return np.stack(await asyncio.gather(*map(asyncio.wrap_future, self.submit(images))))
 
     def infer(self, tensor: NDArray[np.generic], party: Party) -> NDArray[np.float32]:
-        """Return the logits or features of an input, in the turn of ``party``."""
+        """Return the network's outputs for an input, in the turn of ``party``."""
         with self._turns.turn(party):
-            return self.classifier.output(tensor)
+            return self.classifier.network(tensor)
 
     def close(self) -> None:
         """Drop what waits, and wait for what is being computed."""

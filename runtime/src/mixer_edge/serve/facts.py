@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import mixer_edge
 from mixer_edge.board import Board, temperature_celsius, throttling
-from mixer_edge.classifier import Classifier
+from mixer_edge.classifier import Answering, Classifier
 from mixer_edge.manifest import ModelTask, TrainingSpec, UnknownSpec
+
+MayChange = Literal["no", "token", "yes"]
 
 _READ_EVERY_S = 5
 
@@ -40,15 +43,19 @@ class Model:
     input: InputSize
     size_bytes: int
     board: Board
+    teaching: MayChange
+    """Whether the request may teach classes: ``no`` with this bundle, else only with the token."""
+    captures: MayChange
+    """Whether it may say what captured pictures are: ``no`` without ``--capture``."""
 
     @classmethod
     def of(cls, classifier: Classifier, threads: int) -> Model:
-        """Return the facts of a loaded bundle."""
-        manifest = classifier.bundle.manifest
+        """Return the facts of a loaded bundle, without the classes that were taught."""
+        manifest = classifier.loaded.manifest
         return cls(
             name=manifest.name,
             task=manifest.task,
-            labels=tuple(classifier.bundle.labels),
+            labels=tuple(classifier.loaded.labels),
             variant=classifier.variant,
             backend=classifier.interpreter.backend,
             threads=threads,
@@ -60,6 +67,21 @@ class Model:
             input=InputSize(height=manifest.preprocess.height, width=manifest.preprocess.width),
             size_bytes=manifest.variant(classifier.variant).file.size_bytes,
             board=Board.read(),
+            teaching="no",
+            captures="no",
+        )
+
+    def now(self, answering: Answering, *, teaching: MayChange, captures: MayChange) -> Model:
+        """Return the facts with the classes that answer now."""
+        manifest = answering.bundle.manifest
+        labels = tuple(answering.bundle.labels)
+        return replace(
+            self,
+            task=manifest.task,
+            labels=labels,
+            unknown=manifest.unknown,
+            teaching=teaching,
+            captures=captures,
         )
 
 

@@ -114,7 +114,7 @@ class Inference:
         self._check_name(request)
         inputs = (TensorFacts(name=name, datatype=kind, shape=shape) for name, (kind, shape) in INPUTS.items())
         count = self.engine.classifier.outputs
-        if self.model.task == "classification":
+        if self.engine.classifier.answering.classifies:
             outputs = [("probabilities", "FP32", (-1, count)), ("label", "BYTES", (-1,)), ("none", "BOOL", (-1,))]
         else:
             outputs = [("features", "FP32", (-1, count))]
@@ -137,7 +137,7 @@ class Inference:
                 asked = await asyncio.to_thread(
                     read_request, body, request.headers.get(HEADER_LENGTH), batch=self.limits.batch
                 )
-            results = await self.engine.outputs(asked.images)
+            results = self.engine.classifier.answering.logits(await self.engine.outputs(asked.images))
             response, length = write_response(self.model.name, asked, self._outputs(results))
         except TensorError as error:
             raise HTTPException(400, str(error)) from None
@@ -146,9 +146,10 @@ class Inference:
         return Response(response, headers=headers, media_type=media)
 
     def _outputs(self, results: Any) -> list[OutputTensor]:
-        if self.model.task == "embedding":
+        answering = self.engine.classifier.answering
+        if not answering.classifies:
             return [OutputTensor(name="features", datatype="FP32", values=results)]
-        bundle = self.engine.classifier.bundle
+        bundle, results = answering.bundle, answering.logits(results)
         labels = [bundle.label(int(row.argmax())) for row in results]
         nones = [is_none(bundle, row) for row in results]
         for label, none in zip(labels, nones, strict=True):

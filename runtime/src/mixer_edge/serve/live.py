@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mixer_edge.camera import FrameAnswer, LatestFrame, classify_frames, open_frames
 from mixer_edge.changes import Change, Changes
 from mixer_edge.classifier import Category
-from mixer_edge.decode import ImageSource, thumbnail
+from mixer_edge.decode import ImageSource, file_of, thumbnail
 from mixer_edge.errors import DataError, MixerEdgeError
 from mixer_edge.serve.engine import Engine
 from mixer_edge.serve.state import SourceState
@@ -48,6 +49,7 @@ class Seen:
 
     frame: int
     categories: tuple[Category, ...]
+    """Empty without any class."""
     none: bool
     fps: float | None
     latency_ms: float
@@ -64,10 +66,11 @@ class Live:
         *,
         on_frame: Callable[[], None] = lambda: None,
         on_change: Callable[[Change, bytes], None] | None = None,
+        on_answer: Callable[[FrameAnswer], None] = lambda _: None,
     ) -> None:
         """Prepare; nothing is opened yet. The callbacks are called in the thread that classifies."""
         self._engine, self._source = engine, source
-        self._on_frame, self._on_change = on_frame, on_change
+        self._on_frame, self._on_change, self._on_answer = on_frame, on_change, on_answer
         self._changes = Changes(source.agree) if source else Changes()
         self._kept: tuple[tuple[Change, bytes], ...] = ()
         self._closing, self._started = threading.Event(), threading.Event()
@@ -130,6 +133,20 @@ class Live:
     def change_picture(self, number: int) -> bytes | None:
         """Return the picture of a change as a JPEG file; None if it is not kept any more."""
         return next((picture for change, picture in self._kept if change.number == number), None)
+
+    def frame(self, after: int = 0) -> tuple[int, str, bytes] | None:
+        """Return the newest frame's number, a name for it and its file: its own, or a JPEG file of a camera's pixels.
+
+        None if there is none whose number is larger than ``after``.
+
+        Raises:
+            ImageError: its file cannot be read.
+        """
+        newest = self._newest
+        if newest is None or newest[0] <= after:
+            return None
+        number, frame = newest
+        return number, frame.name if isinstance(frame, Path) else "frame.jpg", file_of(frame)
 
     def jpeg(self) -> tuple[int, bytes] | None:
         """Return the newest frame's number and JPEG file, encoded once for all who ask; None before the first."""
@@ -217,11 +234,13 @@ class Live:
         )
         if self.state.status != "running":
             self.state = replace(self.state, status="running", error=None, again=False)
-        if (change := self._changes.update(answer.categories, none=answer.none)) is not None:
+        change = self._changes.update(answer.categories, none=answer.none) if answer.categories else None
+        if change is not None:
             picture = thumbnail(self._coming, _CHANGE_SIDE)
             # replaced in one step, as other threads read it
             self._kept = ((change, picture), *self._kept[: KEPT_CHANGES - 1])
             if self._on_change is not None:
                 self._on_change(change, picture)
+        self._on_answer(answer)
         self._started.set()
         self._on_frame()

@@ -49,11 +49,16 @@ class Metrics:
         self._frame_seconds = Histogram()
         self._frames = 0
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._counters: list[tuple[str, str, Callable[[], float]]] = []
         self._registry: Any = None
 
     def gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
         """Add a value that is read when Prometheus asks."""
         self._gauges.append((name, description, value))
+
+    def counter(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Add a value that only grows, and is read when Prometheus asks."""
+        self._counters.append((name, description, value))
 
     def request(self, route: str, status: int) -> None:
         """Count an answered request."""
@@ -70,12 +75,13 @@ class Metrics:
         with self._lock:
             self._answers["" if none else label] += 1
 
-    def frame(self, latency_ms: float, label: str, *, none: bool) -> None:
-        """Count a frame of the source, and its answer."""
+    def frame(self, latency_ms: float, label: str | None, *, none: bool) -> None:
+        """Count a frame of the source, and its answer; None if there is no class."""
         with self._lock:
             self._frames += 1
             self._frame_seconds.observe(latency_ms / 1000)
-        self.count(label, none=none)
+        if label is not None:
+            self.count(label, none=none)
 
     def response(self) -> Response:
         """Return all metrics in Prometheus' text format."""
@@ -108,6 +114,8 @@ class Metrics:
             for label, count in self._answers.items():
                 answers.add_metric([label], count)
         yield from (requests, seconds, frames, frame_seconds, answers)
+        for name, description, value in self._counters:
+            yield CounterMetricFamily(f"mixer_edge_{name}", description, value=value())
         for name, description, value in self._gauges:
             yield GaugeMetricFamily(f"mixer_edge_{name}", description, value=value())
 
@@ -136,4 +144,4 @@ class Measured:
 
     def _route(self, scope: Scope) -> str:
         endpoint = self._endpoints.get(scope.get("endpoint"))  # Starlette has written it there
-        return endpoint.path if endpoint else "other"
+        return endpoint.shown_path if endpoint else "other"

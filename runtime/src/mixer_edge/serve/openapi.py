@@ -23,7 +23,7 @@ def describe(endpoints: Sequence[Endpoint], title: str) -> dict[str, Any]:
     schemas: dict[str, Any] = {"Error": {"type": "object", "properties": {"error": {"type": "string"}}}}
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        paths.setdefault(endpoint.shown_path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": mixer_edge.__version__},
@@ -84,12 +84,14 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         "description": description,
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in re.findall(r"{(\w+)", endpoint.path)
+            for name in re.findall(r"{(\w+)", endpoint.shown_path)
         ]
         + [{"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1}} for name in endpoint.query],
         "responses": {"200": {"description": "OK", "content": content}}
         | {str(code): {"description": HTTPStatus(code).phrase, "content": refusal} for code in endpoint.errors},
     }
+    if endpoint.changes:
+        operation["security"] = [{"token": []}]
     if endpoint.body:
         operation["requestBody"] = {"required": True, "content": {media: {} for media in endpoint.body}}
     return operation

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mixer_edge.errors import MixerEdgeError
+from mixer_edge.errors import DataError, MixerEdgeError
 from mixer_edge.serve.engine import FullError
 from mixer_edge.strict_json import line
+
+T = TypeVar("T")
 
 RETRY_AFTER_S = 1
 
@@ -45,3 +48,15 @@ async def on_error(_: Request, raised: Exception) -> Response:
     """Return the answer to a ``MixerEdgeError``: 503 if the queue is full, else the picture or request is at fault."""
     assert isinstance(raised, MixerEdgeError)
     return error(503 if isinstance(raised, FullError) else 400, str(raised))
+
+
+async def stored(work: Awaitable[T]) -> T:
+    """Return the result of work with a database of pictures.
+
+    Raises:
+        HTTPException: it cannot be used now, for example because the disk is full; the request is not at fault.
+    """
+    try:
+        return await work
+    except DataError as error:
+        raise HTTPException(503, str(error)) from None

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from mixer_edge.camera import FrameAnswer
 from mixer_edge.changes import Change
 from mixer_edge.classifier import Classifier
 from mixer_edge.serve.access import own_names
@@ -31,6 +33,10 @@ from mixer_edge.serve.signal import Signal
 from mixer_edge.serve.streams import Viewers
 from mixer_edge.serve.token import default_path, read_token
 
+if TYPE_CHECKING:
+    from mixer_edge.captured.recorder import Recorder
+    from mixer_edge.serve.classroom import Classroom
+
 _END_S = 3
 """How long open answers may take when the server ends."""
 
@@ -46,7 +52,7 @@ class Options:
     threads: int = 1
     """Of the interpreter, for the page to show."""
     token_file: Path | None = None
-    """None: no token on a loopback address, else ``mixer_edge.serve.token.default_path``."""
+    """None: ``mixer_edge.serve.token.default_path``, but on a loopback address only what teaches needs the token."""
     certfile: Path | None = None
     keyfile: Path | None = None
     names: tuple[str, ...] = ()
@@ -71,6 +77,7 @@ def serve(
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None = None,
+    recorder: Recorder | None = None,
 ) -> None:
     """Serve until SIGTERM, or until interrupted.
 
@@ -80,6 +87,7 @@ def serve(
         on_listening: called once requests are answered.
         on_ready: called when the source has given its first frame; without a source, at once.
         on_change: called for each change with its picture, in the thread that classifies.
+        recorder: keeps pictures of the source.
 
     Raises:
         MixerEdgeError: the address, the certificate, the token or the source cannot be used.
@@ -88,7 +96,7 @@ def serve(
     # until uvicorn has its own handler, and when it raises the signal again at its end
     before = signals.signal(signals.SIGTERM, lambda *_: stopping.set())
     try:
-        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change))
+        asyncio.run(_serve(classifier, options, stopping, on_listening, on_ready, on_change, recorder))
     finally:
         signals.signal(signals.SIGTERM, before)
 
@@ -100,8 +108,11 @@ async def _serve(
     on_listening: Callable[[Listening], None],
     on_ready: Callable[[], None],
     on_change: Callable[[Change, bytes], None] | None,
+    recorder: Recorder | None,
 ) -> None:
-    token_file = options.token_file or (None if is_loopback(options.host) else default_path())
+    teachable = classifier.loaded.manifest.task == "embedding"
+    open_to_read = options.token_file is None and is_loopback(options.host)
+    token_file = options.token_file or (None if open_to_read and not (teachable or recorder) else default_path())
     token, new = (None, False) if token_file is None else read_token(token_file)
     if options.certfile is not None:
         check_certificate(options.certfile, options.keyfile)
@@ -110,11 +121,21 @@ async def _serve(
 
     def on_frame() -> None:
         if live.seen is not None and live.running:
-            metrics.frame(live.seen.latency_ms, live.seen.categories[0].label, none=live.seen.none)
+            label = live.seen.categories[0].label if live.seen.categories else None
+            metrics.frame(live.seen.latency_ms, label, none=live.seen.none)
         signal.notify()
 
-    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change)
-    app = _application(options, token, engine, live, signal, metrics)
+    def on_answer(answer: FrameAnswer) -> None:
+        if recorder is not None:
+            recorder.add(answer.image, answer.outputs, answer.categories, none=answer.none)
+
+    live = Live(engine, options.source, on_frame=on_frame, on_change=on_change, on_answer=on_answer)
+    room = None
+    if teachable:
+        from mixer_edge.serve.classroom import Classroom  # other bundles need none of it
+
+        room = Classroom(engine, on_change=signal.notify)
+    app = _application(options, token, engine, live, signal, metrics, recorder, room, open_to_read=open_to_read)
     server = _Server(_config(app, options), live, signal, stopping)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -130,17 +151,32 @@ async def _serve(
             await running
         finally:
             live.close()
+            if room is not None:
+                await asyncio.to_thread(room.close)
             await asyncio.to_thread(engine.close)
 
 
 def _application(
-    options: Options, token: str | None, engine: Engine, live: Live, signal: Signal, metrics: Metrics
+    options: Options,
+    token: str | None,
+    engine: Engine,
+    live: Live,
+    signal: Signal,
+    metrics: Metrics,
+    recorder: Recorder | None,
+    room: Classroom | None,
+    *,
+    open_to_read: bool,
 ) -> ASGIApp:
     model = Model.of(engine.classifier, options.threads)
     viewers, board_health = Viewers(options.limits), BoardHealth()
     metrics.gauge("queue", "Pictures that wait or are computed", lambda: engine.waiting)
     metrics.gauge("viewers", "Open streams", lambda: len(viewers))
     metrics.gauge("temperature_celsius", "Of the processor", lambda: _number(board_health.read()[0]))
+    if recorder is not None:
+        metrics.counter("captured", "Pictures of the source that were kept", lambda: recorder.captured)
+        text = "Pictures that were to be kept, but the disk was too slow or has failed"
+        metrics.counter("captures_dropped", text, lambda: recorder.dropped)
     api = Api(
         engine=engine,
         live=live,
@@ -149,16 +185,32 @@ def _application(
         model=model,
         board_health=board_health,
         metrics=metrics,
+        taught=None if room is None else lambda: room.version,
+        recorder=recorder,
     )
     inference = Inference(engine=engine, model=model, limits=options.limits, metrics=metrics)
+    endpoints = (*api.endpoints(), *inference.endpoints())
+    if room is not None:
+        from mixer_edge.serve.teaching import Teaching
+
+        endpoints += Teaching(room=room, live=live, signal=signal).endpoints()
+    sections: tuple[str, ...] = () if room is None else ("teach.html",)
+    if recorder is not None:
+        from mixer_edge.serve.captures import Captures
+
+        fingerprint = engine.classifier.loaded.manifest.source.fingerprint
+        endpoints += Captures(folder=recorder.folder, fingerprint=fingerprint, room=room).endpoints()
+        sections += ("unsure.html",)
     return application(
-        (*api.endpoints(), *inference.endpoints()),
+        endpoints,
         metrics,
         name=model.name,
         token=token,
         names=own_names() | set(options.names),
         secure=options.certfile is not None,
         limits=options.limits,
+        open_to_read=open_to_read,
+        sections=sections,
     )
 
 

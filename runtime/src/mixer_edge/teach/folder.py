@@ -20,8 +20,6 @@ from mixer_edge.errors import BundleError
 from mixer_edge.manifest import PreprocessSpec
 from mixer_edge.user_folders import user_folder
 
-DATABASE = "taught.sqlite"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:

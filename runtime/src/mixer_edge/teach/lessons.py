@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mixer_edge.classifier import Classifier
 from mixer_edge.errors import DataError, ImageError, ModelError
+from mixer_edge.kept.files import PictureFiles
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
-from mixer_edge.teach.files import PictureFiles
 from mixer_edge.teach.folder import Extractor, taught_folder
 from mixer_edge.teach.names import check_name
 from mixer_edge.teach.state import (
@@ -36,7 +36,12 @@ CHUNK, CHUNK_BYTES = 32, 32 << 20
 """Pictures, and bytes of their files, that are taught in one step at most."""
 
 
-def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path | bytes]]) -> Iterator[Lesson | str]:
+Infer = Callable[[NDArray[np.generic]], NDArray[np.float32]]
+
+
+def teach(
+    classifier: Classifier, label: str, sources: Iterable[tuple[str, Path | bytes]], *, infer: Infer | None = None
+) -> Iterator[Lesson | str]:
     """Teach pictures of a class; yield what became of them, and a line for each that cannot be read.
 
     What is yielded is on the disk. Pictures are taught in steps, so that little is lost at a stop.
@@ -45,17 +50,18 @@ def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path 
         classifier: a loaded feature extractor.
         label: the class.
         sources: names of pictures, and their paths or contents.
+        infer: replaces ``Classifier.network``, where others share the interpreter.
 
     Raises:
         BundleError: the bundle has classes of its own.
         DataError: the class cannot have this name, or nothing can be written.
     """
-    extractor, label = Extractor.of(classifier.bundle, classifier.variant), check_name(label)
-    refresh(classifier, extractor)
+    extractor, label = Extractor.of(classifier.loaded, classifier.variant), check_name(label)
+    refresh(classifier, extractor, infer=infer)
     chunk: list[Picture] = []
     for name, source in sources:
         try:
-            chunk.append(_read(classifier, name, source))
+            chunk.append(_read(classifier, name, source, infer))
         except ImageError as error:
             yield str(error)
         if len(chunk) == CHUNK or sum(len(picture.content) for picture in chunk) > CHUNK_BYTES:
@@ -65,7 +71,7 @@ def teach(classifier: Classifier, label: str, sources: Iterable[tuple[str, Path 
         yield add(extractor, label, chunk)
 
 
-def refresh(classifier: Classifier, extractor: Extractor) -> Taught | None:
+def refresh(classifier: Classifier, extractor: Extractor, *, infer: Infer | None = None) -> Taught | None:
     """Return what was taught, with features of this classifier's file: of another one, they are computed again.
 
     Raises:
@@ -81,28 +87,29 @@ def refresh(classifier: Classifier, extractor: Extractor) -> Taught | None:
     )  # fmt: skip
     replace_features(
         extractor,
-        lambda paths: [_kept(classifier, path) for path in progress(paths, "computing features")],
+        lambda paths: [_kept(classifier, path, infer) for path in progress(paths, "computing features")],
     )
     return read_taught(extractor.folder)
 
 
-def use_taught(classifier: Classifier) -> bool:
-    """Let a classifier that computes features answer with the taught classes; return whether there are two of them.
+def use_taught(classifier: Classifier, *, infer: Infer | None = None) -> bool:
+    """Let a feature extractor answer with the classes that are taught now; return whether there are two of them.
+
+    With fewer, it gives its features.
 
     Raises:
         BundleError: the bundle has classes of its own.
         DataError: what was taught cannot be read or written.
     """
-    taught = refresh(classifier, Extractor.of(classifier.bundle, classifier.variant))
-    if taught is None or taught.head is None:
-        return False
-    classifier.use_head(taught.head)
-    return True
+    taught = refresh(classifier, Extractor.of(classifier.loaded, classifier.variant), infer=infer)
+    head = None if taught is None else taught.head
+    classifier.use_head(head)
+    return head is not None
 
 
 def what_to_teach(classifier: Classifier) -> str:
     """Return why a feature extractor has no answers yet, and what to do."""
-    bundle = classifier.bundle
+    bundle = classifier.loaded
     extractor = Extractor.of(bundle, classifier.variant)
     taught = read_taught(extractor.folder)
     found = f"{len(taught.counts)} class is taught" if taught else "no class is taught"
@@ -130,8 +137,8 @@ def _elsewhere(bundle: Path, extractor: Extractor) -> str:
     )
 
 
-def _read(classifier: Classifier, name: str, source: Path | bytes) -> Picture:
-    digest, features = _features(classifier, source, name)
+def _read(classifier: Classifier, name: str, source: Path | bytes, infer: Infer | None) -> Picture:
+    digest, features = _features(classifier, source, name, infer)
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
@@ -139,17 +146,19 @@ def _read(classifier: Classifier, name: str, source: Path | bytes) -> Picture:
     return Picture(content=content, name=name, digest=digest, features=features)
 
 
-def _kept(classifier: Classifier, path: Path) -> tuple[str, NDArray[np.float32]]:
+def _kept(classifier: Classifier, path: Path, infer: Infer | None) -> tuple[str, NDArray[np.float32]]:
     try:
-        return _features(classifier, path, str(path))
+        return _features(classifier, path, str(path), infer)
     except ImageError as error:
         bundle = classifier.bundle.folder
         raise DataError(f"{error}; it was taught, forget it with: mixer-edge forget {bundle} {path}") from None
 
 
-def _features(classifier: Classifier, source: Path | bytes, name: str) -> tuple[str, NDArray[np.float32]]:
+def _features(
+    classifier: Classifier, source: Path | bytes, name: str, infer: Infer | None
+) -> tuple[str, NDArray[np.float32]]:
     pixels = load_pixels(source, classifier.bundle.manifest.preprocess, max_pixels=classifier.max_pixels)
-    features = classifier.output(classifier.tensor_of_pixels(pixels))
+    features = (infer or classifier.network)(classifier.tensor_of_pixels(pixels))
     if not np.isfinite(features).all():
         raise ModelError(f"the feature extractor gives NaN or infinity for {name}; use another variant")
     return pixels_sha256(pixels), features

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.head import Standardized, ridge_left_out
+from mixer_edge.kept.files import PictureFiles
 from mixer_edge.metrics import wilson_interval
-from mixer_edge.teach.database import reading
-from mixer_edge.teach.files import PictureFiles
 from mixer_edge.teach.sums import STRENGTH, Sums, feature_rows, read_sums
+from mixer_edge.teach.tables import TAUGHT
 
 SURE = 0.8
 """A class whose accuracy is below this, or not above it for sure, may need more pictures."""
@@ -82,7 +82,7 @@ def report(folder: Path, extractor: str, variant: str) -> ClassesReport:
     Raises:
         DataError: it cannot be read.
     """
-    with reading(folder) as database:
+    with TAUGHT.reading(folder) as database:
         sums = None if database is None else read_sums(database)
         if database is None or sums is None:
             return ClassesReport(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from mixer_edge import strict_json
 from mixer_edge.classifier import LinearHead
 from mixer_edge.errors import DataError
+from mixer_edge.kept.files import PictureFiles
 from mixer_edge.manifest import PreprocessSpec, UnknownSpec
-from mixer_edge.teach.database import reading, writing
-from mixer_edge.teach.files import PictureFiles
 from mixer_edge.teach.folder import Extractor
+from mixer_edge.teach.rows import Column, Row, delete_rows, insert_row, label_of, move_row
 from mixer_edge.teach.sums import remake_sums, update_sums
+from mixer_edge.teach.tables import TAUGHT
+from mixer_edge.teach.undo import Bin, Change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +46,17 @@ class Lesson:
     """With the class that it had before."""
     known: tuple[str, ...] = ()
     """Pictures that were in this class already; they count once."""
+    change: Change = field(default=Change(), compare=False)
+    """The same by the names of the kept files."""
 
     def __add__(self, other: Lesson) -> Lesson:
         """Return what became of the pictures of both."""
-        return Lesson(added=self.added + other.added, moved=self.moved + other.moved, known=self.known + other.known)
+        return Lesson(
+            added=self.added + other.added,
+            moved=self.moved + other.moved,
+            known=self.known + other.known,
+            change=self.change + other.change,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +76,7 @@ def read_taught(folder: Path) -> Taught | None:
     Raises:
         DataError: it cannot be read.
     """
-    with reading(folder) as database:
+    with TAUGHT.reading(folder) as database:
         if database is None or (extractor := _extractor(folder, database)) is None:
             return None
         counts = dict(database.execute("SELECT name, pictures FROM classes ORDER BY id"))
@@ -95,8 +104,30 @@ def read_pictures(folder: Path) -> list[tuple[str, Path]]:
     """
     files = PictureFiles(folder)
     query = "SELECT classes.name, file FROM pictures JOIN classes ON classes.id = class ORDER BY pictures.id"
-    with reading(folder) as database:
+    with TAUGHT.reading(folder) as database:
         return [] if database is None else [(label, files.path(file)) for label, file in database.execute(query)]
+
+
+def list_pictures(folder: Path, label: str) -> list[tuple[str, str]]:
+    """Return the kept files of a class and the names that they were taught with, the newest first.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    query = "SELECT file, pictures.name FROM pictures JOIN classes ON classes.id = class WHERE classes.name = ?"
+    with TAUGHT.reading(folder) as database:
+        return [] if database is None else database.execute(f"{query} ORDER BY pictures.id DESC", [label]).fetchall()
+
+
+def picture_path(folder: Path, file: str) -> Path | None:
+    """Return where a kept picture is; None if there is no picture of this name.
+
+    Raises:
+        DataError: the database cannot be read.
+    """
+    with TAUGHT.reading(folder) as database:
+        known = database is not None and label_of(database, file) is not None
+    return PictureFiles(folder).path(file) if known else None
 
 
 def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson:
@@ -106,37 +137,81 @@ def add(extractor: Extractor, label: str, pictures: Sequence[Picture]) -> Lesson
         DataError: what was taught before has features of another file, or nothing can be written.
     """
     lesson = Lesson()
-    with writing(extractor.folder) as change:
+    with TAUGHT.writing(extractor.folder) as change:
         database = change.database
         _check_features(extractor, database)
-        added: list[tuple[int, NDArray[np.float32]]] = []
-        removed: list[tuple[int, NDArray[np.float32]]] = []
+        added: list[Row] = []
+        removed: list[Row] = []
         for picture in pictures:
             row = database.execute(
-                "SELECT pictures.id, class, classes.name, features FROM pictures JOIN classes ON classes.id = class "
-                "WHERE digest = ?",
+                "SELECT file, classes.name FROM pictures JOIN classes ON classes.id = class WHERE digest = ?",
                 [picture.digest],
             ).fetchone()
             if row is None:
-                identifier = _class(database, label, len(picture.features))
                 file = change.files.add(picture.content, picture.name)
-                database.execute(
-                    "INSERT INTO pictures (class, file, name, digest, features) VALUES (?, ?, ?, ?, ?)",
-                    (identifier, file, _text(picture.name), picture.digest, picture.features.tobytes()),
-                )
-                added.append((identifier, picture.features))
-                lesson += Lesson(added=(picture.name,))
-            elif row[2] == label:
+                added.append(insert_row(database, label, file, _text(picture.name), picture.digest, picture.features))
+                lesson += Lesson(added=(picture.name,), change=Change(added=(file,)))
+            elif row[1] == label:
                 lesson += Lesson(known=(picture.name,))
             else:
-                identifier, features = _class(database, label, len(picture.features)), np.frombuffer(row[3], np.float32)
-                database.execute("UPDATE pictures SET class = ? WHERE id = ?", (identifier, row[0]))
-                added.append((identifier, features))
-                removed.append((row[1], features))
-                lesson += Lesson(moved=((picture.name, row[2]),))
+                after, before = move_row(database, row[0], label)
+                added.append(after)
+                removed.append(before)
+                lesson += Lesson(moved=((picture.name, row[1]),), change=Change(moved=(row,)))
         if added:
             update_sums(database, added, removed)
     return lesson
+
+
+def move(extractor: Extractor, file: str, label: str) -> Change | None:
+    """Move a kept picture to another class, and return what changed; None if there is no such picture.
+
+    Raises:
+        DataError: the features are of another file, or nothing can be written.
+    """
+    with TAUGHT.writing(extractor.folder) as change:
+        database = change.database
+        _check_features(extractor, database)
+        if (before := label_of(database, file)) is None or before == label:
+            return None if before is None else Change()
+        after, was = move_row(database, file, label)
+        update_sums(database, [after], [was])
+    return Change(moved=((file, before),))
+
+
+def undo(extractor: Extractor, change: Change, kept: Bin) -> int:
+    """Undo a change in one step, and return the number of pictures that are as they were before.
+
+    A picture that another process has forgotten or taught again meanwhile stays so.
+
+    Args:
+        extractor: with the features of the change.
+        change: what is undone.
+        kept: has the files of the pictures that were forgotten.
+
+    Raises:
+        DataError: a file is not there any more, the features are of another file, or nothing can be written.
+    """
+    added: list[Row] = []
+    removed: list[Row] = []
+    with TAUGHT.writing(extractor.folder) as writing:
+        database = writing.database
+        _check_features(extractor, database)
+        for file, before in reversed(change.moved):  # one that moved twice is at the end where it was at first
+            if label_of(database, file) not in (None, before):
+                after, was = move_row(database, file, before)
+                added.append(after)
+                removed.append(was)
+        for file in change.added:
+            removed += [row for row, _ in delete_rows(writing, "file", file)]
+        for picture in change.removed:
+            known = database.execute("SELECT 1 FROM pictures WHERE digest = ?", [picture.digest]).fetchone()
+            if known is None:
+                file = writing.files.add(kept.content(picture.file), picture.file)
+                added.append(insert_row(database, picture.label, file, picture.name, picture.digest, picture.features))
+        if added or removed:
+            update_sums(database, added, removed)
+    return len(change)
 
 
 def forget_class(folder: Path, label: str) -> int:
@@ -145,7 +220,7 @@ def forget_class(folder: Path, label: str) -> int:
     Raises:
         DataError: nothing can be written.
     """
-    return _forget(folder, "classes.name", label)
+    return len(forget_rows(folder, "classes.name", label).removed)
 
 
 def forget_picture(folder: Path, *, digest: str | None = None, file: str | None = None) -> int:
@@ -154,7 +229,27 @@ def forget_picture(folder: Path, *, digest: str | None = None, file: str | None 
     Raises:
         DataError: nothing can be written.
     """
-    return _forget(folder, "digest" if file is None else "file", digest if file is None else file)
+    value = digest if file is None else file
+    return len(forget_rows(folder, "digest" if file is None else "file", value).removed)
+
+
+def forget_rows(folder: Path, column: Column, value: str | None, kept: Bin | None = None) -> Change:
+    """Forget the pictures with this value in a column, and return them.
+
+    Args:
+        folder: of what is taught.
+        column: of the pictures, or the name of their class.
+        value: of the column.
+        kept: takes the files, so that they can come back.
+
+    Raises:
+        DataError: nothing can be written.
+    """
+    with TAUGHT.writing(folder) as change:
+        found = delete_rows(change, column, value, kept)
+        if found:
+            update_sums(change.database, [], [row for row, _ in found])
+    return Change(removed=tuple(picture for _, picture in found))
 
 
 def replace_features(
@@ -170,7 +265,7 @@ def replace_features(
         DataError: nothing can be written.
     """
     folder = extractor.folder
-    with writing(folder) as change:
+    with TAUGHT.writing(folder) as change:
         database = change.database
         rows = database.execute("SELECT id, file FROM pictures ORDER BY id").fetchall()
         found = features_of([change.files.path(file) for _, file in rows])
@@ -182,36 +277,9 @@ def replace_features(
         remake_sums(database)
 
 
-def _forget(folder: Path, column: str, value: str | None) -> int:
-    with writing(folder) as change:
-        rows = change.database.execute(
-            "SELECT pictures.id, class, file, features FROM pictures JOIN classes ON classes.id = class "
-            f"WHERE {column} = ?",
-            [value],
-        ).fetchall()
-        for number, _, file, _ in rows:
-            change.files.set_aside(file)
-            change.database.execute("DELETE FROM pictures WHERE id = ?", [number])
-        if rows:
-            removed = [(identifier, np.frombuffer(features, np.float32)) for _, identifier, _, features in rows]
-            update_sums(change.database, [], removed)
-    return len(rows)
-
-
 def _text(name: str) -> str:
     """Return a file name, which may not be valid text, as text."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _class(database: sqlite3.Connection, label: str, features: int) -> int:
-    """Return the number of a class, a new one if there is none of this name."""
-    row = database.execute("SELECT id FROM classes WHERE name = ?", [label]).fetchone()
-    if row is not None:
-        return int(row[0])
-    zeros = np.zeros(features).tobytes()
-    cursor = database.execute("INSERT INTO classes (name, pictures, sum) VALUES (?, 0, ?)", (label, zeros))
-    assert cursor.lastrowid is not None  # for mypy
-    return cursor.lastrowid
 
 
 def _check_features(extractor: Extractor, database: sqlite3.Connection) -> None:

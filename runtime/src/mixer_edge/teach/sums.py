@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +18,11 @@ from mixer_edge.metrics import unknown_score
 
 STRENGTH = 1.0
 """Of the ridge: the one that is good in most cases, docs/training.md."""
-SAMPLE = 300
+SAMPLE = 150
 """Number of pictures, those with the smallest digests, whose left-out answers decide temperature and threshold."""
 BATCH = 512
+UNSUMMED = 32
+"""Number of pictures that may come or go before the Gram matrix is written again."""
 FEW = 32
 """With so few pictures left, the sums are always made from them: it takes less time than the head."""
 
@@ -46,12 +50,13 @@ def read_sums(database: sqlite3.Connection) -> Sums | None:
     ids, names, counts, sums = zip(*rows, strict=True)
     gram = np.frombuffer(found[0])
     side = round(len(gram) ** 0.5)
+    later, subtracted = _unsummed(database, side)
     statistics = Statistics(
         counts=np.array(counts, np.float64),
         sums=np.stack(list(map(np.frombuffer, sums))),
-        gram=gram.reshape(side, side),
+        gram=gram.reshape(side, side) + later,
     )
-    return Sums(ids=ids, names=names, statistics=statistics, removed=found[1])
+    return Sums(ids=ids, names=names, statistics=statistics, removed=found[1] + subtracted)
 
 
 def update_sums(database: sqlite3.Connection, added: Rows, removed: Rows) -> None:
@@ -60,20 +65,38 @@ def update_sums(database: sqlite3.Connection, added: Rows, removed: Rows) -> Non
     Subtraction leaves rounding errors of the size of the largest sum that ever was. So the sums are made from the
     pictures themselves when more were subtracted than are left: on average that costs as much as the subtraction.
     """
-    features = len((added or removed)[0][1])
-    known = [identifier for (identifier,) in database.execute("SELECT id FROM classes ORDER BY id")]
-    place = {identifier: index for index, identifier in enumerate(known)}
-    before = read_sums(database) or Sums(
-        ids=tuple(known), names=(), statistics=_statistics([], place, features), removed=0
-    )
-    statistics = before.statistics + _statistics(added, place, features) - _statistics(removed, place, features)
-    _write(database, known, statistics, before.removed + len(removed))
+    for sign, rows in ((1, added), (-1, removed)):
+        _add_to_classes(database, sign, rows)
+        changes = [(sign, features.tobytes()) for _, features in rows]
+        database.executemany("INSERT INTO unsummed VALUES (?, ?)", changes)
+    database.execute("DELETE FROM classes WHERE pictures = 0")
+    sums = read_sums(database) if database.execute("SELECT 1 FROM classes LIMIT 1").fetchone() else None
+    if sums is None or (sums.removed and (sums.removed > (left := sums.statistics.counts.sum()) or left <= FEW)):
+        remake_sums(database)
+        return
+    ((waiting,),) = database.execute("SELECT COUNT(*) FROM unsummed")
+    if waiting > UNSUMMED:
+        _write_gram(database, sums.statistics.gram, sums.removed)
+    _solve(database, sums.statistics)
 
 
 def remake_sums(database: sqlite3.Connection) -> None:
-    """Make the sums from the pictures themselves, and compute the head again."""
-    known = [identifier for (identifier,) in database.execute("SELECT id FROM classes ORDER BY id")]
-    _write(database, known, _summed(database, known), 0)
+    """Make the sums from the pictures themselves, and compute the head again; no class is without pictures."""
+    ids = [identifier for (identifier,) in database.execute("SELECT id FROM classes ORDER BY id")]
+    if not ids:
+        for table in ("sums", "unsummed", "head"):
+            database.execute(f"DELETE FROM {table}")
+        return
+    place = {identifier: index for index, identifier in enumerate(ids)}
+    parts = (
+        Statistics.of(features, np.array([place[identifier] for identifier in classes]), len(ids))
+        for _, classes, features in feature_rows(database)
+    )
+    statistics = functools.reduce(operator.add, parts)
+    for identifier, count, total in zip(ids, statistics.counts, statistics.sums, strict=True):
+        _write_class(database, identifier, int(count), total)
+    _write_gram(database, statistics.gram, 0)
+    _solve(database, statistics)
 
 
 def feature_rows(database: sqlite3.Connection) -> Iterator[tuple[list[int], NDArray[np.int64], NDArray[np.float32]]]:
@@ -84,35 +107,32 @@ def feature_rows(database: sqlite3.Connection) -> Iterator[tuple[list[int], NDAr
         yield list(numbers), np.array(classes), _matrix(features)
 
 
-def _write(database: sqlite3.Connection, ids: list[int], statistics: Statistics, removed: int) -> None:
-    left = statistics.counts.sum()
-    if removed and (removed > left or left <= FEW):
-        statistics, removed = _summed(database, ids), 0
+def _add_to_classes(database: sqlite3.Connection, sign: int, rows: Rows) -> None:
+    for identifier in {identifier for identifier, _ in rows}:
+        own = [features for label, features in rows if label == identifier]
+        count, total = database.execute("SELECT pictures, sum FROM classes WHERE id = ?", [identifier]).fetchone()
+        change = sign * np.sum(own, axis=0, dtype=np.float64)
+        _write_class(database, identifier, count + sign * len(own), np.frombuffer(total) + change)
+
+
+def _write_class(database: sqlite3.Connection, identifier: int, count: int, total: NDArray[np.float64]) -> None:
+    database.execute("UPDATE classes SET pictures = ?, sum = ? WHERE id = ?", (count, total.tobytes(), identifier))
+
+
+def _write_gram(database: sqlite3.Connection, gram: NDArray[np.float64], removed: int) -> None:
+    """Write the Gram matrix of all pictures."""
     database.execute("DELETE FROM sums")
-    for identifier, count, total in zip(ids, statistics.counts, statistics.sums, strict=True):
-        database.execute(
-            "UPDATE classes SET pictures = ?, sum = ? WHERE id = ?", (int(count), total.tobytes(), identifier)
-        )
-    database.execute("DELETE FROM classes WHERE pictures = 0")
-    present = statistics.counts > 0
-    if present.any():
-        database.execute("INSERT INTO sums VALUES (?, ?)", (statistics.gram.tobytes(), removed))
-        statistics = Statistics(counts=statistics.counts[present], sums=statistics.sums[present], gram=statistics.gram)
-    _solve(database, statistics)
+    database.execute("INSERT INTO sums VALUES (?, ?)", (gram.tobytes(), removed))
+    database.execute("DELETE FROM unsummed")
 
 
-def _summed(database: sqlite3.Connection, ids: list[int]) -> Statistics:
-    place = {identifier: index for index, identifier in enumerate(ids)}
-    total: Statistics | None = None
-    for _, classes, features in feature_rows(database):
-        part = Statistics.of(features, np.array([place[identifier] for identifier in classes]), len(ids))
-        total = part if total is None else total + part
-    return total or Statistics(counts=np.zeros(len(ids)), sums=np.zeros((len(ids), 0)), gram=np.zeros((0, 0)))
-
-
-def _statistics(rows: Rows, place: dict[int, int], features: int) -> Statistics:
-    values = np.stack([row for _, row in rows]) if rows else np.zeros((0, features), np.float32)
-    return Statistics.of(values, np.array([place[identifier] for identifier, _ in rows], np.int64), len(place))
+def _unsummed(database: sqlite3.Connection, features: int) -> tuple[NDArray[np.float64], int]:
+    """Return the Gram matrix of the pictures that came since one was written, minus that of the number that went."""
+    rows = database.execute("SELECT sign, features FROM unsummed").fetchall()
+    if not rows:
+        return np.zeros((features, features)), 0
+    signs, values = np.array([sign for sign, _ in rows]), _matrix(blob for _, blob in rows).astype(np.float64)
+    return values.T @ (signs[:, np.newaxis] * values), int((signs < 0).sum())
 
 
 def _solve(database: sqlite3.Connection, statistics: Statistics) -> None:

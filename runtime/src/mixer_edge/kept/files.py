@@ -1,7 +1,7 @@
-"""The taught pictures' own files, kept as they came.
+"""The pictures' own files, kept as they came.
 
 A file whose fate is not decided yet is in ``pending``: one that is being added, until its row in the database is there,
-and one that is being forgotten, until its row is gone. So a stop at any moment leaves nothing to search for.
+and one that is being removed, until its row is gone. So a stop at any moment leaves nothing to search for.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class PictureFiles:
 
     def __init__(self, folder: Path) -> None:
         """Name the folders; ``create`` makes them."""
-        self.pictures, self.pending = folder / "pictures", folder / "pending"
+        self.folder, self.pictures, self.pending = folder, folder / "pictures", folder / "pending"
 
     def create(self) -> None:
-        """Make the folders, and flush their names to the disk."""
-        for folder in (self.pictures, self.pending):
+        """Make the folders, which other users cannot read, and flush their names to the disk."""
+        for folder in (self.folder, self.pictures, self.pending):
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in missing:
                 _flush(path.parent)
 

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from mixer_edge.progress import progress
 
+THUMBNAIL = 32
+"""Usual side of the grey thumbnails, in pixels; ``mixer_edge.decode.grey_thumbnail`` makes them."""
 AREAS = 16
 """Areas of a picture in each direction."""
 BORDER = 0.022
@@ -32,6 +33,8 @@ MIN_BOUND = 0.7
 MIN_DETAIL = 1.0
 """Standard deviation of the detail in grey values 0 to 255; a picture below it is like no other."""
 BLOCK = 2048
+_REACH = 4
+"""Areas on each side that a local mean counts: beyond, the weight is below 0.0004."""
 
 
 def nearly_equal(
@@ -80,5 +83,21 @@ def _detail(thumbnails: NDArray[np.float32], border: float) -> NDArray[np.float3
     overlap = (np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)).clip(0)
     weights = (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
     means = weights @ thumbnails @ weights.T
-    detail = (means - gaussian_filter(means, (0, 1, 1), mode="nearest")).reshape(len(means), -1)
+    detail = (means - _LOCAL @ means @ _LOCAL.T).reshape(len(means), -1)
     return detail - detail.mean(axis=1, keepdims=True)
+
+
+def _local_means() -> NDArray[np.float32]:
+    """Return the matrix of the local mean in one direction, ``[areas, areas]``: a Gaussian of one area's width.
+
+    Beyond the picture's edge its last area goes on.
+    """
+    steps = np.arange(-_REACH, _REACH + 1)
+    weights = np.exp(-(steps**2) / 2)
+    matrix = np.zeros((AREAS, AREAS))
+    for area in range(AREAS):
+        np.add.at(matrix[area], (area + steps).clip(0, AREAS - 1), weights / weights.sum())
+    return matrix.astype(np.float32)
+
+
+_LOCAL = _local_means()

@@ -10,13 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
+from mixer_edge import nearly_equal as module
 from mixer_edge.decode import grey_thumbnail
+from mixer_edge.nearly_equal import THUMBNAIL, nearly_equal
 from mixer_edge.preprocess import Preprocessing, load_pixels
 from mixer_edge_export.calibration.generated import generate
 from mixer_edge_export.digits.images import render_digits
-from mixer_edge_export.training import nearly_equal as module
-from mixer_edge_export.training.features import THUMBNAIL
-from mixer_edge_export.training.nearly_equal import nearly_equal
 
 SPEC = Preprocessing().spec(224)
 COUNT = 20

@@ -1,0 +1,79 @@
+"""``mixer-edge kept``: the pictures that stay on this board."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable
+
+from mixer_edge.errors import DataError
+from mixer_edge.inventory import Forgotten, KeptPicture, forget_captured, list_kept
+from mixer_edge.strict_json import line
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its flags."""
+    parser = commands.add_parser(
+        "kept",
+        help="print which pictures stay on this board: the taught and the captured ones",
+        description="Print how many pictures stay on this board, the taught and the captured ones; with --json one "
+        "line for each. With --forget remove captured ones.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="remove the captured pictures whose sha256 are on standard input, one in a line; taught pictures stay: "
+        "they are what the board answers with",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, one line for each picture")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the pictures, or remove some."""
+    if arguments.forget:
+        done = forget_captured(_checksums(sys.stdin))
+        print(line(done) if arguments.json else _done(done))
+        return 0
+    kept = list_kept()
+    for text in map(line, kept) if arguments.json else _summary(kept):
+        print(text)
+    return 0
+
+
+def _checksums(lines: Iterable[str]) -> list[str]:
+    found = [text.strip() for text in lines]
+    for number, text in enumerate(found, start=1):
+        if not re.fullmatch("[0-9a-f]{64}", text):
+            raise DataError(
+                f"standard input, line {number}: {text[:80]!a}, expected a sha256 of 64 digits as in kept --json; "
+                "nothing was removed"
+            )
+    return found
+
+
+def _done(done: Forgotten) -> str:
+    text = f"{_pictures(done.forgotten, 'captured ')} forgotten"
+    if done.taught:
+        stay = "stays" if done.taught == 1 else "stay"
+        text += f"; {_pictures(done.taught, 'taught ')} {stay}: the board answers with them"
+    return text
+
+
+def _summary(kept: list[KeptPicture]) -> list[str]:
+    taught = [picture for picture in kept if picture.kind == "taught"]
+    captured = [picture for picture in kept if picture.kind == "captured"]
+    labelled = sum(picture.label is not None for picture in captured)
+    return [
+        f"taught: {_pictures(len(taught))}, {_size(taught)}",
+        f"captured: {_pictures(len(captured))}, {labelled} of them with a label, {_size(captured)}",
+    ]
+
+
+def _pictures(count: int, kind: str = "") -> str:
+    return f"1 {kind}picture" if count == 1 else f"{count} {kind}pictures"
+
+
+def _size(pictures: list[KeptPicture]) -> str:
+    return f"{sum(picture.bytes for picture in pictures) / 1e6:.1f} MB"
