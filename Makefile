@@ -23,7 +23,7 @@ flag = $(if $($(1)),--$(2)=$(call quote,$($(1))))
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install export train compare sensitivity deploy collect runtimes test coverage test-browser test-broker test-bare test-bare-bookworm \
+.PHONY: help install export train compare sensitivity deploy collect runtimes test coverage test-browser test-broker test-cluster test-bare test-bare-bookworm \
 	test-bare-trixie test-device test-board lint twin benchmark benchmark-check benchmark-page benchmark-export architecture \
 	train-digits reference clean
 
@@ -35,8 +35,9 @@ help: ## show this list
 		"LABELS= VARIANTS= MAX_DROP= SELECTION= DATA="
 	echo "             GEOMETRY= DECODE= PIXEL_RANGE="
 	echo "  train      DATA= MODEL="$(call quote,$(TRAIN_MODEL))" OUT="$(call quote,$(TRAIN_OUT))" HELD_OUT= REFUSED= SEED= VARIANTS="
-	echo "             GEOMETRY= DECODE= REPORT="
+	echo "             GEOMETRY= DECODE= REPORT= CLUSTER= DATA_THERE="
 	echo "  compare    OUT= DATA= VARIANTS= REFERENCE= SOURCE= MAX_DROP= LIMIT= REPORT= ON= IDENTITY="
+	echo "             CLUSTER= DATA_THERE="
 	echo "  deploy     OUT= PI= VARIANT= BACKEND= IDENTITY= SERVICE="
 	echo "  collect    PI= OUT="$(call quote,$(COLLECT_OUT))" IDENTITY= FORGET="
 	echo "  benchmark  QUICK= STAGES= PEERS= RESULTS="
@@ -44,7 +45,7 @@ help: ## show this list
 
 $(VENV)/installed: constraints.txt runtime/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable 'runtime[litert,serve,mqtt]' --editable export
+	$(PIP) install --quiet --constraint constraints.txt --editable 'runtime[litert,serve,mqtt]' --editable 'export[cluster]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
@@ -65,12 +66,13 @@ train: $(VENV)/installed ## train a head for your own classes, the folders of pi
 		--model=$(call quote,$(TRAIN_MODEL)) --out=$(call quote,$(TRAIN_OUT)) --overwrite \
 		$(call flag,HELD_OUT,held-out) $(call flag,REFUSED,refused) $(call flag,SEED,seed) \
 		$(call flag,VARIANTS,variants) $(call flag,GEOMETRY,geometry) $(call flag,DECODE,decode) \
-		$(call flag,REPORT,report)
+		$(call flag,REPORT,report) $(call flag,CLUSTER,cluster) $(call flag,DATA_THERE,data-there)
 
 compare: $(VENV)/installed ## compare the accuracy of the variants in OUT on the pictures in DATA
 	$(BIN)/mixer-edge-export compare $(call quote,$(OUT)) $(call flag,VARIANTS,variants) $(call flag,MAX_DROP,max-drop) \
 		$(call flag,REFERENCE,reference) $(call flag,SOURCE,source) $(call flag,LIMIT,limit) $(call flag,DATA,data) \
-		$(call flag,REPORT,report) $(foreach host,$(ON),--on=$(call quote,$(host))) $(call flag,IDENTITY,identity)
+		$(call flag,REPORT,report) $(foreach host,$(ON),--on=$(call quote,$(host))) $(call flag,IDENTITY,identity) \
+		$(call flag,CLUSTER,cluster) $(call flag,DATA_THERE,data-there)
 
 sensitivity: $(VENV)/installed ## print and plot the accuracy that each layer of OUT loses in int8
 	$(BIN)/mixer-edge-export sensitivity $(call quote,$(OUT)) $(call flag,DATA,data) \
@@ -100,6 +102,9 @@ test-browser: $(VENV)/installed-dev ## open the report and the live page in a br
 
 test-broker: $(VENV)/installed-dev ## publish to a real MQTT broker; needs mosquitto
 	$(BIN)/python -m pytest tests/broker
+
+test-cluster: $(VENV)/installed-dev ## compare and train on real Dask clusters of this machine; needs openssl
+	$(BIN)/python -m pytest tests/cluster
 
 test-bare: test-bare-bookworm test-bare-trixie ## run export and test on bare Debian 12 and 13; needs mmdebstrap and root
 

@@ -71,7 +71,7 @@ def test_train_has_its_own_defaults(venv: Path) -> None:
         "--out=build/mine",
         "--overwrite",
     ]
-    names = ["HELD_OUT", "REFUSED", "SEED", "VARIANTS", "GEOMETRY", "DECODE", "REPORT"]
+    names = ["HELD_OUT", "REFUSED", "SEED", "VARIANTS", "GEOMETRY", "DECODE", "REPORT", "CLUSTER", "DATA_THERE"]
     given = [f"{name}={name}'s" for name in ("DATA", "MODEL", "OUT", *names)]
     flags = [f"--{name.lower().replace('_', '-')}={name}'s" for name in names]
     assert arguments_of(venv, "train", *given) == [

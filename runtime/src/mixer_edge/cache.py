@@ -7,6 +7,8 @@
         evaluations/ features/       journals
         runtimes/                    environments in which exported files are tested
         wheels/                      packages for boards
+        cluster/                     bundles that were sent to a worker
+        pictures/                    the few pictures at an address that are needed here
 """
 
 from __future__ import annotations

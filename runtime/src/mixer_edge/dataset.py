@@ -45,6 +45,8 @@ class LabelledImage:
 
     path: Path
     index: int | None
+    stamp: str | None = None
+    """What identifies the content of a picture that is not on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,11 @@ class Dataset:
         """Return the sha256 over the pictures' relative paths, sizes, modification times and classes."""
         digest = hashlib.sha256()
         for number, image in enumerate(self.images):
-            facts = image.path.stat()
-            digest.update(f"{self.name(number)}\0{facts.st_size}\0{facts.st_mtime_ns}\0{image.index}\n".encode())
+            stamp = image.stamp
+            if stamp is None:
+                facts = image.path.stat()
+                stamp = f"{facts.st_size}\0{facts.st_mtime_ns}"
+            digest.update(f"{self.name(number)}\0{stamp}\0{image.index}\n".encode())
         return digest.hexdigest()
 
 
@@ -109,17 +114,19 @@ def find_images(folder: Path) -> list[Path]:
     raise DataError(f"{folder}: no pictures in it; expected files ending in {', '.join(sorted(SUFFIXES))}")
 
 
-def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
+def open_dataset(folder: Path, labels: Sequence[str], elsewhere: Mapping[Path, str] | None = None) -> Dataset:
     """Return the pictures below ``folder`` with their classes; the layout is detected.
 
     Args:
         folder: in one of the layouts above.
         labels: the bundle's labels; without labels the pictures are unlabelled.
+        elsewhere: if only the tables are on this machine, the pictures and their stamps.
 
     Raises:
         DataError: there are no pictures, or classes do not match the labels; the message lists the first few.
     """
-    paths = find_images(folder)
+    paths = find_images(folder) if elsewhere is None else sorted(elsewhere)
+    stamps = elsewhere or {}
     names = ClassNames(labels)
     classes: Mapping[Path, str]
     if not labels:
@@ -135,7 +142,7 @@ def open_dataset(folder: Path, labels: Sequence[str]) -> Dataset:
     if unmatched := {classes[path] for path, index in indices.items() if index is None}:
         kind = "folders" if layout == "class folders" else "classes"
         raise DataError(f"{folder}: {len(unmatched)} {kind} match no class of this model: {names.explain(unmatched)}")
-    images = tuple(LabelledImage(path=path, index=indices.get(path)) for path in paths)
+    images = tuple(LabelledImage(path=path, index=indices.get(path), stamp=stamps.get(path)) for path in paths)
     return Dataset(folder=folder, layout=layout, images=images)
 
 

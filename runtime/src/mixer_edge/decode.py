@@ -145,14 +145,16 @@ def thumbnail(source: ImageSource, side: int) -> bytes:
     return file.getvalue()
 
 
-def time_taken(path: Path) -> float | None:
+def time_taken(source: Path | BinaryIO) -> float | None:
     """Return when a photograph was taken, in seconds on the camera's own clock; None if the file does not say.
 
     It is the original time in the EXIF data of a JPEG or WebP file, with its fraction, in seconds since 1970 without a
     time zone: only differences between pictures of one camera mean something.
     """
     try:
-        with Image.open(path, formats=("JPEG", "WEBP")) as image:
+        if not isinstance(source, Path):
+            source.seek(0)
+        with Image.open(source, formats=("JPEG", "WEBP")) as image:
             tags = image.getexif().get_ifd(_EXIF_IFD)
         second = datetime.strptime(str(tags[_EXIF_TIME]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
         fraction = str(tags.get(_EXIF_FRACTION, "")).strip("\0 ")

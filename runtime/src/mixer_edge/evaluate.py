@@ -8,11 +8,10 @@ nor the number of processes matters.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,13 +22,16 @@ from mixer_edge.bundle import Bundle
 from mixer_edge.class_names import NONE, ClassNames
 from mixer_edge.classifier import Classifier, is_none
 from mixer_edge.dataset import Dataset
-from mixer_edge.errors import DataError, ImageError, ModelError
+from mixer_edge.engine import Engine, Item, Processes, Records, size_of
+from mixer_edge.errors import BundleError, DataError, ImageError, ModelError
 from mixer_edge.interpreter import resolve_backend
 from mixer_edge.journal import Journal, default_journal
+from mixer_edge.manifest import MANIFEST_NAME
 from mixer_edge.metrics import in_top_k, kl_divergence, largest_difference, softmax, top_k
 from mixer_edge.preprocess import load_pixels, pixels_sha256
 from mixer_edge.progress import progress
-from mixer_edge.workers import default_workers, map_here_first
+from mixer_edge.verify import verify
+from mixer_edge.workers import default_workers
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,52 @@ class Task:
     backend: str = "auto"
     source_outputs: Path | None = None
     """.npy file ``[pictures, classes]`` float32 with the source's logits, if the reference is the source."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names that are files of the bundle."""
+        return tuple(name for name in self.names if name != SOURCE)
+
+    @property
+    def folder(self) -> Path:
+        """The bundle's folder."""
+        return self.bundle
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the bundle's files that an evaluation needs."""
+        manifest = Bundle.open(self.bundle).manifest
+        models = [manifest.variant(name).file.name for name in self.variants]
+        return (MANIFEST_NAME, *([manifest.labels.name] if manifest.labels else []), manifest.golden.name, *models)
+
+    def moved(self, folder: Path) -> Task:
+        """Return the same task with a bundle in another folder."""
+        return replace(self, bundle=folder, source_outputs=None)
+
+    def prove(self) -> dict[str, str]:
+        """Return how this machine computes each variant's golden vectors.
+
+        Raises:
+            BundleError: the bundle is damaged, or the outputs of a variant are not within its tolerance.
+            InterpreterError: no interpreter here can run a file.
+        """
+        bundle, said = Bundle.open(self.bundle), {}
+        for name in self.variants:
+            found = verify(bundle, name, backend=self.backend, threads=1)
+            if not found.passed:
+                raise BundleError(f"{self.bundle}: {name} {found.difference}, on the golden vectors; do not use it")
+            said[name] = "bit-equal" if found.bit_equal else f"{found.max_error!r} of the largest output away"
+        return said
+
+    def __call__(self) -> Evaluator:
+        """Return what computes the records; each process has one."""
+        return Evaluator(self)
+
+    def items(self, dataset: Dataset) -> Iterator[Item]:
+        """Yield the pictures, with the source's logits if it is the reference."""
+        source = None if self.source_outputs is None else np.load(self.source_outputs, mmap_mode="r")
+        for number, image in enumerate(dataset.images):
+            yield Item(number=number, picture=image.path, logits=None if source is None else source[number])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,30 +181,26 @@ class Evaluator:
     def __init__(self, task: Task) -> None:
         """Load the files of the task, each with one thread."""
         self.bundle = bundle = Bundle.open(task.bundle)
-        self.classifiers = {
-            name: Classifier(bundle, name, backend=task.backend, threads=1) for name in task.names if name != SOURCE
-        }
-        self.source = None if task.source_outputs is None else np.load(task.source_outputs, mmap_mode="r")
+        self.classifiers = {name: Classifier(bundle, name, backend=task.backend, threads=1) for name in task.variants}
         self.dtype = record_dtype(task.names, _classes(bundle))
 
-    def __call__(self, item: tuple[int, Path]) -> NDArray[np.void] | str:
+    def __call__(self, item: Item) -> Records | str:
         """Return the record of a picture, ``[1]``, or why it cannot be read.
 
         Raises:
             ModelError: a logit is NaN or infinite.
         """
-        number, path = item
         try:
-            pixels = load_pixels(path, self.bundle.manifest.preprocess)
+            pixels = load_pixels(item.picture, self.bundle.manifest.preprocess)
         except ImageError as error:
             return str(error)
         record = np.zeros(1, self.dtype)
-        record["picture"], record["pixels"] = number, bytes.fromhex(pixels_sha256(pixels))
+        record["picture"], record["pixels"] = item.number, bytes.fromhex(pixels_sha256(pixels))
         reference: NDArray[np.float32] | None = None
         for name in self.dtype.names[2:]:  # type: ignore[index]
-            logits = self._logits(name, number, pixels)
+            logits = self._logits(name, item, pixels)
             if not np.isfinite(logits).all():
-                raise ModelError(f"{name}: gives NaN or infinity for {path}; do not use this variant")
+                raise ModelError(f"{name}: gives NaN or infinity for {item.picture}; do not use this variant")
             reference = logits if reference is None else reference
             best = top_k(logits, record[name]["classes"].shape[1])
             record[name]["classes"], record[name]["probabilities"] = best, softmax(logits)[best]
@@ -165,15 +209,21 @@ class Evaluator:
             record[name]["refused"] = is_none(self.bundle, logits)
         return record
 
-    def _logits(self, name: str, number: int, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if name == SOURCE and self.source is not None:
-            return self.source[number]
+    def _logits(self, name: str, item: Item, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if name == SOURCE and item.logits is not None:
+            return item.logits
         classifier = self.classifiers[name]
         return classifier.output(classifier.tensor_of_pixels(pixels))
 
 
 def evaluate(
-    task: Task, dataset: Dataset, *, workers: int | None = None, journal: Path | None = None, resume: bool = False
+    task: Task,
+    dataset: Dataset,
+    *,
+    workers: int | None = None,
+    engine: Engine | None = None,
+    journal: Path | None = None,
+    resume: bool = False,
 ) -> Evaluation:
     """Return the answers of all variants of the task to all pictures.
 
@@ -181,6 +231,7 @@ def evaluate(
         task: the bundle's variants and the reference.
         dataset: the pictures.
         workers: number of processes; None for one per core, or fewer where memory is short.
+        engine: what runs the task instead of processes of this machine.
         journal: file of finished records, if ``resume``; None for one in the user's cache.
         resume: whether to write a journal, and to continue an earlier run of the same evaluation from it.
 
@@ -198,29 +249,30 @@ def evaluate(
         "tools": {tool: version(tool) for tool in (resolve_backend(task.backend), "numpy", "pillow")},
     }
     path = (journal or default_journal(subject)) if resume else None
-    with Journal(path, subject, record_dtype(task.names, _classes(bundle))) as finished:
-        done = {int(record["picture"]): record for record in finished.records}
-        if done:
-            log.info("continuing: %d of %d pictures are already done", len(done), len(dataset.images))
-        items = [(number, image.path) for number, image in enumerate(dataset.images) if number not in done]
-        memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.names if name != SOURCE)
+    dtype = record_dtype(task.names, _classes(bundle))
+    count = len(dataset.images)
+    with Journal(path, subject, dtype) as finished:
+        records, done = np.zeros(count, dtype), np.zeros(count, np.bool_)
+        numbers = finished.records["picture"]
+        records[numbers], done[numbers] = finished.records, True
+        if before := int(done.sum()):
+            log.info("continuing: %d of %d pictures are already done", before, count)
+        items = [item for item in task.items(dataset) if not done[item.number]]
+        memory = 3 * sum(bundle.manifest.variant(name).file.size_bytes for name in task.variants)
         unreadable = []
-        count = workers or default_workers(memory + (200 << 20))
-        results = map_here_first(functools.partial(Evaluator, task), items, count)
-        for result in progress(results, "evaluating", len(items)):
+        engine = engine or Processes(count=workers or default_workers(memory + (200 << 20)))
+        for result in progress(engine.map(task, items), "evaluating", len(items), size_of):
             if isinstance(result, str):
                 unreadable.append(result)
             else:
                 finished.append(result)
-                done[int(result["picture"][0])] = result[0]
-    if not done:
-        raise DataError(
-            f"{dataset.folder}: none of {len(dataset.images)} pictures can be read, the first: {min(unreadable)}"
-        )
+                records[result["picture"]], done[result["picture"]] = result, True
+    if not done.any():
+        raise DataError(f"{dataset.folder}: none of {count} pictures can be read, the first: {min(unreadable)}")
     return Evaluation(
         dataset=dataset,
         names=task.names,
-        records=np.array([done[number] for number in sorted(done)], record_dtype(task.names, _classes(bundle))),
+        records=records[done],
         unreadable=tuple(sorted(unreadable)),
         refuses=bundle.manifest.unknown is not None,
         none_class=ClassNames(bundle.labels).find(NONE),

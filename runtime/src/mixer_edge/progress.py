@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,19 +14,30 @@ CLEAR = "\r\x1b[K"
 """Goes back to the start of the terminal's current line and clears it."""
 
 
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items; a line on the terminal shows the progress and the remaining time."""
+def progress(
+    items: Iterable[T], description: str, total: int | None = None, size: Callable[[T], int] = lambda _: 1
+) -> Iterator[T]:
+    """Yield the items; a line on the terminal shows the progress and the remaining time.
+
+    Args:
+        items: what is done.
+        description: what is shown before the numbers.
+        total: the sum of all sizes; None for the number of items.
+        size: how much of the total an item is.
+    """
     total = len(items) if total is None and isinstance(items, Sized) else total
     if not sys.stderr.isatty() or not total:
         yield from items
         return
     start = last = time.monotonic()
+    count = 0
     try:
-        for count, item in enumerate(items):
+        for item in items:
             if (now := time.monotonic()) - last > 0.1:
                 last, left = now, (now - start) / max(count, 1) * (total - count)
                 show(f"{description} {count}/{total}, {left:.0f} s left", count / total)
             yield item
+            count += size(item)
     finally:
         show("")
 

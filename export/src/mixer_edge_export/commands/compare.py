@@ -14,9 +14,11 @@ from mixer_edge.errors import DataError
 from mixer_edge.manifest import Manifest
 from mixer_edge_export.commands import names, points
 from mixer_edge_export.commands.boards import FAILED, add_ssh
+from mixer_edge_export.commands.cluster import add_cluster, open_engine, read_place
 
 if TYPE_CHECKING:
     from mixer_edge_export.comparison import Comparison
+    from mixer_edge_export.comparison.elsewhere import Elsewhere
 
 BOUND_EXCEEDED = 3
 
@@ -28,8 +30,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("bundle", type=Path, help="bundle folder, e.g. build/digits")
     parser.add_argument(
         "--data",
-        type=Path,
-        help="folder of pictures, preferably labelled: <label>/<picture> (default: the model's own)",
+        type=read_place,
+        help="folder of pictures, preferably labelled: <label>/<picture> (default: the model's own); with --cluster "
+        "also an address like s3://bucket/pictures",
     )
     parser.add_argument("--variants", type=names, help="default: all of the bundle's")
     parser.add_argument(
@@ -49,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--limit", type=positive, help="use at most this many pictures, spread evenly (default: all)")
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
+    add_cluster(parser)
     parser.add_argument(
         "--on",
         action="append",
@@ -70,16 +74,22 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.on:
         boards = Boards(hosts=arguments.on, config=arguments.ssh_config, identity=arguments.identity)
 
-    data = arguments.data or own_pictures(Manifest.read(arguments.bundle), arguments.bundle)
-    comparison = compare(
-        arguments.bundle,
-        data,
-        variants=arguments.variants,
-        reference=Reference(name=arguments.reference, source=arguments.source),
-        max_drop=arguments.max_drop,
-        effort=Effort(limit=arguments.limit, workers=arguments.workers, resume=True),
-        boards=boards,
-    )
+    data, elsewhere = arguments.data, None
+    if isinstance(data, str):
+        elsewhere = _elsewhere(arguments, data)
+        data, arguments.data_there = elsewhere.folder, data
+    data = data or own_pictures(Manifest.read(arguments.bundle), arguments.bundle)
+    with open_engine(arguments, data) as engine:
+        comparison = compare(
+            arguments.bundle,
+            data,
+            variants=arguments.variants,
+            reference=Reference(name=arguments.reference, source=arguments.source),
+            max_drop=arguments.max_drop,
+            effort=Effort(limit=arguments.limit, workers=arguments.workers, resume=True, engine=engine),
+            boards=boards,
+            elsewhere=elsewhere,
+        )
     if arguments.report is not None:
         from mixer_edge_export.report import write_report
         from mixer_edge_export.training.links import pictures_folder
@@ -91,6 +101,26 @@ def run(arguments: argparse.Namespace) -> int:
     if any(board.error is not None for board in comparison.boards):
         code = FAILED
     return code if comparison.holds else BOUND_EXCEEDED
+
+
+def _elsewhere(arguments: argparse.Namespace, address: str) -> Elsewhere:
+    """Return the pictures at an address.
+
+    Raises:
+        DataError: another flag needs them on this machine, or they cannot be listed.
+    """
+    if arguments.cluster is None:
+        raise DataError(f"--data {address}: only the workers of a cluster read an address; add --cluster, or copy it")
+    for flag, given in (
+        ("--data-there", arguments.data_there is not None),
+        ("--on", arguments.on),
+        ("--reference source", arguments.reference == "source"),
+    ):
+        if given:
+            raise DataError(f"--data {address}: {flag} needs a folder of this machine; copy the pictures, or omit it")
+    from mixer_edge_export.cluster import mirror
+
+    return mirror(address)
 
 
 def own_pictures(manifest: Manifest, bundle: Path) -> Path | None:

@@ -11,6 +11,7 @@ from mixer_edge.confidence import REFUSED
 from mixer_edge.errors import DataError
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.commands import add_preprocessing, names
+from mixer_edge_export.commands.cluster import add_cluster, open_engine
 from mixer_edge_export.commands.compare import own_pictures, print_comparison
 from mixer_edge_export.quantize.variants import VARIANTS
 from mixer_edge_export.training.options import EXTRACTOR, HeldOut
@@ -55,6 +56,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--variants", type=names, default=list(VARIANTS), help=f"default: {','.join(VARIANTS)}")
     add_preprocessing(parser)
     parser.add_argument("--workers", type=positive, help="processes (default: one per core, fewer if memory is short)")
+    add_cluster(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder of the report (default: OUT-report)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, as in report.json")
@@ -68,17 +70,19 @@ def run(arguments: argparse.Namespace) -> int:
     from mixer_edge_export.training.summary import format_training
     from mixer_edge_export.training.train import train
 
-    manifest = train(
-        arguments.data,
-        arguments.out,
-        model=arguments.model,
-        held_out=_held_out(arguments.held_out, arguments.seed),
-        refused=arguments.refused,
-        variants=arguments.variants,
-        preprocessing=Preprocessing(geometry=arguments.geometry, decode=arguments.decode),
-        overwrite=arguments.overwrite,
-        workers=arguments.workers,
-    )
+    with open_engine(arguments, arguments.data) as engine:
+        manifest = train(
+            arguments.data,
+            arguments.out,
+            model=arguments.model,
+            held_out=_held_out(arguments.held_out, arguments.seed),
+            refused=arguments.refused,
+            variants=arguments.variants,
+            preprocessing=Preprocessing(geometry=arguments.geometry, decode=arguments.decode),
+            overwrite=arguments.overwrite,
+            workers=arguments.workers,
+            engine=engine,
+        )
     data = own_pictures(manifest, arguments.out)
     comparison = compare(arguments.out, data)
     report = arguments.report or arguments.out.with_name(f"{arguments.out.name}-report")

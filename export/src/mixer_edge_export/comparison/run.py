@@ -15,6 +15,7 @@ from mixer_edge.board import Board
 from mixer_edge.bundle import Bundle
 from mixer_edge.classifier import Classifier
 from mixer_edge.dataset import Dataset, open_dataset
+from mixer_edge.engine import Engine
 from mixer_edge.errors import BundleError, DataError, ImageError
 from mixer_edge.evaluate import REFERENCE, SOURCE, Evaluation, Task, evaluate
 from mixer_edge.manifest import Manifest
@@ -23,6 +24,7 @@ from mixer_edge.scores import score
 from mixer_edge.stopwatch import times_ms
 from mixer_edge_export.calibration.record import CalibrationRecord
 from mixer_edge_export.comparison.boards import Boards, on_boards
+from mixer_edge_export.comparison.elsewhere import Elsewhere
 from mixer_edge_export.comparison.pictures import changed_pictures, confusions, duplicates
 from mixer_edge_export.comparison.source import source_outputs
 from mixer_edge_export.comparison.types import (
@@ -54,7 +56,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How many pictures to evaluate, and with how many processes."""
+    """How many pictures to evaluate, and with what."""
 
     limit: int | None = None
     """Largest number of pictures, spread evenly; None for all."""
@@ -62,6 +64,8 @@ class Effort:
     """Number of processes; None for one per core."""
     resume: bool = False
     """Whether to store finished pictures in the user's cache, and to continue from there."""
+    engine: Engine | None = None
+    """What evaluates the pictures instead of processes of this machine."""
 
 
 def compare(
@@ -73,6 +77,7 @@ def compare(
     max_drop: float | None = None,
     effort: Effort = Effort(),
     boards: Boards | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Comparison:
     """Return the size and latency of a bundle's variants and, on the pictures of ``data``, their accuracy.
 
@@ -85,6 +90,7 @@ def compare(
         max_drop: points of top-1 that a variant may lose against the reference.
         effort: how many pictures to evaluate, and how.
         boards: boards on which to run the same evaluation too.
+        elsewhere: where the pictures of ``data`` are if they are not on this machine; ``effort`` needs an engine then.
 
     Raises:
         BundleError: the bundle cannot be used, or has random weights or no classes while ``data`` is given.
@@ -104,13 +110,17 @@ def compare(
     files = [name for name in names if name != SOURCE] if data is not None else chosen
     dataset = outputs = evaluation = None
     if data is not None:
-        dataset = open_dataset(data, bundle.labels).limited(effort.limit)
+        dataset = open_dataset(data, bundle.labels, elsewhere.stamps if elsewhere else None).limited(effort.limit)
+        if elsewhere is not None:
+            elsewhere.bring(image.path for image in dataset.limited(PHOTO_RUNS).images)
         outputs = source_outputs(bundle, reference.source, dataset) if reference.name == SOURCE else None
     costs = {name: _cost(bundle, name, dataset) for name in files}
     if dataset is not None:
         task = Task(bundle=folder, names=names, backend=BACKEND, source_outputs=outputs)
-        evaluation = evaluate(task, dataset, workers=effort.workers, resume=effort.resume)
+        evaluation = evaluate(task, dataset, workers=effort.workers, engine=effort.engine, resume=effort.resume)
     comparison = summarize(bundle, evaluation, costs, max_drop)
+    if elsewhere is not None:
+        elsewhere.bring(elsewhere.folder / picture.file for picture in comparison.changed)
     if boards is None or evaluation is None:
         return comparison
     return replace(comparison, boards=on_boards(bundle, evaluation, boards))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.dataset import open_dataset
+from mixer_edge.engine import Engine
 from mixer_edge.errors import DataError
 from mixer_edge.evaluate import data_fingerprint
 from mixer_edge_export.training.features import Extractor, Features, extract
@@ -55,7 +56,9 @@ class Parts:
     unreadable: tuple[str, ...]
 
 
-def read_parts(data: Path, extractor: Extractor, held_out: HeldOut, workers: int | None = None) -> Parts:
+def read_parts(
+    data: Path, extractor: Extractor, held_out: HeldOut, workers: int | None = None, engine: Engine | None = None
+) -> Parts:
     """Return the user's pictures with their features, in two parts.
 
     Args:
@@ -63,12 +66,13 @@ def read_parts(data: Path, extractor: Extractor, held_out: HeldOut, workers: int
         extractor: the feature extractor.
         held_out: which pictures are held out.
         workers: number of processes; None for one per core.
+        engine: what computes the features instead of processes of this machine.
 
     Raises:
         DataError: the pictures cannot be used; the message says which and why.
     """
     pictures = read_pictures(data)
-    features = extract(pictures, extractor, workers=workers)
+    features = extract(pictures, extractor, workers=workers, engine=engine)
     groups = find_groups(pictures, features)
     classes = pictures.classes[features.rows]
     if held_out.pictures is None:
@@ -86,7 +90,7 @@ def read_parts(data: Path, extractor: Extractor, held_out: HeldOut, workers: int
             classes=np.array([image.index for image in dataset.images], np.int64),
             groups=(None,) * len(dataset.images),
         )
-        their = extract(others, extractor, workers=workers)
+        their = extract(others, extractor, workers=workers, engine=engine)
         check_held_out(pictures, features, others, their)
         everything = np.ones(len(their.rows), np.bool_)
         trained = _part(pictures, features, groups.keys, np.ones(len(features.rows), np.bool_))

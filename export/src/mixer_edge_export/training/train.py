@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from mixer_edge.class_names import NONE, ClassNames
 from mixer_edge.confidence import REFUSED
-from mixer_edge.manifest import Manifest, PreprocessSpec, TrainingSpec
+from mixer_edge.engine import Engine
+from mixer_edge.manifest import Manifest, TrainingSpec
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge_export.bundle import atomic_folder
 from mixer_edge_export.calibration import load_calibration
 from mixer_edge_export.pipeline import write_bundle
 from mixer_edge_export.quantize.variants import VARIANTS, select_variants
-from mixer_edge_export.sources.mixer import MixerSource
 from mixer_edge_export.sources.source import preprocess_spec
 from mixer_edge_export.sources.trained import TrainedSource, load_extractor
 from mixer_edge_export.training.advice import advice
@@ -49,6 +49,7 @@ def train(
     preprocessing: Preprocessing = Preprocessing(),
     overwrite: bool = False,
     workers: int | None = None,
+    engine: Engine | None = None,
 ) -> Manifest:
     """Train a head for the classes of ``data``, write the bundle to ``out`` and return its manifest.
 
@@ -64,6 +65,7 @@ def train(
         preprocessing: how pictures become the input.
         overwrite: whether a bundle at ``out`` may be replaced.
         workers: number of processes that compute features; None for one per core.
+        engine: what computes features instead of processes of this machine.
 
     Raises:
         DataError: the pictures cannot be used.
@@ -74,7 +76,11 @@ def train(
     with atomic_folder(out, overwrite=overwrite) as folder:
         extractor = load_extractor(model)
         spec = preprocess_spec(extractor, preprocessing)
-        parts = _read_parts(folder, data, extractor, spec, held_out, workers)
+        file = folder / "extractor.tflite"  # only while its features are computed
+        file.write_bytes(extractor.float_model())
+        found = Extractor(file=file, fingerprint=extractor.fingerprint(), spec=spec)
+        parts = read_parts(data, found, held_out, workers, engine)
+        file.unlink()
         trained = parts.trained
         count = len(parts.labels)
         fold_of = folds(trained.classes, trained.groups, _fold_count(trained), held_out.seed)
@@ -108,18 +114,6 @@ def train(
         shutil.rmtree(pictures_folder(out), ignore_errors=True)
         (folder / "pictures").rename(pictures_folder(out))
     return manifest
-
-
-def _read_parts(
-    folder: Path, data: Path, extractor: MixerSource, spec: PreprocessSpec, held_out: HeldOut, workers: int | None
-) -> Parts:
-    """Return the parts; the extractor's file is in the folder while its features are computed."""
-    file = folder / "extractor.tflite"
-    file.write_bytes(extractor.float_model())
-    try:
-        return read_parts(data, Extractor(file=file, fingerprint=extractor.fingerprint(), spec=spec), held_out, workers)
-    finally:
-        file.unlink()
 
 
 def _fold_count(part: Part) -> int:
