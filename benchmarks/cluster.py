@@ -63,9 +63,7 @@ def repeated(data: Path, times: int, folder: Path) -> Path:
 
 def speed(bundle: Path, data: Path, found: Machines, turns: int) -> dict[str, Any]:
     """Return the wall times of all variants on all pictures, and their ratios to the plain loop's."""
-    opened = Bundle.open(bundle)
-    task = Task(bundle=bundle, names=tuple(variant.name for variant in opened.manifest.variants))
-    dataset = open_dataset(data, opened.labels)
+    task, dataset = _task(bundle), open_dataset(data, Bundle.open(bundle).labels)
     calls = {
         LOOP: lambda: seconds(lambda: plain_loop(task, dataset)),
         PROCESSES: lambda: seconds(lambda: evaluate(task, dataset, workers=2)),
@@ -75,6 +73,11 @@ def speed(bundle: Path, data: Path, found: Machines, turns: int) -> dict[str, An
     return {"pictures": len(dataset.images), "variants": len(task.names), "rows": spreads(values, LOOP, "wall_s")} | {
         "to_processes": spreads(values, PROCESSES, "wall_s")[WORKERS]["ratio"]
     }
+
+
+def _task(bundle: Path) -> Task:
+    manifest = Bundle.open(bundle).manifest
+    return Task(bundle=bundle, names=tuple(variant.name for variant in manifest.variants))
 
 
 def measured(found: Machines, bundle: Path, data: Path) -> dict[str, Any]:
@@ -104,15 +107,15 @@ def tasks(found: Machines) -> dict[str, float]:
 def check(bundle: Path, data: Path, found: Machines, work: Path, sizes: tuple[int, ...]) -> dict[str, Any]:
     """Return the measured runs, the costs of the smaller ones, and what the simulation says of the largest."""
     folders = [repeated(data, times, work) for times in sizes]
-    # the bundle is sent once
-    first, *runs = [measured(found, bundle, folder) for folder in (folders[0], *folders)]
+    # the first run does not count: the bundle is sent, once
+    _, *runs = [measured(found, bundle, folder) for folder in (folders[0], *folders)]
     more = runs[1]["pictures"] - runs[0]["pictures"]
     up, down = ((runs[1][key] - runs[0][key]) / more for key in ("sent_bytes", "received_bytes"))
     small = tasks(found)
     costs = fit(runs[0], runs[1], up + down, small["cpu_s"])
     return {
         "tasks": small,
-        "bundle_bytes": first["sent_bytes"] - runs[0]["sent_bytes"],
+        "bundle_bytes": sum((bundle / name).stat().st_size for name in _task(bundle).files),
         "runs": runs,
         "sent_bytes": up,
         "received_bytes": down,

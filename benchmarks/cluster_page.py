@@ -105,7 +105,7 @@ def _costs(costs: Costs, check: Found) -> str:
             ["small tasks through the scheduler", f"{check['tasks']['per_second']:,.0f} a second"],
             ["a picture, memory of the client", f"{costs.client_bytes:.0f} bytes"],
             ["a picture, journal", f"{costs.journal_bytes:.0f} bytes"],
-            ["the bundle, once to each worker", f"{check['bundle_bytes'] / 2e6:.1f} MB"],
+            ["the bundle, once to each worker", f"{check['bundle_bytes'] / 1e6:.1f} MB"],
             ["a picture, sent by the client", f"{check['sent_bytes']:.0f} bytes"],
             ["a picture, received by the client", f"{check['received_bytes']:.0f} bytes"],
             [f"a million pictures, at ${PRICE:.2f} for an hour of a core", f"${_price(costs):.2f}"],
