@@ -149,7 +149,7 @@ def tables(found: Mapping[str, Any]) -> str:
         table(
             ["board", "per class", *columns],
             [
-                [name, shots, *(_percent(each[column]) for column in columns)]
+                [name, shots, *(_percent(each[column]) for column in columns[:-1]), str(each[columns[-1]])]
                 for name, every in found["accuracy"].items()
                 for shots, each in every.items()
             ],
@@ -179,14 +179,16 @@ def missed(found: Mapping[str, Any]) -> list[str]:
     ]
     for name, sizes in found["accuracy"].items():
         for shots, each in sizes.items():
-            below = each["workstation"] - each["board, int8"]
+            below = each["workstation"] - each["int8"]
             error = (each["workstation"] * (1 - each["workstation"]) / 815) ** 0.5
             if below > ERRORS * error:
                 lines.append(
                     f"{name}, {shots} per class: {below:.2%} below the workstation, at most {ERRORS * error:.2%}"
                 )
-            if (lost := each["board, float32"] - each["board, int8"]) > POINTS / 100:
+            if (lost := each["float32"] - each["int8"]) > POINTS / 100:
                 lines.append(f"{name}, {shots} per class: int8 costs {lost:.2%}, at most {POINTS} points")
+            if each["other answers there"]:
+                lines.append(f"{name}, {shots} per class: {each['other answers there']} other answers than here, none")
     return lines
 
 

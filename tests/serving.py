@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -88,7 +89,12 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> str:
         """Send a signal, and return what it wrote on standard error since it listened."""
         self.process.send_signal(number)
-        _, written = self.process.communicate(timeout=PATIENCE_S)
+        assert self.process.stderr is not None
+        patience = threading.Timer(PATIENCE_S, self.process.kill)
+        patience.start()
+        written = self.process.stderr.read()  # communicate would lose what was read ahead
+        self.process.wait()
+        patience.cancel()
         return written
 
 

@@ -132,7 +132,7 @@ def test_a_unit_fails_at_every_step_in_turn(board: StandIn, deployer: Deployer, 
                 assert content(board) == before, failed
             else:
                 break
-    assert failed == ["mkdir", "mkdir", "cat", *(["ln"] if old else []), "sync"]
+    assert failed == ["mkdir", "mkdir", "mkdir", "cat", *(["ln"] if old else []), "sync"]
 
 
 def test_a_service_that_does_not_start(board: StandIn, deployer: Deployer) -> None:
