@@ -136,6 +136,22 @@ def test_from_pictures_to_answers(server: Server, tiny_features: Path, drawn: li
     )
 
 
+def test_the_inference_protocol_answers_with_taught_classes(server: Server, drawn: list[Path]) -> None:
+    """Its label and its probabilities are those of ``/v1/classify``, with the head that is taught now."""
+    teach(server, "a", *drawn[:2])
+    teach(server, "b", *drawn[2:4])
+    content = drawn[0].read_bytes()
+    expected = ask(server, "POST", "/v1/classify", content).json
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(content) + 4}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    body = head + len(content).to_bytes(4, "little") + content
+    reply = ask(server, "POST", "/v2/models/tiny/infer", body, Inference_Header_Content_Length=str(len(head)))
+    outputs = {output["name"]: output["data"] for output in reply.json["outputs"]}
+    assert outputs["label"] == [expected["categories"][0]["label"]]
+    probabilities = {each["index"]: each["probability"] for each in expected["categories"]}
+    assert outputs["probabilities"] == [pytest.approx(probabilities[index]) for index in range(2)]
+
+
 def test_taught_pictures_are_shown_moved_and_removed(server: Server, drawn: list[Path]) -> None:
     """Each change answers with the counts and with what can be undone."""
     teach(server, "cup", *drawn[:3])

@@ -137,7 +137,7 @@ class Inference:
                 asked = await asyncio.to_thread(
                     read_request, body, request.headers.get(HEADER_LENGTH), batch=self.limits.batch
                 )
-            results = self.engine.classifier.answering.logits(await self.engine.outputs(asked.images))
+            results = await self.engine.outputs(asked.images)
             response, length = write_response(self.model.name, asked, self._outputs(results))
         except TensorError as error:
             raise HTTPException(400, str(error)) from None
