@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 from tests.random_captures import START, outputs, picture, stream, write_captures
 from tests.stand_in_boards import BASE, StandIn, stand_in
 
+from mixer_edge.captured.tables import CAPTURED
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.ssh import RemoteError, connect
 from mixer_edge_export.drift.captures import About, Captures, fetch_pictures, outputs_of, read
@@ -47,6 +49,15 @@ def test_the_random_share_of_the_newest_file(pi: StandIn) -> None:
     found = read_from(pi)
     assert found == Captures(about=About(folder=str(folder), deployed=None, others=1), captures=tuple(CAPTURES))
     assert (outputs_of(found.captures) == outputs(CAPTURES)).all()
+
+
+def test_pictures_before_two_classes_were_taught(pi: StandIn) -> None:
+    """They have features and no answer, so there is no confidence to compare."""
+    folder = write_captures(pi.home, CAPTURES)
+    with CAPTURED.writing(folder) as change:
+        empty = json.dumps({"categories": []})
+        change.database.execute("UPDATE pictures SET categories = ? WHERE file = ?", (empty, CAPTURES[0].file))
+    assert read_from(pi).captures == tuple(CAPTURES[1:])
 
 
 def test_since_the_last_switch_or_a_time(pi: StandIn) -> None:

@@ -60,12 +60,12 @@ def _captures(connection: sqlite3.Connection, facts: dict[str, Any], since: str)
     columns = "file, time, categories, none, bundle, variant, outputs"
     query = f"SELECT {columns} {condition} AND file_sha256 = ? ORDER BY id"
     for file, time, categories, none, bundle, variant, outputs in connection.execute(query, (since, *used)):
-        best = json.loads(categories)["categories"][0]
-        yield {
-            "file": file, "time": time, "label": best["label"], "probability": best["probability"], "none": bool(none),
-            "bundle": bundle, "variant": variant, "file_sha256": used[0],
-            "outputs": base64.b64encode(outputs).decode(),
-        }  # fmt: skip
+        for best in json.loads(categories)["categories"][:1]:  # none before two classes are taught
+            yield {
+                "file": file, "time": time, "label": best["label"], "probability": best["probability"],
+                "none": bool(none), "bundle": bundle, "variant": variant, "file_sha256": used[0],
+                "outputs": base64.b64encode(outputs).decode(),
+            }  # fmt: skip
 
 
 def _time(seconds: float) -> str:
