@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mixer_edge.durable import sync_one
 from mixer_edge.errors import ModelError
 
 
@@ -56,15 +56,6 @@ def sync(path: Path) -> None:
     for part in (*(path.rglob("*") if path.is_dir() else ()), path):
         if part.is_file() or part.is_dir():
             sync_one(part)
-
-
-def sync_one(path: Path) -> None:
-    """Write a file, or the names in a folder, to the disk before returning."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

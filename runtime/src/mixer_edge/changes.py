@@ -65,5 +65,9 @@ def now() -> str:
 
 def days_ago(days: float) -> str:
     """Return the time so many days ago, written as that of ``now``."""
-    moment = datetime.now(timezone.utc) - timedelta(days=days)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return written(datetime.now(timezone.utc) - timedelta(days=days))
+
+
+def written(moment: datetime) -> str:
+    """Return a time with a zone as that of ``now``."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tests.collecting import ANSWERED
 
 from mixer_edge.captured.store import (
     Answered,
@@ -23,19 +24,7 @@ from mixer_edge.captured.store import (
     set_label,
 )
 from mixer_edge.captured.tables import captured_folder
-from mixer_edge.classifier import Category
 
-ANSWERED = Answered(
-    time="2026-05-04T03:02:01.000Z",
-    reason="tie",
-    random=False,
-    categories=(Category(label="cat", index=0, probability=0.5), Category(label="dog", index=1, probability=0.4)),
-    none=False,
-    bundle="pets",
-    fingerprint="f" * 64,
-    variant="int8",
-    file_sha256="a" * 64,
-)
 OUTPUTS = np.array([0.5, 0.25], np.float32)
 
 

@@ -12,6 +12,7 @@ from mixer_edge.cluster import content, worker
 from mixer_edge.cluster.worker import Answer, Picture
 from mixer_edge.engine import Records, Work
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge.manifest import file_sha256
 from mixer_edge_export.cluster.connection import Connection, SchedulerGoneError, WorkerGoneError
 
 PIECE = 16 << 20
@@ -46,7 +47,7 @@ class Job:
         """
         return cls(
             work=work,
-            files={name: content.file_sha256(work.folder / name) for name in work.files},
+            files={name: file_sha256(work.folder / name) for name in work.files},
             versions=worker.versions(work.backend),
             proof=work.prove(),
             probes=tuple(picture for picture in probes if picture.number in expected),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mixer_edge.durable import sync_one
 from mixer_edge.manifest import file_sha256
-from mixer_edge_export.files import sync_one
 
 
 def check(staged: Path, sha256: str) -> str | None:

@@ -27,11 +27,11 @@ from typing import Literal
 
 from mixer_edge.class_folders import UNSORTED, folder_of
 from mixer_edge.collected import TABLE, Row, read_rows
+from mixer_edge.durable import sync_one
 from mixer_edge.errors import DataError
 from mixer_edge_export.collect.places import class_of, find_places, plain_folder
 from mixer_edge_export.collect.table import write_rows
 from mixer_edge_export.collect.there import Found, with_answer
-from mixer_edge_export.files import sync_one
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from mixer_edge.class_folders import UNSORTED, label_of
 from mixer_edge.collected import KEPT_NAME
+from mixer_edge.durable import sync_one
 from mixer_edge.errors import DataError
-from mixer_edge_export.files import sync_one
 
 
 def find_places(folder: Path) -> dict[str, list[str]]:

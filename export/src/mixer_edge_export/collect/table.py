@@ -9,7 +9,8 @@ from dataclasses import astuple
 from pathlib import Path
 
 from mixer_edge.collected import COLUMNS, TABLE, Row
-from mixer_edge_export.files import sync_one, write
+from mixer_edge.durable import sync_one
+from mixer_edge_export.files import write
 
 
 def write_rows(folder: Path, rows: Iterable[Row]) -> None:

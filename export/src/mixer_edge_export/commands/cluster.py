@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixer_edge.cluster.places import is_address
 from mixer_edge.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def read_place(text: str) -> Path | str:
     """Return a path, or the address that ``text`` is."""
-    return text if "://" in text else Path(text)
+    return text if is_address(text) else Path(text)
 
 
 def open_engine(arguments: argparse.Namespace, data: Path | None) -> AbstractContextManager[Cluster | None]:

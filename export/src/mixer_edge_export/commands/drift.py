@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixer_edge.changes import written
 from mixer_edge.errors import MixerEdgeError
 from mixer_edge_export.commands.boards import FAILED, add_ssh
 from mixer_edge_export.drift.question import SMALLEST, Question
@@ -25,8 +26,7 @@ DRIFT_FOUND, NO_ANSWER = 3, 4
 def moment(text: str) -> str:
     """Return a time in ISO 8601 as that of a capture, in UTC unless it says otherwise, for argparse."""
     time = datetime.fromisoformat(text)
-    time = time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return written(time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time)
 
 
 def captures(text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import shlex
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from mixer_edge import strict_json
 from mixer_edge.captured.tables import CAPTURED, captured_folder
+from mixer_edge.manifest import file_sha256
 from mixer_edge_export.deploy.board import Board
 from mixer_edge_export.deploy.layout import BASE
 from mixer_edge_export.deploy.ssh import RemoteError
@@ -99,7 +99,7 @@ def fetch_pictures(board: Board, about: About, files: Sequence[str], folder: Pat
         target = folder / file
         with suppress(RemoteError):
             board.connection.fetch(f"{about.folder}/pictures/{file}", target)
-            if hashlib.sha256(target.read_bytes()).hexdigest() != file[:64]:
+            if file_sha256(target) != file[:64]:
                 target.unlink()
 
 

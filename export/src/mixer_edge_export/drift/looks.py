@@ -21,10 +21,11 @@ from typing import Literal
 
 from mixer_edge import strict_json
 from mixer_edge.changes import now
+from mixer_edge.durable import sync_one
 from mixer_edge.errors import DataError
 from mixer_edge.user_folders import user_folder
 from mixer_edge_export.drift.captures import Capture
-from mixer_edge_export.files import sync, write
+from mixer_edge_export.files import write
 
 TESTS = 2
 """Each look makes two tests, and each of them may use half of what the look may use."""
@@ -139,7 +140,7 @@ def write_down(host: str, reference: Sequence[Capture], recent: Sequence[Capture
             after = Looks(looks=looks, kept=tuple(sorted(kept.values(), key=lambda one: one.time)))
             if after != before:
                 write(path, strict_json.dumps(asdict(after)))
-                sync(path.parent)
+                sync_one(path.parent)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}), so there is no answer") from None
     return number

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from mixer_edge.kept.database import Writing
 from mixer_edge.kept.files import PictureFiles, file_name
 
 Reason = Literal["none", "threshold", "tie", "change"]
-REASONS = get_args(Reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +187,8 @@ def picture_path(folder: Path, file: str) -> Path:
 
 def _make_room(change: Writing, most_bytes: int) -> None:
     ((total,),) = change.database.execute("SELECT COALESCE(SUM(bytes), 0) FROM pictures")
+    if total <= most_bytes:
+        return
     oldest: sqlite3.Cursor = change.database.execute("SELECT file, bytes FROM pictures ORDER BY label IS NOT NULL, id")
     for file, size in oldest.fetchall():
         if total <= most_bytes:

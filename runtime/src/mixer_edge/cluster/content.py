@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mixer_edge.cache import CACHE_VARIABLE, cache_folder
+from mixer_edge.durable import sync_one
 from mixer_edge.errors import MixerEdgeError
+from mixer_edge.manifest import file_sha256
 
 FOLDER = "cluster"
 LOCK = "lock"
@@ -30,15 +32,6 @@ LEFTOVER_S = 86_400
 def content_key(files: Mapping[str, str]) -> str:
     """Return the key of files: a sha256 over their names and their sha256s."""
     return hashlib.sha256("".join(f"{files[name]} {name}\n" for name in sorted(files)).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def kept_folder(files: Mapping[str, str]) -> Path | None:
@@ -90,13 +83,13 @@ def finish(key: str, sender: str, files: Mapping[str, str]) -> None:
         for name, sha256 in files.items():
             if (found := file_sha256(partial / name)) != sha256:
                 raise MixerEdgeError(f"{partial / name}: sha256 is {found}, expected {sha256}; repeat the command")
-            _sync(partial / name)
-        _sync(partial)
+            sync_one(partial / name)
+        sync_one(partial)
         with _locked(folder.parent):  # several workers of one machine have the same cache
             if kept_folder(files) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 partial.rename(folder)
-                _sync(folder.parent)
+                sync_one(folder.parent)
     except OSError as error:
         raise _cannot_write(partial, error) from None
     finally:
@@ -122,14 +115,6 @@ def _remove_leftovers(parent: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:
             continue  # another process removed it
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _cannot_write(path: Path, error: OSError) -> MixerEdgeError:

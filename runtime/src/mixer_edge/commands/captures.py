@@ -9,6 +9,7 @@ from pathlib import Path
 from mixer_edge.bundle import Bundle
 from mixer_edge.captured.store import Captured, picture_path, read_captured, remove
 from mixer_edge.captured.tables import captured_folder
+from mixer_edge.counted import picture_count
 from mixer_edge.errors import DataError
 from mixer_edge.strict_json import line
 
@@ -25,7 +26,7 @@ class CaptureList:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureRow:
+class Removed:
     """What ``mixer-edge captures --remove --json`` prints."""
 
     removed: int
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.remove is not None:
         files = _named(arguments.remove, found, folder)
         count = remove(folder, files) if files else 0
-        print(line(PictureRow(removed=count)) if arguments.json else f"{_pictures(count)} removed")
+        print(line(Removed(removed=count)) if arguments.json else f"{picture_count(count)} removed")
     elif arguments.json:
         print(line(CaptureList(folder=str(folder), captures=tuple(found))))
     else:
@@ -88,8 +89,4 @@ def _text(folder: Path, picture: Captured) -> str:
 
 
 def _total(found: list[Captured]) -> str:
-    return f"{_pictures(len(found))}, {sum(picture.bytes for picture in found) / 1e6:.1f} MB"
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
+    return f"{picture_count(len(found))}, {sum(picture.bytes for picture in found) / 1e6:.1f} MB"

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from mixer_edge.bundle import Bundle
+from mixer_edge.counted import picture_count
 from mixer_edge.errors import DataError
 from mixer_edge.teach.folder import Extractor
 from mixer_edge.teach.lessons import forget, is_file
@@ -37,6 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(
             f"{arguments.what}: is not taught, expected {expected}; see: mixer-edge classes {bundle.folder}"
         )
-    pictures = "1 picture" if count == 1 else f"{count} pictures"
-    print(json.dumps({"forgotten": count}) if arguments.json else f"{arguments.what}: {pictures} forgotten")
+    print(json.dumps({"forgotten": count}) if arguments.json else f"{arguments.what}: {picture_count(count)} forgotten")
     return 0

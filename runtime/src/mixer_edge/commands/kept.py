@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 
+from mixer_edge.counted import picture_count
 from mixer_edge.errors import DataError
 from mixer_edge.inventory import Forgotten, KeptPicture, forget_captured, list_kept
 from mixer_edge.strict_json import line
@@ -55,10 +56,10 @@ def _checksums(lines: Iterable[str]) -> list[str]:
 
 
 def _done(done: Forgotten) -> str:
-    text = f"{_pictures(done.forgotten, 'captured ')} forgotten"
+    text = f"{picture_count(done.forgotten, 'captured ')} forgotten"
     if done.taught:
         stay = "stays" if done.taught == 1 else "stay"
-        text += f"; {_pictures(done.taught, 'taught ')} {stay}: the board answers with them"
+        text += f"; {picture_count(done.taught, 'taught ')} {stay}: the board answers with them"
     return text
 
 
@@ -67,13 +68,9 @@ def _summary(kept: list[KeptPicture]) -> list[str]:
     captured = [picture for picture in kept if picture.kind == "captured"]
     labelled = sum(picture.label is not None for picture in captured)
     return [
-        f"taught: {_pictures(len(taught))}, {_size(taught)}",
-        f"captured: {_pictures(len(captured))}, {labelled} of them with a label, {_size(captured)}",
+        f"taught: {picture_count(len(taught))}, {_size(taught)}",
+        f"captured: {picture_count(len(captured))}, {labelled} of them with a label, {_size(captured)}",
     ]
-
-
-def _pictures(count: int, kind: str = "") -> str:
-    return f"1 {kind}picture" if count == 1 else f"{count} {kind}pictures"
 
 
 def _size(pictures: list[KeptPicture]) -> str:

@@ -12,6 +12,7 @@ from mixer_edge.changes import now
 from mixer_edge.classifier import Classifier
 from mixer_edge.commands import add_classifier, load_classifier
 from mixer_edge.commands.classify import STANDARD_INPUT, expand
+from mixer_edge.counted import picture_count
 from mixer_edge.errors import DataError
 from mixer_edge.progress import progress, write_line
 from mixer_edge.teach.folder import Extractor
@@ -108,7 +109,7 @@ def _text(lessons: dict[str, Lesson], counts: dict[str, int]) -> str:
         for name, before in lesson.moved:
             write_line(f"note: {name}: was in {before}, is in {label} now")
         new = len(lesson.added) + len(lesson.moved)
-        lines.append(f"{label}: {new} new, {_pictures(counts.get(label, 0))} in all")
+        lines.append(f"{label}: {new} new, {picture_count(counts.get(label, 0))} in all")
     return "\n".join(lines) or "nothing is taught"
 
 
@@ -122,7 +123,3 @@ def _json(lessons: dict[str, Lesson], counts: dict[str, int]) -> str:
         for label, lesson in lessons.items()
     }
     return json.dumps({"lessons": results, "pictures": counts})
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"

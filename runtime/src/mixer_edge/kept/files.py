@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixer_edge.dataset import SUFFIXES
+from mixer_edge.durable import sync_one
 
 
 class PictureFiles:
@@ -27,7 +28,7 @@ class PictureFiles:
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in missing:
-                _flush(path.parent)
+                sync_one(path.parent)
 
     def add(self, content: bytes, name: str) -> str:
         """Write a file to ``pending`` and return its name, as ``file_name``."""
@@ -45,8 +46,8 @@ class PictureFiles:
 
     def flush(self) -> None:
         """Flush the files' names to the disk; to be called before the database commits."""
-        _flush(self.pending)
-        _flush(self.pictures)
+        sync_one(self.pending)
+        sync_one(self.pictures)
 
     def settle(self, has_row: Callable[[str], bool]) -> None:
         """Keep the files in ``pending`` that have a row in the database, and remove the others."""
@@ -66,11 +67,3 @@ def file_name(content: bytes, name: str) -> str:
     """Return the name of a kept file: its sha256, with the ending of ``name``."""
     suffix = Path(name).suffix.lower()
     return hashlib.sha256(content).hexdigest() + (suffix if suffix in SUFFIXES else "")
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

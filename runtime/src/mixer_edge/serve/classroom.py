@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer_edge.counted import picture_count
 from mixer_edge.errors import ImageError, MixerEdgeError
 from mixer_edge.serve.engine import Engine, FullError
 from mixer_edge.teach.folder import Extractor
@@ -142,7 +143,7 @@ class Classroom:
         change = lesson.change
         if hold is not None and self._last is not None and self._last.hold == hold:
             change = self._last.change + change
-        self._changed(f"{_pictures(len(change))} taught as {label}", change, hold, also)
+        self._changed(f"{picture_count(len(change))} taught as {label}", change, hold, also)
         return ("added", None) if before is None else ("moved", before)
 
     def move(self, file: str, label: str) -> bool:
@@ -153,7 +154,7 @@ class Classroom:
         """
         change = move(self._extractor, file, label)
         if change:
-            self._changed(f"{_pictures(len(change))} moved to {label}", change)
+            self._changed(f"{picture_count(len(change))} moved to {label}", change)
         return change is not None
 
     def forget_picture(self, file: str) -> bool:
@@ -175,7 +176,7 @@ class Classroom:
         """
         change = forget_rows(self.folder, "classes.name", label, self._bin)
         if change:
-            self._changed(f"{label} with {_pictures(len(change))} removed", change)
+            self._changed(f"{label} with {picture_count(len(change))} removed", change)
         return len(change) > 0
 
     def undo(self) -> bool:
@@ -234,7 +235,3 @@ def _stamp_of(file: Path) -> tuple[int, int, int]:
     except OSError:
         return 0, 0, 0
     return (status.st_ino, status.st_mtime_ns, status.st_size) if status.st_size else (0, 0, 0)
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer_edge.classifier import Classifier
+from mixer_edge.decode import file_of
 from mixer_edge.errors import DataError, ImageError, ModelError
 from mixer_edge.kept.files import PictureFiles
 from mixer_edge.preprocess import load_pixels, pixels_sha256
@@ -148,11 +149,7 @@ def _elsewhere(bundle: Path, extractor: Extractor) -> str:
 
 def _read(classifier: Classifier, name: str, source: Path | bytes, time: str | None, infer: Infer | None) -> Picture:
     digest, features = _features(classifier, source, name, classifier.max_pixels, infer)
-    try:
-        content = source if isinstance(source, bytes) else source.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror})") from None
-    return Picture(content=content, name=name, digest=digest, features=features, time=time)
+    return Picture(content=file_of(source), name=name, digest=digest, features=features, time=time)
 
 
 def _kept(classifier: Classifier, path: Path, infer: Infer | None) -> tuple[str, NDArray[np.float32]]:
