@@ -111,7 +111,7 @@ test-bare: test-bare-bookworm test-bare-trixie ## run export and test on bare De
 test-bare-bookworm test-bare-trixie: test-bare-%:
 	.ci/bare_machine.py $*
 
-test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux and root
+test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x86-64 Linux, root and chromium
 	$(BIN)/python -m emulator.root
 	$(BIN)/python -m pytest tests/device
 
