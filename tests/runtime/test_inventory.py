@@ -85,8 +85,21 @@ def test_only_captured_pictures_are_forgotten(
     assert [found.file for found in read_captured(captured_folder())] == [f"{two}.jpg"]
     assert [found.path.stem for found in read_pictures(EXTRACTOR.folder)] == [taught]
     monkeypatch.setattr("sys.stdin", io.StringIO(two))
-    assert kept(capsys, "--forget", "--json") == ['{"forgotten": 1, "taught": 0}']
+    assert kept(capsys, "--forget", "--json") == ['{"forgotten": 1, "changed": 0, "taught": 0}']
     assert list((captured_folder() / "pictures").iterdir()) == []
+
+
+def test_a_picture_with_another_label_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody has given it since the picture was copied; with the label on standard input the picture goes."""
+    folder = captured_folder()
+    one, two, three = capture(folder, b"one", "cat"), capture(folder, b"two", "cat"), capture(folder, b"three", "a cat")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{one}\n{two}\tdog\n{three}\ta cat\n"))
+    assert kept(capsys, "--forget") == ["1 captured picture forgotten; 2 pictures stay: they have another label"]
+    assert [found.file for found in read_captured(folder)] == [f"{one}.jpg", f"{two}.jpg"]
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{one}\tdog\n{two}\tcat\n"))
+    assert kept(capsys, "--forget") == ["1 captured picture forgotten; 1 picture stays: it has another label"]
 
 
 def test_what_is_no_checksum(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mixer_edge.captured.store import Captured, picture_path, read_captured, remove
+from mixer_edge.captured.store import Captured, picture_path, read_captured, remove_unchanged
 from mixer_edge.captured.tables import captured_folder
 from mixer_edge.teach.folder import taught_folder
 from mixer_edge.teach.state import read_pictures, read_taught
@@ -52,6 +52,8 @@ class Forgotten:
 
     forgotten: int
     """Captured pictures that were removed."""
+    changed: int
+    """Captured ones that stay: they have another label than was said."""
     taught: int
     """Taught ones, which stay: they are what the board answers with."""
 
@@ -68,16 +70,17 @@ def list_kept() -> list[KeptPicture]:
     return taught + [_captured(found, path, size) for found, path in captured if (size := _size(path)) is not None]
 
 
-def forget_captured(sha256s: Collection[str]) -> Forgotten:
-    """Remove the captured pictures with these checksums, and return what became of all.
+def forget_captured(labels: Mapping[str, str | None]) -> Forgotten:
+    """Remove the captured pictures with these checksums and still these labels, and return what became of all.
 
     Raises:
         DataError: what is kept cannot be read or written.
     """
-    wanted, folder = set(sha256s), captured_folder()
-    files = [found.file for found in read_captured(folder) if Path(found.file).stem in wanted]
+    folder = captured_folder()
+    files = {found.file: labels[sha] for found in read_captured(folder) if (sha := Path(found.file).stem) in labels}
+    forgotten = remove_unchanged(folder, files) if files else 0
     taught = {found.path.stem for state in taught_folder().glob("*") for found in read_pictures(state)}
-    return Forgotten(forgotten=remove(folder, files) if files else 0, taught=len(wanted & taught))
+    return Forgotten(forgotten=forgotten, changed=len(files) - forgotten, taught=len(taught & labels.keys()))
 
 
 def _taught(folder: Path) -> list[KeptPicture]:

@@ -199,7 +199,8 @@ def test_the_board_forgets_what_is_safe(owner: Make, collect: Collector) -> None
     assert output[1].split() == ["garden", "5", "0", "0", "4", "0", "3"]
     assert errors[:2] == [
         "[garden] list     5 pictures, 0 of them not here",
-        "[garden] forget   3 pictures forgotten there; 2 pictures stay: their copies are not here, or not as they were",
+        "[garden] forget   3 pictures forgotten there; 2 pictures stay: their copies are not here or "
+        "not as they were, or their label is new",
     ]
     assert {found.file for found in read_captured(board.captured)} == {f"{TWO}.jpg", f"{sha256(b'three')}.jpg"}
     assert [found.path.stem for found in read_pictures(board.taught)] == [P1]

@@ -145,21 +145,20 @@ def _settle(
 def _free(board: Board, photos: Photos, release: Release, found: Sequence[Found]) -> int:
     """Let the board forget the captured pictures that are safe here; return how many it has forgotten.
 
-    Somebody may have labelled one since it was listed, or while its copy was read: it stays there until the next time.
+    Somebody may have labelled one since it was listed: the board lets it stay until the next time.
     """
-    safe = {
-        row.sha256: row.class_
-        for row in (picture.row for picture in found if picture.captured)
-        if (path := photos.place(row.sha256)) is not None and is_safe(path, row.sha256)
-    }
-    captured = [picture.row for picture in find(board, release) if picture.captured]
-    same = [row.sha256 for row in captured if safe.get(row.sha256) == row.class_]
-    forgotten = forget(board, release, same)
+    captured = [picture for picture in found if picture.captured]
+    safe = [picture for picture in captured if _is_here(photos, picture.row.sha256)]
+    forgotten = forget(board, release, safe)
     text = f"{_pictures(forgotten)} forgotten there"
-    if stay := len(captured) - len(same):
-        text += f"; {_pictures(stay)} stay: their copies are not here, or not as they were"
+    if stay := len(captured) - forgotten:
+        text += f"; {_pictures(stay)} stay: their copies are not here or not as they were, or their label is new"
     board.report("forget", text)
     return forgotten
+
+
+def _is_here(photos: Photos, sha256: str) -> bool:
+    return (path := photos.place(sha256)) is not None and is_safe(path, sha256)
 
 
 def _chunks(pictures: Sequence[Found]) -> Iterator[list[Found]]:

@@ -16,8 +16,8 @@ from mixer_edge_export.deploy.ssh import DeployError, RemoteError
 
 _LIST = f"~/{WRAPPER} kept --json </dev/null"
 _FORGET = f"""printf '%s\\n' "$1" | ~/{WRAPPER} kept --forget --json"""
-_AT_ONCE = 500
-"""Checksums in one call: the text of a command has at most 128 KiB."""
+_AT_ONCE = 100
+"""Pictures in one call: the text of a command has at most 128 KiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Found:
     bytes: int
     captured: bool
     """Whether it can be removed there: not if it is only taught."""
+    label: str
+    """Its class among the captured ones, or empty."""
     row: Row
     """What the board knows of it, with an empty ``file``."""
 
@@ -75,13 +77,14 @@ def find(board: Board, release: Release) -> list[Found]:
     return list(found.values())
 
 
-def forget(board: Board, release: Release, sha256s: Sequence[str]) -> int:
-    """Remove captured pictures from a board, and return how many there were.
+def forget(board: Board, release: Release, pictures: Sequence[Found]) -> int:
+    """Remove captured pictures from a board unless their label is another now, and return how many were removed.
 
     Raises:
         DeployError: it cannot remove them.
     """
-    parts = [sha256s[start : start + _AT_ONCE] for start in range(0, len(sha256s), _AT_ONCE)]
+    lines = [f"{picture.row.sha256}\t{picture.label}" for picture in pictures]
+    parts = [lines[start : start + _AT_ONCE] for start in range(0, len(lines), _AT_ONCE)]
     answers = [board.connection.run(_FORGET, "\n".join(part)) for part in parts]
     return sum(board.read(Forgotten, answer, release).forgotten for answer in answers)
 
@@ -110,7 +113,7 @@ def _found(board: Board, picture: KeptPicture) -> Found:
         board=board.host,
         sha256=picture.sha256,
     )
-    return Found(path=picture.file, bytes=picture.bytes, captured=not taught, row=row)
+    return Found(path=picture.file, bytes=picture.bytes, captured=not taught, label="" if taught else label, row=row)
 
 
 def _joined(one: Found, other: Found) -> Found:
@@ -118,7 +121,7 @@ def _joined(one: Found, other: Found) -> Found:
     row = with_answer(one.row, other.row)
     if not row.class_:
         row = replace(row, class_=other.row.class_, class_by=other.row.class_by)
-    return replace(one, row=row, captured=one.captured or other.captured)
+    return replace(one, row=row, captured=one.captured or other.captured, label=one.label or other.label)
 
 
 def with_answer(row: Row, other: Row) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -168,6 +168,18 @@ def remove(folder: Path, files: Collection[str]) -> int:
     """
     with CAPTURED.writing(folder) as change:
         return sum(_remove(change, file) for file in files)
+
+
+def remove_unchanged(folder: Path, labels: Mapping[str, str | None]) -> int:
+    """Remove the pictures whose label is still the one that is given for the file, and return how many these were.
+
+    Raises:
+        DataError: nothing can be written.
+    """
+    with CAPTURED.writing(folder) as change:
+        found: list[tuple[str, str | None]] = change.database.execute("SELECT file, label FROM pictures").fetchall()
+        unchanged = [file for file, label in found if file in labels and labels[file] == label]
+        return sum(_remove(change, file) for file in unchanged)
 
 
 def remove_older(folder: Path, oldest: str) -> int:

@@ -25,8 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--forget",
         action="store_true",
-        help="remove the captured pictures whose sha256 are on standard input, one in a line; taught pictures stay: "
-        "they are what the board answers with",
+        help="remove the captured pictures whose sha256 are on standard input, one in a line, followed by a tab and "
+        "the label if it has one; taught pictures stay: they are what the board answers with",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, one line for each picture")
 
@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Print the pictures, or remove some."""
     if arguments.forget:
-        done = forget_captured(_checksums(sys.stdin))
+        done = forget_captured(_labels(sys.stdin))
         print(line(done) if arguments.json else _done(done))
         return 0
     kept = list_kept()
@@ -43,20 +43,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _checksums(lines: Iterable[str]) -> list[str]:
+def _labels(lines: Iterable[str]) -> dict[str, str | None]:
     expected = "expected a sha256 of 64 digits as in kept --json; nothing was removed"
     try:
         found = [text.strip() for text in lines]
     except UnicodeDecodeError:
         raise DataError(f"standard input: is no text, {expected}") from None
+    labels: dict[str, str | None] = {}
     for number, text in enumerate(found, start=1):
-        if not re.fullmatch("[0-9a-f]{64}", text):
+        sha256, _, label = text.partition("\t")
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise DataError(f"standard input, line {number}: {text[:80]!a}, {expected}")
-    return found
+        labels[sha256] = label or None
+    return labels
 
 
 def _done(done: Forgotten) -> str:
     text = f"{picture_count(done.forgotten, 'captured ')} forgotten"
+    if done.changed:
+        stay = "stays: it has" if done.changed == 1 else "stay: they have"
+        text += f"; {picture_count(done.changed)} {stay} another label"
     if done.taught:
         stay = "stays" if done.taught == 1 else "stay"
         text += f"; {picture_count(done.taught, 'taught ')} {stay}: the board answers with them"
