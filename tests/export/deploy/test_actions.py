@@ -341,7 +341,7 @@ def test_the_service_is_written_started_and_restarted(board: StandIn, deployer: 
     assert '"watch" "%h/.local/share/mixer-edge/current/bundle" "%h/in" "--record" ' in unit
     assert '"--variant" "int8"' in unit
     deployer(board)
-    calls = [call for call in (board.home / "systemctl.log").read_text().splitlines() if "show-environ" not in call]
+    calls = [call for call in (board.home / "systemctl.log").read_text().splitlines() if " show" not in call]
     assert calls == [
         "--user daemon-reload",
         "--user enable mixer-edge.service",
@@ -374,6 +374,28 @@ def test_a_service_that_does_not_start_says_why(board: StandIn, deployer: Deploy
     assert [text for step, text in said if step == "service" and text] == log.splitlines()
     assert board.current == name
     assert not (board.home / UNIT).exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts", "cell"),
+    [
+        ("active", 0, "watch: running"),
+        ("activating", 12, "watch: starting, 12 restarts"),
+        ("failed", 1, "watch: failed, 1 restart"),
+        ("inactive", 0, "watch: not running"),
+        ("reloading", 0, "watch: reloading"),
+    ],
+)
+def test_the_status_of_a_service(
+    state: str, restarts: int, cell: str, board: StandIn, deployer: Deployer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What systemd says of it, and how often it has started it again."""
+    board.program("systemd-analyze", "exit 0")
+    board.program("systemctl", f"case $* in *' show '*) printf 'ActiveState={state}\\nNRestarts={restarts}\\n' ;; esac")
+    deployer(board, service=Service.parse("watch:~/in"))
+    capsys.readouterr()
+    assert main(["status", board.host]) == 0
+    assert re.split("  +", capsys.readouterr().out.splitlines()[1])[6] == cell
 
 
 def test_a_running_service_that_does_not_start_again(

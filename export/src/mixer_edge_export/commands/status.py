@@ -11,6 +11,9 @@ from mixer_edge_export.commands.boards import add_hosts, celsius, run_on_boards
 if TYPE_CHECKING:
     from mixer_edge_export.deploy.probe import BoardFacts
 
+_STATES = {"active": "running", "activating": "starting", "inactive": "not running"}
+"""systemd's word for the state of a unit -> ours."""
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its flags."""
@@ -46,13 +49,17 @@ def _row(facts: BoardFacts) -> list[tuple[str, ...]]:
 
 
 def _service(facts: BoardFacts) -> str:
-    """Return what the service runs, and how it is if it serves."""
+    """Return what the service runs, and how it is: what the server says of itself, or else what systemd says."""
     from mixer_edge_export.deploy import health
 
-    if facts.service != "serve":
-        return facts.service or "-"
-    if facts.health is not None:
-        state = health.describe(facts.health)
-    else:
-        state = "failed" if facts.health_error else "not running"
-    return f"serve on port {health.PORT}: {state}"
+    name, state = facts.service or "-", _STATES.get(facts.service_state, facts.service_state)
+    if facts.service == "serve":
+        name = f"serve on port {health.PORT}"
+        if facts.health is not None:
+            state = health.describe(facts.health)
+        elif facts.health_error:
+            state = "failed"
+    count = facts.service_restarts
+    restarts = f"{count} restart{'s' * (count > 1)}" if count else ""
+    rest = ", ".join(filter(None, (state, restarts)))
+    return f"{name}: {rest}" if rest else name

@@ -35,7 +35,11 @@ for name in ("venv", "numpy", "PIL", "picamera2", "cv2"):
 EOF
 systemctl --user show-environment >/dev/null 2>&1 && echo systemd=yes || echo systemd=no
 unshare --user --map-root-user --mount true 2>/dev/null && echo user_namespaces=yes || echo user_namespaces=no
-if {ours(UNIT)}; then sed -n 's|^ExecStart=%h/{WRAPPER} "\\([a-z]*\\)".*|service=\\1|p' {UNIT}; fi
+if {ours(UNIT)}; then
+    sed -n 's|^ExecStart=%h/{WRAPPER} "\\([a-z]*\\)".*|service=\\1|p' {UNIT}
+    systemctl --user show mixer-edge.service --property=ActiveState --property=NRestarts 2>/dev/null |
+        sed 's/^ActiveState=/service_state=/; s/^NRestarts=/service_restarts=/'
+fi
 if [ -e {WRAPPER} ] && ! {ours(WRAPPER)}; then echo foreign_wrapper=yes; else echo foreign_wrapper=no; fi
 cd {BASE} 2>/dev/null && {{
 echo "current=$(readlink current 2>/dev/null | sed 's|^releases/||')"
@@ -73,6 +77,10 @@ class BoardFacts:
     """Whether a service of the user may have mounts of its own."""
     service: str
     """What the unit there runs, ``watch``, ``camera`` or ``serve``; empty if deploy has written none."""
+    service_state: str
+    """In systemd's words: ``active``, ``activating``, ``failed``, ``inactive`` ...; empty without systemd or unit."""
+    service_restarts: int
+    """How often systemd has started it again since it was started by deploy, a user or a boot."""
     foreign_wrapper: bool
     """Whether ``~/.local/bin/mixer-edge`` exists and was not written by deploy."""
     temperature_celsius: float | None
@@ -141,6 +149,8 @@ def parse(output: str, host: str) -> BoardFacts:
         has_systemd=facts.get("systemd") == "yes",
         has_user_namespaces=facts.get("user_namespaces") == "yes",
         service=facts.get("service", ""),
+        service_state=facts.get("service_state", ""),
+        service_restarts=_number(facts.get("service_restarts", "")) or 0,
         foreign_wrapper=facts.get("foreign_wrapper") == "yes",
         temperature_celsius=None if temperature is None else temperature / 1000,
         current=current,
