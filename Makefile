@@ -13,6 +13,9 @@ OUT ?= build/$(subst :,_,$(basename $(basename $(notdir $(MODEL_PATH)))))
 TRAIN_MODEL := $(if $(filter file,$(origin MODEL)),mixer_b32_sam_fe,$(MODEL))
 TRAIN_OUT := $(if $(filter file,$(origin OUT)),build/mine,$(OUT))
 COLLECT_OUT := $(if $(filter file,$(origin OUT)),photos,$(OUT))
+# The whole board under test, and at how many random moments it loses power and starts again.
+BOARD ?= pi5-bookworm
+REBOOTS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -116,7 +119,7 @@ test-device: $(VENV)/installed-dev ## deploy to emulated Raspberry Pis; needs x8
 	$(BIN)/python -m pytest tests/device
 
 test-board: $(VENV)/installed-dev ## cut the power of a whole emulated board at every write; needs x86-64 Debian and root
-	$(BIN)/python -m pytest tests/board
+	MIXER_EDGE_BOARD=$(BOARD) MIXER_EDGE_REBOOTS=$(REBOOTS) $(BIN)/python -m pytest tests/board
 
 lint: $(VENV)/installed-dev ## check style, types and import rules
 	$(BIN)/ruff check .

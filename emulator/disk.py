@@ -5,6 +5,7 @@ The packages are extracted, as in `root`; what their scripts would do for a syst
 
 import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ PROGRAMS = {
 }
 PACKAGES = (
     f"{roots.PACKAGES},busybox-static,dbus,dbus-user-session,e2fsprogs,kmod,libpam-modules,libpam-runtime,"
-    "libpam-systemd,linux-image-cloud-arm64,systemd,systemd-sysv,udev"
+    "libpam-systemd,linux-image-cloud-arm64,python3-numpy,systemd,systemd-sysv,udev"
 )
 SIZE = "4G"
 CORES, MEMORY_MIB = 2, 1024
@@ -139,6 +140,7 @@ def _build(disk: Disk) -> None:
     with tempfile.TemporaryDirectory(prefix="root-") as folder:
         root = Path(folder) / "root"
         roots.extract(disk.model.suite, disk.model.architecture, PACKAGES, root)
+        roots.link_libraries(root)
         (kernel,) = (root / "boot").glob("vmlinuz-*")
         version = kernel.name.removeprefix("vmlinuz-")
         for command in (["ldconfig"], ["systemd-sysusers"], ["depmod", version]):
@@ -191,7 +193,7 @@ def _write_system(root: Path) -> None:
 def _write_initrd(root: Path, version: str, target: Path) -> None:
     modules = root / "lib/modules" / version
     needs = dict(line.split(":") for line in (modules / "modules.dep").read_text().splitlines())
-    paths = {Path(path).stem: path for path in needs}
+    paths = {Path(path).name.partition(".")[0]: path for path in needs}
     ordered: list[str] = []
     for driver in DRIVERS:
         if driver in paths:  # else it is in the kernel
@@ -202,7 +204,10 @@ def _write_initrd(root: Path, version: str, target: Path) -> None:
             (folder / inside).mkdir()
         shutil.copy(root / "bin/busybox", folder / "bin")
         for number, path in enumerate(dict.fromkeys(ordered)):
-            shutil.copy(modules / path, folder / f"modules/{number:02d}-{Path(path).name}")
+            module = (modules / path).read_bytes()
+            if path.endswith(".xz"):
+                module = lzma.decompress(module)  # BusyBox does not
+            (folder / f"modules/{number:02d}").write_bytes(module)
         (folder / "init").write_text(INIT)
         (folder / "init").chmod(0o755)
         names = "\n".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*")))

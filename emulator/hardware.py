@@ -117,6 +117,15 @@ MODELS = {
         python="3.13",
         glibc_minor=41,
     ),
+    "pi4-trixie": Model(
+        hardware="Raspberry Pi 4 Model B Rev 1.4",
+        hardware_revision="c03114",
+        processor=CORTEX_A72,
+        suite="trixie",
+        architecture="arm64",
+        python="3.13",
+        glibc_minor=41,
+    ),
     "pi-armhf": Model(
         hardware="Raspberry Pi 3 Model B Plus Rev 1.3",
         hardware_revision="a020d3",

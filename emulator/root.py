@@ -58,6 +58,11 @@ def pristine_root(suite: str, architecture: str) -> Path:
 
 def _build(suite: str, architecture: str, root: Path) -> None:
     extract(suite, architecture, f"{PACKAGES}{PACKAGES_OF[architecture]}", root)
+    link_libraries(root)
+
+
+def link_libraries(root: Path) -> None:
+    """Link the libraries that Debian's numpy needs, as their packages' scripts would do."""
     for library in ("blas/libblas.so.3", "lapack/liblapack.so.3"):
         for found in root.glob(f"usr/lib/*/{library}"):
             (found.parent.parent / found.name).symlink_to(library)

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from mixer_edge.head import Statistics
 from mixer_edge.preprocess import Preprocessing
 from mixer_edge.teach.folder import Extractor
 from mixer_edge.teach.state import Picture
@@ -42,3 +43,23 @@ def sums_and_pictures(extractor: Extractor = EXTRACTOR) -> tuple[Sums | None, np
             return read_sums(database), np.zeros(0, np.int64), np.zeros((0, FEATURES), np.float32)
         _, classes, features = zip(*batches, strict=True)
         return read_sums(database), np.concatenate(classes), np.concatenate(features)
+
+
+def check(expected: list[dict[str, str]], extractor: Extractor = EXTRACTOR) -> dict[str, str]:
+    """Check what is there, files and sums included, and return it."""
+    with TAUGHT.writing(extractor.folder) as change:
+        files = [file for (file,) in change.database.execute("SELECT file FROM pictures ORDER BY file")]
+    assert sorted(path.name for path in (extractor.folder / "pictures").iterdir()) == files
+    assert list((extractor.folder / "pending").iterdir()) == []
+    found = contents(extractor)
+    assert found in expected, (found, expected)
+    sums, classes, features = sums_and_pictures(extractor)
+    if sums is None:
+        assert found == {}
+    else:
+        anew = Statistics.of(features, np.searchsorted(sums.ids, classes), len(sums.ids))
+        assert sorted(set(found.values())) == sorted(sums.names)
+        np.testing.assert_array_equal(sums.statistics.counts, anew.counts)
+        np.testing.assert_allclose(sums.statistics.sums, anew.sums, atol=1e-9)
+        np.testing.assert_allclose(sums.statistics.gram, anew.gram, atol=1e-9)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from emulator.host import HostError
 from emulator.machine import Machine, booted, overlay
 from emulator.root import cache_folder
 from emulator.writes import read_writes
+from tests.board.cuts import Phase
 from tests.board.folders import CLASSIFY, Ready, tree
 from tests.stand_in_boards import stand_in, use_stand_in_packages, use_stand_ins
 
@@ -24,15 +26,6 @@ from mixer_edge.cache import CACHE_VARIABLE
 PHASES = ("first deploy", "upgrade", "rollback", "change of service", "undeploy")
 WRITEBACK_S = 40
 """After so long a kernel has written everything: it writes what is older than 30 s, and looks every 5 s."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """One command in the recording: the numbers of the writes at its start, at its success and when all was written."""
-
-    start: int
-    success: int
-    end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +39,9 @@ class Recording:
 
 @pytest.fixture(scope="session")
 def disk() -> Disk:
-    """Return the disk of a Pi 5, or end the run with one line that says why there is none."""
+    """Return the disk of the board under test, or end the run with one line that says why there is none."""
     try:
-        return pristine_disk("pi5-bookworm")
+        return pristine_disk(os.environ.get("MIXER_EDGE_BOARD", "pi5-bookworm"))
     except HostError as error:
         pytest.exit(str(error), returncode=1)
 

@@ -7,21 +7,13 @@ replays the journal, and every file of every release is compared by its sha256.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
-from emulator.writes import FLUSH, SECTOR, Write, replaying
-from tests.board.conftest import PHASES, Phase, Recording
+from emulator.writes import replaying
+from tests.board.conftest import PHASES, Recording
+from tests.board.cuts import after_every_write, after_lost_writes
 from tests.board.state import Reader, State
-
-from mixer_edge.progress import progress
-
-SUPERBLOCK = 1024
-"""Where ext4's superblock of 1024 bytes is. No kernel mounts a disk that has only half of it, whatever programs did."""
-SUBSETS = 5
-"""How many sets of lost writes are tried between two flushes."""
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +65,10 @@ def test_after_every_write(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The board has the state of before or the new one, whole; once the command has reported success, the new one."""
-    phase, replay, cuts = recording.phases[name], reader.replay, 0
-    for number in progress(range(phase.start, phase.end + 1), name):
-        replay.advance(number)
-        if number == phase.start or replay.writes[number - 1].length:
-            cuts += 1
-            assert wrong(reader.read(), *settled[name], done=number >= phase.success) == [], f"after write {number}"
+    phase, cuts = recording.phases[name], 0
+    for number in after_every_write(reader.replay, phase, name):
+        cuts += 1
+        assert wrong(reader.read(), *settled[name], done=number >= phase.success) == [], f"after write {number}"
     with capsys.disabled():
         print(f"\n{name}: {cuts} power cuts, {phase.end - phase.success} of the writes after its success")
 
@@ -89,20 +79,11 @@ def test_after_lost_writes(
 ) -> None:
     """The same if a disk loses any of the writes since its last flush, and tears the last one."""
     phase, cuts = recording.phases[name], 0
-    generator = random.Random(0)
     with replaying(recording.disk.image, recording.record) as replay:
         reader = Reader(replay)
-        for flush, following in progress(list(_between_flushes(replay.writes, phase)), name):
-            replay.advance(flush)
-            for _ in range(SUBSETS):
-                issued = generator.randint(1, len(following))
-                kept = [write for write in following[:issued] if generator.random() < 0.5]
-                kept += [_torn(following[issued - 1], generator)]
-                with replay.changed(kept):
-                    state = reader.read()
-                cuts += 1
-                done = flush + issued >= phase.success
-                assert wrong(state, *settled[name], done=done) == [], f"after flush {flush} and {kept}"
+        for number, what in after_lost_writes(replay, phase, name):
+            cuts += 1
+            assert wrong(reader.read(), *settled[name], done=number >= phase.success) == [], what
     with capsys.disabled():
         print(f"\n{name}: {cuts} power cuts with lost writes")
 
@@ -123,18 +104,3 @@ def wrong(state: State, before: State, after: State, *, done: bool) -> list[str]
     found += ["no command for the release"] if state.current and not state.command else []
     # The service creates its record of pictures empty, and has written it when deploy reports success.
     return found + [f"{name} is empty" for name in state.empty if done]
-
-
-def _between_flushes(writes: list[Write], phase: Phase) -> Iterator[tuple[int, list[Write]]]:
-    """Yield the number of each flush of a phase, and the writes up to the next one."""
-    flushes = [number for number in range(phase.start, phase.end) if writes[number - 1].flags & FLUSH]
-    for flush, end in zip(flushes, [*flushes[1:], phase.end], strict=True):
-        following = [write for write in writes[flush:end] if write.length]
-        if following:
-            yield flush, following
-
-
-def _torn(write: Write, generator: random.Random) -> Write:
-    length = SECTOR * generator.randint(0, write.length // SECTOR)
-    half = write.start + length == SUPERBLOCK + SECTOR
-    return replace(write, length=length - SECTOR if half else length)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+from emulator.disk import Disk
 from emulator.machine import Machine, booted, overlay
-from emulator.writes import replaying
 from tests.board.conftest import Recording, workstation
+from tests.board.running import LABELS, image_of, wait_for, works
 
 from mixer_edge.progress import progress
-from mixer_edge_export.deploy.layout import BASE, WRAPPER
 
-LABELS = "journalctl --user-unit mixer-edge --output cat"
 REBOOTS = int(os.environ.get("MIXER_EDGE_REBOOTS", "2"))
-"""How many random moments of an upgrade are tried; each takes minutes."""
-SERVICE_S = 300
-"""How long a service may take to start, or to answer a picture, on a busy host."""
+"""How many random moments of upgrades are tried, recorded and real ones; each takes minutes."""
+UPGRADES = ("float16", "int8-dynamic", "int8")
+"""In turn: with two releases kept, each is copied and installed again."""
 
 
 def test_power_cuts_during_an_upgrade(recording: Recording, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_service_after_a_power_cut_and_a_kill(recording: Recording, tmp_path: Pa
     with booted(recording.disk, image) as machine:
         assert works(machine, "other", "before.png") == "int8"
         machine.run("systemctl --user kill --signal=KILL mixer-edge && cp other/before.png other/meanwhile.png")
-        _wait_for(machine, LABELS, "/other/meanwhile.png")
+        wait_for(machine, LABELS, "/other/meanwhile.png")
 
 
 def test_power_cuts_at_random_moments_of_an_upgrade(recording: Recording, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -59,40 +62,65 @@ def test_power_cuts_at_random_moments_of_an_upgrade(recording: Recording, tiny_b
             assert works(machine, "in", f"{number}-again.png") == "float16"
 
 
-def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
-    """Start an upgrade, and end the machine as soon as the workstation says that this step begins, or "success"."""
-    argv = [sys.executable, "-m", "mixer_edge_export", "deploy", str(bundle), "board"]
-    argv += ["--variant", "float16", "--ssh-config", str(machine.ssh_config)]
+def test_killed_in_one_upgrade_after_the_other(
+    disk: Disk, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """QEMU is killed at a random moment; the board starts, runs a whole release, and the same deploy then succeeds."""
+    image, generator = overlay(disk.image, tmp_path / "disk.qcow2"), random.Random(1)
+    after, expected, usual_s, reached = "int8", {"int8"}, 0.0, Counter[str]()
+    for number in progress(range(REBOOTS + 1), "reboots"):
+        with booted(disk, image) as machine:
+            if number == 0:
+                machine.run("mkdir in")
+                start = time.monotonic()
+                workstation(machine, "deploy", str(tiny_bundle), "board", "--service", "watch:~/in")
+                usual_s = time.monotonic() - start
+            else:
+                assert works(machine, "in", f"{number}.png") in expected
+                workstation(machine, *_upgrade(tiny_bundle, after))
+                assert works(machine, "in", f"{number}-again.png") == after
+            if number < REBOOTS:
+                before, after = after, UPGRADES[number % len(UPGRADES)]
+                last = _killed_after(generator.uniform(0, usual_s), machine, tiny_bundle, after)
+                expected = {after} if last == "success" else {before, after}
+                reached[last] += 1
+    with capsys.disabled():
+        print(f"\n{REBOOTS} power cuts, the last step that was reported: {dict(reached)}")
+
+
+def _upgrade(bundle: Path, variant: str) -> tuple[str, ...]:
+    return "deploy", str(bundle), "board", "--variant", variant, "--keep", "2"
+
+
+@contextmanager
+def _upgrading(machine: Machine, bundle: Path, variant: str) -> Iterator[subprocess.Popen[str]]:
+    """Start an upgrade; kill the workstation's program when the block ends."""
+    argv = [sys.executable, "-m", "mixer_edge_export", *_upgrade(bundle, variant)]
+    argv += ["--ssh-config", str(machine.ssh_config)]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as client:
+        yield client
+        client.kill()
+
+
+def _cut_power_in(step: str, machine: Machine, bundle: Path) -> None:
+    """End the machine as soon as the workstation says that this step of an upgrade begins, or "success"."""
+    with _upgrading(machine, bundle, "float16") as client:
         assert client.stderr is not None
         begins = any(line.startswith(f"[board] {step}") for line in client.stderr)
         assert begins if step != "success" else client.wait() == 0
         machine.cut_power()
+
+
+def _killed_after(seconds: float, machine: Machine, bundle: Path, variant: str) -> str:
+    """End the machine so long after the start of an upgrade; return the step that was reported last, or "success"."""
+    with _upgrading(machine, bundle, variant) as client:
+        with suppress(subprocess.TimeoutExpired):
+            client.wait(seconds)
+        machine.cut_power()
+        done = client.poll() == 0
         client.kill()
-
-
-def image_of(recording: Recording, number: int, folder: Path) -> Path:
-    """Return a disk to boot from, as it was after the write with that number."""
-    image = folder / "disk.img"
-    with replaying(recording.disk.image, recording.record) as replay:
-        replay.advance(number)
-        replay.save(image)
-    return overlay(image, folder / "disk.qcow2")
-
-
-def works(machine: Machine, folder: str, picture: str) -> str:
-    """Return the variant that the board runs, after it is verified there, and the service has answered a picture."""
-    variant: str = json.loads(machine.run(f"cat {BASE}/current/release.json").stdout)["variant"]
-    assert variant in machine.run(f"{WRAPPER} verify {BASE}/current/bundle --variant {variant}").stdout
-    assert f"{variant} on ai-edge-litert" in workstation(machine, "status", "board")
-    _wait_for(machine, "systemctl --user --quiet is-active mixer-edge && echo running || true", "running")
-    machine.run(f"cp {BASE}/current/smoke.png {folder}/{picture}")
-    _wait_for(machine, LABELS, f"/{folder}/{picture}")
-    return variant
-
-
-def _wait_for(machine: Machine, script: str, text: str) -> None:
-    deadline = time.monotonic() + SERVICE_S
-    while text not in (said := machine.run(script).stdout):
-        assert time.monotonic() < deadline, said
-        time.sleep(1)
+        assert client.stderr is not None
+        said = client.stderr.read()
+    assert "Traceback" not in said
+    steps = re.findall(r"^\[board\] (\w+) ", said, re.MULTILINE)
+    return "success" if done else steps[-1] if steps else "nothing"

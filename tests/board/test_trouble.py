@@ -9,7 +9,7 @@ import pytest
 from emulator.machine import Machine, booted
 from tests.board.conftest import Recording, workstation
 from tests.board.folders import CLASSIFY
-from tests.board.test_reboot import image_of, works
+from tests.board.running import image_of, works
 
 LEFT_MIB = 128
 # Files in memory, which cannot go anywhere else: there is no swap.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.board.folders import Ready, check_board, small_disk
+from tests.board.folders import Ready, check_board, small_disk, tree
+from tests.cluster.clusters import Command
+from tests.conftest import LABELS
+from tests.pictures import write_pictures
 
 from mixer_edge.cache import CACHE_VARIABLE
 
@@ -99,3 +104,71 @@ def test_an_export_to_a_full_disk(tiny_bundle: Path, size_kib: int, tmp_path: Pa
         message = r"error: this machine's disk is full \(.*\); free some space here, then repeat"
         assert re.fullmatch(message, done.stderr.splitlines()[-1])
         assert list(room.iterdir()) == []
+
+
+def test_an_export_killed_at_random_moments(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bundle is the old one or the new one, whole; the next export finds nothing in its way."""
+    model, out, generator = str(tiny_bundle.parent / "tiny.npz"), tmp_path / "out/bundle", random.Random(0)
+    start = [sys.executable, "-m", "mixer_edge_export", "export", "--model", model, "--out", str(out)]
+    start += ["--overwrite", "--geometry"]
+    usual_s, trees = 0.0, {}
+    for geometry in ("resize-crop", "squash"):
+        usual_s = timed([*start, geometry])
+        trees[geometry] = tree(out)
+    now, changed, kills = "squash", 0, 0
+    while kills < KILLS:
+        other = "resize-crop" if now == "squash" else "squash"
+        kills += killed([*start, other], generator.uniform(0, usual_s))
+        (found,) = (geometry for geometry, files in trees.items() if files == tree(out))
+        changed += found != now
+        now = found
+    timed([*start, "resize-crop"])
+    assert tree(out) == trees["resize-crop"]
+    assert list(out.parent.iterdir()) == [out]
+    with capsys.disabled():
+        print(f"\nexport: {kills} kills; {changed} times the bundle was the new one")
+
+
+def test_a_comparison_killed_at_random_moments(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report that is there is whole; the same command, repeated, has the numbers of one that was not killed."""
+    data, generator = write_pictures(tmp_path / "data", LABELS, 50), random.Random(0)
+    (tmp_path / "whole").mkdir()
+    whole = Command(folder=tmp_path / "whole", bundle=tiny_bundle, data=data)
+    start = time.monotonic()
+    whole.run()
+    usual_s, expected, done = time.monotonic() - start, whole.result(), Counter[str]()
+    while done.total() < KILLS:
+        folder = tmp_path / f"{done.total()}"
+        folder.mkdir()
+        command = Command(folder=folder, bundle=tiny_bundle, data=data)
+        program = command.start()
+        time.sleep(generator.uniform(0, usual_s))
+        if program.process.poll() is None:
+            program.kill()
+            count = len(command.records())
+            done["nothing" if not count else "all" if count == len(expected[0]) else "a part"] += 1
+            assert "Traceback" not in program.log.read_text()
+            if (folder / "report/report.json").exists():
+                assert command.result() == expected
+            command.run()
+        assert command.result() == expected
+        shutil.rmtree(folder)
+    with capsys.disabled():
+        print(f"\ncompare: {KILLS} kills; of the pictures were in the journal: {dict(done)}")
+
+
+def killed(command: list[str], seconds: float) -> bool:
+    """Return whether a command was killed after so long; if it was faster, it must have succeeded."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            program.wait(seconds)
+        except subprocess.TimeoutExpired:
+            program.kill()
+        _, said = program.communicate()
+    assert "Traceback" not in said
+    assert program.returncode in {0, -signal.SIGKILL}, said
+    return program.returncode != 0

@@ -12,13 +12,10 @@ import random
 import sys
 from functools import partial
 
-import numpy as np
 from tests.killing import forked, killed_at_call
-from tests.teaching import EXTRACTOR, contents, draw, sums_and_pictures
+from tests.teaching import EXTRACTOR, check, contents, draw
 
-from mixer_edge.head import Statistics
 from mixer_edge.teach.state import add, forget_class, forget_picture
-from mixer_edge.teach.tables import TAUGHT
 
 Change = tuple[str, str, list[int]]
 """``add``, a class and pictures; ``forget class`` and a class; or ``forget``, nothing and a picture."""
@@ -51,26 +48,6 @@ def restore(state: dict[str, str]) -> None:
         forget_class(EXTRACTOR.folder, label)
     for label in dict.fromkeys(state.values()):
         add(EXTRACTOR, label, [draw(int(name[:-4])) for name, found in state.items() if found == label])
-
-
-def check(expected: list[dict[str, str]]) -> dict[str, str]:
-    """Check what is there, files and sums included, and return it."""
-    with TAUGHT.writing(EXTRACTOR.folder) as change:
-        files = [file for (file,) in change.database.execute("SELECT file FROM pictures ORDER BY file")]
-    assert sorted(path.name for path in (EXTRACTOR.folder / "pictures").iterdir()) == files
-    assert list((EXTRACTOR.folder / "pending").iterdir()) == []
-    found = contents()
-    assert found in expected, (found, expected)
-    sums, classes, features = sums_and_pictures()
-    if sums is None:
-        assert found == {}
-    else:
-        anew = Statistics.of(features, np.searchsorted(sums.ids, classes), len(sums.ids))
-        assert sorted(set(found.values())) == sorted(sums.names)
-        np.testing.assert_array_equal(sums.statistics.counts, anew.counts)
-        np.testing.assert_allclose(sums.statistics.sums, anew.sums, atol=1e-9)
-        np.testing.assert_allclose(sums.statistics.gram, anew.gram, atol=1e-9)
-    return found
 
 
 def at_every_call() -> int:
