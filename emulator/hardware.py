@@ -1,4 +1,4 @@
-"""The four boards: the Pi, the Debian suite, and the files of that Pi's kernel in /proc and /sys."""
+"""The boards: the Pi, the Debian suite, and the files of that Pi's kernel in /proc and /sys."""
 
 from dataclasses import dataclass
 

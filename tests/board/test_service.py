@@ -58,8 +58,7 @@ def test_an_upgrade_loses_no_picture(machine: Machine, tiny_bundle: Path) -> Non
     assert camera.wait() == 0
     landed = machine.run("ls in").stdout.split()
     assert len(landed) > 10
-    for name in landed:
-        wait_for(machine, LABELS, f"/in/{name}")
+    wait_for(machine, f"{LABELS} | grep -c '^{{'", str(len(landed)))
     lines = machine.run(LABELS).stdout.splitlines()
     answers = [json.loads(line)["image"] for line in lines if line.startswith("{")]
     assert Counter(answers) == Counter(f"/home/pi/in/{name}" for name in landed)

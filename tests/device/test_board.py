@@ -37,6 +37,7 @@ def ssh(server: Server, *command: str) -> "subprocess.CompletedProcess[str]":
         ("pi5-bookworm", "Python 3.11", "aarch64", "Raspberry Pi 5 Model B Rev 1.0", "0xd0b"),
         ("pi4-bookworm", "Python 3.11", "aarch64", "Raspberry Pi 4 Model B Rev 1.4", "0xd08"),
         ("pi5-trixie", "Python 3.13", "aarch64", "Raspberry Pi 5 Model B Rev 1.0", "0xd0b"),
+        ("pi4-trixie", "Python 3.13", "aarch64", "Raspberry Pi 4 Model B Rev 1.4", "0xd08"),
         ("pi-armhf", "Python 3.11", "armv7l", "Raspberry Pi 3 Model B Plus Rev 1.3", "0xd03"),
     ],
 )
@@ -69,7 +70,7 @@ def test_each_board_is_pristine(board: Boards) -> None:
     assert not other.folder.exists()
 
 
-@pytest.mark.parametrize("name", ["pi5-bookworm", "pi4-bookworm", "pi5-trixie"])
+@pytest.mark.parametrize("name", ["pi5-bookworm", "pi4-bookworm", "pi5-trixie", "pi4-trixie"])
 def test_litert_computes_what_the_host_does(board: Boards, tiny_models: TinyModels, name: str) -> None:
     """ai-edge-litert with numpy 2 gives the host's int8 output bit for bit, and its float output within 1e-5."""
     python = board(name).interpreter("ai-edge-litert")

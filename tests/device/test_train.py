@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from emulator.board import fresh_board
 from PIL import Image
+from tests.random_captures import picture, stream, write_captures
 
 from mixer_edge_export.digits.images import write_images
 
 BASE = ".local/share/mixer-edge"
+PI = 1000
+"""The number of the user and of its group on the board."""
 CAPTURE = """
 import sys
 from pathlib import Path
@@ -58,7 +61,10 @@ def test_a_board_knows_the_trained_classes_and_strangers(tmp_path: Path) -> None
 
 
 def test_a_taught_board_comes_home_and_is_trained(tmp_path: Path) -> None:
-    """A Pi 5 is taught two digits; with a captured third one they train its next release, and rollback goes back."""
+    """A Pi 5 is taught two digits; with a captured third one they train its next release, and rollback goes back.
+
+    Its later captures have moved, and ``drift`` says so.
+    """
     write_images(tmp_path / "digits")
     program = [sys.executable, "-m", "mixer_edge_export"]
     fe, mine, photos = tmp_path / "digits_fe", tmp_path / "mine", tmp_path / "photos"
@@ -113,3 +119,14 @@ def test_a_taught_board_comes_home_and_is_trained(tmp_path: Path) -> None:
         assert answers() == ["two", "three", "four"]
         run("rollback", "board")
         assert answers() == before
+        captures = stream(60, moved_from=24)
+        folder = write_captures(board.home, captures)
+        for number in range(24, 60):
+            (folder / "pictures" / captures[number].file).write_bytes(picture(number))
+        subprocess.run(["chown", "-R", f"{PI}:{PI}", folder], check=True)
+        window = ["--since", "2026-05-01", "--reference", "24", "--days", "30", "--report", str(tmp_path / "report")]
+        drift = [*program, "drift", "board", *window, "--ssh-config", str(server.ssh_config)]
+        done = subprocess.run(drift, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (3, f"report: {tmp_path}/report/report.html\n")
+        assert done.stdout.startswith("board: drift found (pets int8, since 2026-05-01 00:00 UTC)\n")
+        assert (tmp_path / "report/report.html").read_text().count("<img ") == 12
