@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_a_signal_ends_it_in_good_order(
             assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
             assert server.stop(number) == written
     assert server.process.returncode == code
+
+
+def test_a_server_that_gives_way(tiny_bundle: Path, png: bytes) -> None:
+    """With a low priority, by nice or systemd, it answers, and the thread that decodes gives way to the others."""
+    with serving(tiny_bundle) as server:
+        process = server.process.pid
+        os.setpriority(os.PRIO_PROCESS, process, 10)
+        assert server.request("POST", "/v1/classify", png).status == 200
+        threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
+        nice = Counter(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads)
+    assert nice[15] == 1
 
 
 def test_what_cannot_work_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None:

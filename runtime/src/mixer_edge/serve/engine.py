@@ -27,7 +27,7 @@ _LARGE_PIXELS = 4_000_000
 
 
 _NICE = 5
-"""Of the threads that decode: the network runs first."""
+"""How much more than the network the threads that decode give way."""
 
 
 class FullError(MixerEdgeError):
@@ -88,5 +88,5 @@ class Engine:
 
 
 def _lower_priority() -> None:
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    if sys.platform == "linux":  # there it is this thread's alone, elsewhere the process's
+        os.nice(_NICE)
