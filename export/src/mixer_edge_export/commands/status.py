@@ -57,8 +57,8 @@ def _service(facts: BoardFacts) -> str:
         name = f"serve on port {health.PORT}"
         if facts.health is not None:
             state = health.describe(facts.health)
-        elif facts.health_error:
-            state = "failed"
+        else:
+            state = "failed" if facts.health_error else state or "not running"
     count = facts.service_restarts
     restarts = f"{count} restart{'s' * (count > 1)}" if count else ""
     rest = ", ".join(filter(None, (state, restarts)))
