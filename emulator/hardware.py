@@ -1,6 +1,6 @@
 """The boards: the Pi, the Debian suite, and the files of that Pi's kernel in /proc and /sys."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,50 +89,33 @@ class Model:
         return files
 
 
+PI5 = Model(
+    hardware="Raspberry Pi 5 Model B Rev 1.0",
+    hardware_revision="c04170",
+    processor=CORTEX_A76,
+    suite="bookworm",
+    architecture="arm64",
+    python="3.11",
+    glibc_minor=36,
+)
+PI4 = replace(PI5, hardware="Raspberry Pi 4 Model B Rev 1.4", hardware_revision="c03114", processor=CORTEX_A72)
+PI3_32_BIT = replace(
+    PI5,
+    hardware="Raspberry Pi 3 Model B Plus Rev 1.3",
+    hardware_revision="a020d3",
+    processor=CORTEX_A53_32_BIT,
+    architecture="armhf",
+)
+
+
+def _with_trixie(model: Model) -> Model:
+    return replace(model, suite="trixie", python="3.13", glibc_minor=41)
+
+
 MODELS = {
-    "pi5-bookworm": Model(
-        hardware="Raspberry Pi 5 Model B Rev 1.0",
-        hardware_revision="c04170",
-        processor=CORTEX_A76,
-        suite="bookworm",
-        architecture="arm64",
-        python="3.11",
-        glibc_minor=36,
-    ),
-    "pi4-bookworm": Model(
-        hardware="Raspberry Pi 4 Model B Rev 1.4",
-        hardware_revision="c03114",
-        processor=CORTEX_A72,
-        suite="bookworm",
-        architecture="arm64",
-        python="3.11",
-        glibc_minor=36,
-    ),
-    "pi5-trixie": Model(
-        hardware="Raspberry Pi 5 Model B Rev 1.0",
-        hardware_revision="c04170",
-        processor=CORTEX_A76,
-        suite="trixie",
-        architecture="arm64",
-        python="3.13",
-        glibc_minor=41,
-    ),
-    "pi4-trixie": Model(
-        hardware="Raspberry Pi 4 Model B Rev 1.4",
-        hardware_revision="c03114",
-        processor=CORTEX_A72,
-        suite="trixie",
-        architecture="arm64",
-        python="3.13",
-        glibc_minor=41,
-    ),
-    "pi-armhf": Model(
-        hardware="Raspberry Pi 3 Model B Plus Rev 1.3",
-        hardware_revision="a020d3",
-        processor=CORTEX_A53_32_BIT,
-        suite="bookworm",
-        architecture="armhf",
-        python="3.11",
-        glibc_minor=36,
-    ),
+    "pi5-bookworm": PI5,
+    "pi4-bookworm": PI4,
+    "pi5-trixie": _with_trixie(PI5),
+    "pi4-trixie": _with_trixie(PI4),
+    "pi-armhf": PI3_32_BIT,
 }

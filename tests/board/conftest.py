@@ -54,10 +54,14 @@ def _kept_cache(_own_cache: None) -> Iterator[None]:
         yield
 
 
-def workstation(machine: Machine, command: str, *arguments: str) -> str:
+def command_line(machine: Machine, *arguments: str) -> list[str]:
+    """Return a command of the workstation with the board."""
+    return [sys.executable, "-m", "mixer_edge_export", *arguments, "--ssh-config", str(machine.ssh_config)]
+
+
+def workstation(machine: Machine, *arguments: str) -> str:
     """Run a command of the workstation with the board and return its standard output; it must succeed."""
-    argv = [sys.executable, "-m", "mixer_edge_export", command, *arguments, "--ssh-config", str(machine.ssh_config)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(command_line(machine, *arguments), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from emulator.disk import Disk
 from emulator.machine import Machine, booted, overlay
-from tests.board.conftest import workstation
+from tests.board import running
+from tests.board.conftest import command_line, workstation
 from tests.board.running import wait_for
 
 # A camera is a device that the service must see; no driver answers for this one (ENXIO).
@@ -68,8 +68,7 @@ class VideoCapture:
 """
 PACKAGES = "/usr/lib/python3/dist-packages"
 # Of the run that systemd has started last.
-LABELS = """journalctl --user-unit mixer-edge --output cat \\
-    _SYSTEMD_INVOCATION_ID=$(systemctl --user show mixer-edge --property=InvocationID --value)"""
+LABELS = f"{running.LABELS} _SYSTEMD_INVOCATION_ID=$(systemctl --user show mixer-edge --property=InvocationID --value)"
 LABEL = '"categories"'
 
 
@@ -90,8 +89,7 @@ def machine(disk: Disk, image: Path) -> Iterator[Machine]:
 
 def refused(machine: Machine, *arguments: str) -> str:
     """Return the last line of a command of the workstation that fails."""
-    argv = [sys.executable, "-m", "mixer_edge_export", *arguments, "--ssh-config", str(machine.ssh_config)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(command_line(machine, *arguments), capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stderr.splitlines()[-1]
 
@@ -139,7 +137,7 @@ def test_a_camera_that_is_unplugged(machine: Machine) -> None:
     command, state, restarts = service(machine)
     assert (command, state) == ("camera", "activating")
     assert restarts >= 3
-    said = machine.run("journalctl --user-unit mixer-edge --output cat").stdout.splitlines()
+    said = machine.run(running.LABELS).stdout.splitlines()
     assert said.count("error: picamera2: RuntimeError: Camera frontend has timed out!") >= 3
     machine.run("rm unplugged")
     wait_for(machine, LABELS, LABEL)

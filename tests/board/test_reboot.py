@@ -6,7 +6,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from emulator.disk import Disk
 from emulator.machine import Machine, booted, overlay
-from tests.board.conftest import Recording, workstation
+from tests.board.conftest import Recording, command_line, workstation
 from tests.board.running import LABELS, image_of, wait_for, works
 
 from mixer_edge.progress import progress
@@ -95,8 +94,7 @@ def _upgrade(bundle: Path, variant: str) -> tuple[str, ...]:
 @contextmanager
 def _upgrading(machine: Machine, bundle: Path, variant: str) -> Iterator[subprocess.Popen[str]]:
     """Start an upgrade; kill the workstation's program when the block ends."""
-    argv = [sys.executable, "-m", "mixer_edge_export", *_upgrade(bundle, variant)]
-    argv += ["--ssh-config", str(machine.ssh_config)]
+    argv = command_line(machine, *_upgrade(bundle, variant))
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as client:
         yield client
         client.kill()

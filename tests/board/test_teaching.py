@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,22 +40,22 @@ CHANGES = {
 def recording(disk: Disk, tiny_features: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """The record of some changes of what a board was taught; each starts where the one before reports success."""
     folder = tmp_path_factory.mktemp("teaching")
-    path, numbers = folder / "record", []
+    path, starts = folder / "record", []
     with booted(disk, overlay(disk.image, folder / "disk.qcow2"), record=path) as machine:
         workstation(machine, "deploy", str(tiny_features), "board")
         send_pictures(machine)
         for change in CHANGES:
-            numbers.append(len(read_writes(path)))
+            starts.append(len(read_writes(path)))
             verb, _, rest = change.partition(" ")
             machine.run(f"{WRAPPER} {verb} {BASE}/current/bundle {rest}")
-        numbers.append(len(read_writes(path)))
+        success = len(read_writes(path))
         time.sleep(WRITEBACK_S)
         machine.run("sync")
-        numbers.append(len(read_writes(path)))
-    successes, ends = numbers[1:-1], [*numbers[1:-2], numbers[-1]]
+        end = len(read_writes(path))
+    following = [(start, start) for start in starts[1:]]
     phases = {
         change: Phase(start=start, success=success, end=end)
-        for change, start, success, end in zip(CHANGES, numbers, successes, ends, strict=False)
+        for change, start, (success, end) in zip(CHANGES, starts, [*following, (success, end)], strict=True)
     }
     return Recording(disk=disk, record=path, phases=phases)
 
@@ -76,7 +77,7 @@ def extractor(tiny_features: Path) -> Extractor:
 
 
 @pytest.fixture(scope="module")
-def reader(recording: Recording) -> Replay:
+def replay(recording: Recording) -> Iterator[Replay]:
     """The disk before the first change; the tests take it through them in their order."""
     with replaying(recording.disk.image, recording.record) as replay:
         yield replay
@@ -93,13 +94,13 @@ def look(replay: Replay, extractor: Extractor, change: str, *, done: bool) -> No
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_after_every_write(
-    change: str, recording: Recording, reader: Replay, extractor: Extractor, capsys: pytest.CaptureFixture[str]
+    change: str, recording: Recording, replay: Replay, extractor: Extractor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The next command finds the state of before or the new one; after success was reported, the new one."""
     phase, cuts = recording.phases[change], 0
-    for number in after_every_write(reader, phase, change):
+    for number in after_every_write(replay, phase, change):
         cuts += 1
-        look(reader, extractor, change, done=number >= phase.success)
+        look(replay, extractor, change, done=number >= phase.success)
     assert cuts > 1
     with capsys.disabled():
         print(f"\n{change}: {cuts} power cuts")
